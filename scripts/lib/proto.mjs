@@ -138,15 +138,23 @@ function inputHash(projectDir) {
   return hash.digest('hex');
 }
 
+const stampPath = (projectDir) => join(projectDir, 'src/gen/.inputs');
+
 /**
- * Generates src/gen when anything that it comes from has changed. Returns whether it did.
+ * Whether src/gen is what the present inputs generate.
+ * @param {string} projectDir
+ */
+export function protobufIsCurrent(projectDir) {
+  const stamp = stampPath(projectDir);
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === inputHash(projectDir);
+}
+
+/**
+ * Generates src/gen. Node 24 must come first on the PATH: the generator is a script for it.
  * @param {string} projectDir
  */
 export function generateProtobuf(projectDir) {
   const out = join(projectDir, 'src/gen');
-  const stamp = join(out, '.inputs');
-  const wanted = inputHash(projectDir);
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
   const dir = join(projectDir, 'build/proto');
   overlay(projectDir, dir);
   const roots = readFileSync(join(projectDir, 'scripts/lib/proto-roots.txt'), 'utf8').split('\n').filter((l) => l && !l.startsWith('#'));
@@ -160,6 +168,5 @@ export function generateProtobuf(projectDir) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   run([`--plugin=protoc-gen-es=${bin('protoc-gen-es')}`, `--es_out=${out}`, '--es_opt=target=ts,import_extension=js', ...files]);
-  writeFileSync(stamp, wanted);
-  return true;
+  writeFileSync(stampPath(projectDir), inputHash(projectDir));
 }
