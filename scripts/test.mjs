@@ -1,13 +1,14 @@
 /**
- * `npm test [-- PATTERN…]`: the set-up, the linter, every test there is, and one closing line that is true of all of them.
+ * `npm test`: the set-up, the linter, every test there is, and one closing line that is true of all of them.
+ * `npm test -- PATTERN…` runs the tests whose path matches (other arguments are jest's), without the linter.
  *
  * Two runs of jest: what runs in one process, two files at a time; then what starts real servers, one file at a time, so
  * that a deadline in one test never fails for the load of another.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runGroup } from './lib/process-group.mjs';
 import { run, SetupError } from './lib/run.mjs';
 import { runCommand, setUp } from './lib/setup.mjs';
 
@@ -18,45 +19,35 @@ const RUNS = [
   { project: 'servers', maxWorkers: 1, timeoutMs: 30 * 60_000 },
 ];
 
-/** Patterns are paths of sources; jest sees what they were compiled to. */
+/** Patterns are regular expressions on paths of sources, relative to the project; jest sees absolute ones of compiled files. */
 function jestArguments(argv) {
-  return argv.map((arg) => (arg.startsWith('-') ? arg : arg.replace(/^(\.\/|dist\/)+/, '').replace(/\.ts$/, '.js')));
+  const root = projectDir.replaceAll(/[^\w/-]/g, String.raw`\$&`);
+  return argv.map((arg) => (arg.startsWith('-') ? arg : `^${root}/.*${arg.replace(/^(\.\/|dist\/)+/, '').replace(/\.ts$/, '.js')}`));
 }
 
 /** One run of jest; resolves with its counts. */
-function runJest({ project, maxWorkers, timeoutMs }, argv, env) {
+async function runJest({ project, maxWorkers, timeoutMs }, argv, env) {
   const countsFile = join(projectDir, 'build', `test-counts-${project}.json`);
-  mkdirSync(dirname(countsFile), { recursive: true });
   rmSync(countsFile, { force: true });
   const args = ['--selectProjects', project, '--maxWorkers', String(maxWorkers), '--passWithNoTests', ...jestArguments(argv)];
-  return new Promise((resolve, reject) => {
-    const child = spawn(join(projectDir, 'node_modules/.bin/jest'), args, {
-      cwd: projectDir,
-      env: { ...process.env, ...env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --no-warnings`, TEST_COUNTS_FILE: countsFile },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      child.kill('SIGKILL');
-    }, timeoutMs);
-    child.on('error', (error) => reject(new SetupError(`jest could not be run: ${error.message}`)));
-    child.on('exit', (code, signal) => {
-      clearTimeout(timer);
-      const counts = existsSync(countsFile) ? JSON.parse(readFileSync(countsFile, 'utf8')) : { passed: 0, failed: 0, skipped: 0 };
-      const ranClean = code === 0 && !timedOut;
-      if (timedOut) process.stdout.write(`\nthe ${project} tests were not done after ${timeoutMs / 60_000} min\n`);
-      else if (signal) process.stdout.write(`\njest was killed by ${signal}\n`);
-      // A run that fails without a failed test (it crashed, it hung) is a failure all the same, and the line must say so.
-      resolve({ ...counts, failed: counts.failed + (!ranClean && counts.failed === 0 ? 1 : 0) });
-    });
+  const { code, timedOut, leftProcesses } = await runGroup(join(projectDir, 'node_modules/.bin/jest'), args, {
+    cwd: projectDir,
+    env: { ...process.env, ...env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --no-warnings`, TEST_COUNTS_FILE: countsFile },
+    stdio: ['ignore', 'inherit', 'inherit'],
+    timeoutMs,
   });
+  if (timedOut) process.stdout.write(`\nthe ${project} tests were not done after ${timeoutMs / 60_000} min\n`);
+  if (leftProcesses) process.stdout.write(`\nthe ${project} tests left processes running\n`);
+  const counts = existsSync(countsFile) ? JSON.parse(readFileSync(countsFile, 'utf8')) : { passed: 0, failed: 0, skipped: 0 };
+  // A run that fails without a failed test (it crashed, hung, leaked) is a failure all the same, and the line must say so.
+  if ((code !== 0 || leftProcesses) && counts.failed === 0) counts.failed = 1;
+  return counts;
 }
 
 await runCommand(async () => {
   const argv = process.argv.slice(2);
   const env = await setUp(projectDir, 'test');
-  await run('npm', ['run', '--silent', 'lint'], { cwd: projectDir, timeoutMs: LINT_TIMEOUT_MS, shownLines: 200 });
+  if (argv.length === 0) await run('npm', ['run', '--silent', 'lint'], { cwd: projectDir, timeoutMs: LINT_TIMEOUT_MS, shownLines: 200 });
   const total = { passed: 0, failed: 0, skipped: 0 };
   for (const each of RUNS) {
     const counts = await runJest(each, argv, env);
