@@ -31,7 +31,7 @@ function passOnSignals(child) {
 
 function quickStart(env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(nodePath(projectDir), [join(projectDir, 'dist/src/main/quickstart.js'), ...process.argv.slice(2)], {
+    const child = spawn(nodePath(projectDir), [join(projectDir, 'dist/src/main/quickstart/quickstart.js'), ...process.argv.slice(2)], {
       env: { ...process.env, ...env },
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       detached: true,

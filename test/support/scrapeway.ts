@@ -1,0 +1,96 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fetchRaw } from './http.js';
+import { freePort } from './ports.js';
+import { startProcess } from './process.js';
+import type { RunningProcess } from './process.js';
+import { nodeBinary, projectDir } from './project.js';
+
+/**
+ * The shipped command as a child process, from a configuration file, as an operator runs it. What gateway.ts and agent.ts
+ * have in common.
+ */
+
+/** A configuration file as an object; JSON is YAML. */
+export type ConfigFile = Readonly<Record<string, unknown>>;
+
+export interface RunningScrapeway extends AsyncDisposable {
+  readonly process: RunningProcess;
+  readonly configFile: string;
+  /** `http://127.0.0.1:<port>` of `/healthz`, `/readyz` and `/metrics`. */
+  readonly statusUrl: string;
+  /** The values of a metric by its labels as written: `{reason="target_refused"}`, or the empty string. */
+  metric(name: string): Promise<ReadonlyMap<string, number>>;
+  waitUntilReady(timeoutMs?: number): Promise<void>;
+  /** Replaces the configuration file; the process notices by itself. */
+  rewriteConfig(config: ConfigFile): Promise<void>;
+  /** SIGTERM, and wait until it has drained. */
+  stop(): Promise<void>;
+}
+
+export interface ScrapewayOptions {
+  readonly command: 'up' | 'gateway' | 'agent';
+  /** For errors and for the file's name: "gateway", "site-a". */
+  readonly name: string;
+  readonly dir: string;
+  /** Without `metrics`, which is filled in. */
+  readonly config: ConfigFile;
+}
+
+/** Longer than a drain may take. */
+const STOP_GRACE_MS = 30_000;
+
+/** Resolves when the process answers on `/healthz`; it may not be ready yet. */
+export async function startScrapeway({ command, name, dir, config }: ScrapewayOptions): Promise<RunningScrapeway> {
+  const statusPort = await freePort();
+  const statusUrl = `http://127.0.0.1:${statusPort}`;
+  const configFile = path.join(dir, `${name}.yaml`);
+  const write = (next: ConfigFile): Promise<void> => writeFile(configFile, JSON.stringify({ ...next, metrics: { address: `127.0.0.1:${statusPort}` } }, null, 2));
+  await write(config);
+  const child = startProcess({
+    name,
+    command: nodeBinary,
+    args: [path.join(projectDir, 'dist/src/main/scrapeway.js'), command, '-c', configFile],
+    cwd: dir,
+    // the tests' own flags are not the product's
+    env: { NODE_OPTIONS: '' },
+  });
+
+  async function stop(): Promise<void> {
+    await child.stop(STOP_GRACE_MS);
+  }
+
+  try {
+    await child.until('alive', () => expectOk(`${statusUrl}/healthz`));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    process: child,
+    configFile,
+    statusUrl,
+    metric: async (metric) => parseMetric((await fetchRaw({ url: `${statusUrl}/metrics` })).body.toString('utf8'), metric),
+    waitUntilReady: async (timeoutMs = 20_000) => {
+      await child.until('ready', () => expectOk(`${statusUrl}/readyz`), { timeoutMs });
+    },
+    rewriteConfig: write,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+async function expectOk(url: string): Promise<void> {
+  const { status, body } = await fetchRaw({ url, timeoutMs: 5_000 });
+  if (status !== 200) throw new Error(`${url}: ${status} ${body.toString('utf8').trim()}`);
+}
+
+function parseMetric(exposition: string, name: string): ReadonlyMap<string, number> {
+  const lines = exposition.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(name.length, at), Number(line.slice(at + 1))];
+    }),
+  );
+}
