@@ -1,0 +1,151 @@
+/**
+ * The face of this folder: DesiredState in, Envoys configured. A state that does not make a valid snapshot changes nothing and
+ * says every fault; the last good one stays published.
+ */
+import type { Registry } from 'prom-client';
+import { systemClock } from '../lib/clock.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import { err, ok } from '../lib/result.js';
+import type { Fault, Result } from '../lib/result.js';
+import type { DesiredState } from '../model/desired-state.js';
+import type { Connection, ConnectionOptions, ConnectionStatus } from './connection.js';
+import { createXdsMetrics } from './metrics.js';
+import { KINDS, RESOURCE_TYPES } from './resource-types.js';
+import type { ResourceSet, TypeUrl } from './resource-types.js';
+import { buildResources } from './resources/index.js';
+import type { Topology } from './resources/index.js';
+import { startXdsServer } from './server.js';
+import { changesBetween, makeSnapshot } from './snapshot.js';
+import type { Snapshot } from './snapshot.js';
+
+export interface ControlPlaneOptions {
+  /** `xds.sock`; its folder must be 0700. */
+  readonly socketPath: string;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly clock?: Clock;
+  readonly stream?: ConnectionOptions['stream'];
+}
+
+export interface ControlPlane {
+  /** Makes and publishes the snapshot of a state. Its version on success. */
+  publish(state: DesiredState, topology: Topology): Result<string>;
+  /** The same with resources that do not come from a state. */
+  publishResources(set: ResourceSet): Result<string>;
+  status(): ControlPlaneStatus;
+  /**
+   * Resolves when a client is connected and every aggregated stream has taken the whole published snapshot; with what is
+   * missing or was refused after `timeoutMs`.
+   */
+  whenAcked(timeoutMs: number): Promise<Result<void>>;
+  close(): Promise<void>;
+}
+
+export interface ControlPlaneStatus {
+  /** Version of the published snapshot; undefined before the first. */
+  readonly version: string | undefined;
+  /** Version and number of resources by type. */
+  readonly types: readonly { readonly typeUrl: TypeUrl; readonly version: string; readonly resources: number }[];
+  readonly connections: readonly ConnectionStatus[];
+}
+
+/** Resolves when the socket takes clients; they wait for the first publish. */
+export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { socketPath, logger, registry, clock = systemClock, stream = {} } = options;
+  let published: Snapshot | undefined;
+  const waiters = new Set<() => void>();
+  const metrics = createXdsMetrics(registry, () => rejectedByType(status()));
+  const server = await startXdsServer({
+    socketPath,
+    logger,
+    metrics,
+    clock,
+    stream,
+    snapshot: () => published,
+    onProgress: () => {
+      for (const check of waiters) check();
+    },
+  });
+
+  function publishResources(set: ResourceSet): Result<string> {
+    const made = makeSnapshot(set, published);
+    if (!made.ok) {
+      metrics.publishRefused();
+      logger.error({ faults: made.error }, 'xDS resources are not valid: the last good ones stay');
+      return made;
+    }
+    const changes = changesBetween(published, made.value);
+    published = made.value;
+    metrics.published(published);
+    logger.info({ version: published.version, changed: [...changes].map(([type, names]) => ({ type, names: names.size })) }, 'xDS snapshot published');
+    server.publish(published, changes);
+    return ok(published.version);
+  }
+
+  function status(): ControlPlaneStatus {
+    return {
+      version: published?.version,
+      types: [...(published?.types ?? [])].map(([typeUrl, state]) => ({ typeUrl, version: state.version, resources: state.resources.size })),
+      connections: [...server.connections].map((connection) => connection.status()),
+    };
+  }
+
+  function isAcked(): boolean {
+    const snapshot = published;
+    const aggregated = [...server.connections].filter(isAggregated);
+    return snapshot !== undefined && aggregated.length > 0 && aggregated.every((connection) => connection.hasAll(snapshot));
+  }
+
+  function whenAcked(timeoutMs: number): Promise<Result<void>> {
+    return new Promise((resolve) => {
+      const settle = (result: Result<void>): void => {
+        waiters.delete(check);
+        cancel();
+        resolve(result);
+      };
+      const check = (): void => {
+        if (isAcked()) settle(ok(undefined));
+      };
+      const cancel = clock.after(timeoutMs, () => settle(err(missing(status()))));
+      waiters.add(check);
+      check();
+    });
+  }
+
+  return {
+    publish: (state, topology) => publishResources(buildResources(state, topology)),
+    publishResources,
+    status,
+    whenAcked,
+    close: () => server.close(),
+  };
+}
+
+function isAggregated(connection: Connection): boolean {
+  return connection.status().service === 'aggregated';
+}
+
+/** What keeps the clients from having everything, in words. */
+function missing({ version, connections }: ControlPlaneStatus): Fault[] {
+  if (version === undefined) return [{ place: 'xDS', message: 'nothing is published' }];
+  if (connections.length === 0) return [{ place: 'xDS', message: 'no Envoy is connected' }];
+  const faults = connections.flatMap(({ node, types }) =>
+    types
+      .filter(({ current }) => !current)
+      .flatMap(({ typeUrl, rejected }) =>
+        rejected.length === 0
+          ? [{ place: `${node.id} ${typeUrl}`, message: 'has not been acknowledged' }]
+          : rejected.map(({ name, rejection }) => ({ place: `${node.id} ${typeUrl} "${name}"`, message: rejection.message })),
+      ),
+  );
+  return faults.length > 0 ? faults : [{ place: 'xDS', message: 'Envoy has not asked for every type yet' }];
+}
+
+function rejectedByType({ connections }: ControlPlaneStatus): ReadonlyMap<TypeUrl, number> {
+  const counts = new Map<TypeUrl, number>(KINDS.map((kind) => [RESOURCE_TYPES[kind].url, 0]));
+  for (const { types } of connections) {
+    for (const { typeUrl, rejected } of types) counts.set(typeUrl, (counts.get(typeUrl) ?? 0) + rejected.length);
+  }
+  return counts;
+}

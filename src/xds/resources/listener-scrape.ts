@@ -1,0 +1,63 @@
+/**
+ * The listener that Prometheus and people use: TLS, optional client certificate, HTTP/1.1 and HTTP/2, then decide, limit,
+ * route. Nothing of a tenant is in it: a change of it drains its connections.
+ */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
+import { TlsInspectorSchema } from '../../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
+import { HttpConnectionManager_CodecType } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { TlsParameters_TlsProtocol } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type { GatewaySpec } from '../../model/desired-state.js';
+import { downstreamTls } from './downstream-tls.js';
+import { connectionManager } from './http-connection-manager.js';
+import { extAuthz, localRateLimit, router } from './http-filters.js';
+import { LISTENER, ROUTE, SECRET } from './names.js';
+import { pack, seconds } from './pack.js';
+import { DOWNSTREAM_BUFFER_BYTES, HANDSHAKE_TIMEOUT_S, socketAddress } from './socket.js';
+
+/**
+ * Above the 5 minutes for which Prometheus keeps an idle connection, so that it is never the gateway that closes a connection
+ * which Prometheus is about to use.
+ */
+const IDLE_TIMEOUT_S = 360;
+
+export function scrapeListener(gateway: GatewaySpec): MessageInitShape<typeof ListenerSchema> {
+  return {
+    name: LISTENER.scrape,
+    address: socketAddress(gateway.scrape),
+    perConnectionBufferLimitBytes: DOWNSTREAM_BUFFER_BYTES,
+    listenerFilters: [
+      { name: 'envoy.filters.listener.tls_inspector', configType: { case: 'typedConfig', value: pack(TlsInspectorSchema, {}) } },
+    ],
+    filterChains: [
+      {
+        name: LISTENER.scrape,
+        transportSocketConnectTimeout: seconds(HANDSHAKE_TIMEOUT_S),
+        transportSocket: downstreamTls({
+          certificateSecret: SECRET.scrapeServer,
+          trustSecret: gateway.scrape.clientCaPem === undefined ? undefined : SECRET.scrapeClientsCa,
+          // The tenant may have another credential.
+          requireClientCertificate: false,
+          alpn: ['h2', 'http/1.1'],
+          minimumVersion: TlsParameters_TlsProtocol.TLSv1_2,
+        }),
+        filters: [
+          connectionManager({
+            statPrefix: LISTENER.scrape,
+            routeName: ROUTE.scrape,
+            codecType: HttpConnectionManager_CodecType.AUTO,
+            idleTimeoutS: IDLE_TIMEOUT_S,
+            streamIdleTimeoutS: 300,
+            // Flood limits (max_outbound_frames, max_consecutive_inbound_frames_with_empty_payload, …) stay at their
+            // defaults, which are safe.
+            http2ProtocolOptions: { maxConcurrentStreams: 256, initialStreamWindowSize: 262_144, initialConnectionWindowSize: 4_194_304 },
+            // For the third door. Any other Upgrade is refused with 403 before ext_authz.
+            upgradeConfigs: [{ upgradeType: 'CONNECT' }],
+            accessLogPath: gateway.accessLogPath,
+            httpFilters: [extAuthz(), localRateLimit(), router()],
+          }),
+        ],
+      },
+    ],
+  };
+}

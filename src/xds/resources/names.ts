@@ -1,0 +1,30 @@
+/**
+ * The names by which resources, sockets and headers refer to each other: each is written once.
+ */
+export const LISTENER = { scrape: 'scrape', agents: 'agents' } as const;
+export const ROUTE = { scrape: 'scrape', agents: 'agents' } as const;
+export const CLUSTER = { hub: 'hub', tunnel: 'tunnel', authz: 'authz', api: 'api' } as const;
+export const SECRET = {
+  scrapeServer: 'scrape-server',
+  agentsServer: 'agents-server',
+  scrapeClientsCa: 'scrape-clients-ca',
+  agentsCa: 'agents-ca',
+} as const;
+
+export const FILTER = {
+  extAuthz: 'envoy.filters.http.ext_authz',
+  localRateLimit: 'envoy.filters.http.local_ratelimit',
+  router: 'envoy.filters.http.router',
+} as const;
+
+/** Stamped by ext_authz, and by nothing else: whatever comes from outside under `x-scrapeway-` is removed first. */
+export const STAMPED = { tenant: 'x-scrapeway-tenant', agent: 'x-scrapeway-agent' } as const;
+export const STAMPED_PREFIX = 'x-scrapeway-';
+export const PEER_ISSUER_HEADER = 'x-scrapeway-peer-issuer';
+
+/** The protocol of the `Upgrade` by which agents open a tunnel (facts: tunnel handshake). */
+export const TUNNEL_UPGRADE = 'scrapeway-tunnel';
+export const TUNNEL_PATH = '/tunnel';
+
+/** What a request is for, told to ext_authz as a context extension. `none` = a path of ours that leads nowhere. */
+export type Door = 'path' | 'sd' | 'proxy' | 'connect' | 'agent' | 'none';
