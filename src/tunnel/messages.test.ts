@@ -47,7 +47,7 @@ describe('messages', () => {
     expect(readHubLine('{"type":"later"}')).toEqual({ ok: true, value: { type: 'unknown' } });
   });
 
-  it.each(['', 'x', '[]', 'null', '"targets"', '{"type":"targets"}', '{"type":"targets","revision":-1}', '{"type":"targets","revision":1.5}'])('refuses the line %j', (line) => {
-    expect(readAgentLine(line).ok).toBe(false);
+  it.each(['', 'x', '[]', 'null', '"targets"', '{"type":"targets"}', '{"type":"targets","revision":-1}', '{"type":"targets","revision":1.5}'])('refuses the line %j', (text) => {
+    expect(readAgentLine(text).ok).toBe(false);
   });
 });
