@@ -1,14 +1,14 @@
+import type { Abort, Close, ConnectionHandler, ConnectionOptions } from './events.js';
 import { ReceiveWindow } from './flow.js';
 import { CLIENT_PREFACE, connectionViolation, DEFAULT_WINDOW_BYTES, ErrorCode, MAX_WINDOW_BYTES } from './frames.js';
 import type { Violation } from './frames.js';
 import { FrameReader } from './frame-reader.js';
-import type { FieldList } from './hpack/decoder.js';
 import { Inbound } from './inbound.js';
+import type { Core } from './inbound.js';
 import { FloodGuard } from './limits.js';
-import type { FloodLimits } from './limits.js';
 import { Outbound } from './outbound.js';
 import { applySettings, encodeSettings } from './settings.js';
-import type { LocalSettings, PeerSettings, Role } from './settings.js';
+import type { PeerSettings, Role } from './settings.js';
 import { Stream } from './stream.js';
 import { Streams } from './streams.js';
 import type { Receiver, Transport } from './transport.js';
@@ -19,68 +19,7 @@ import type { Receiver, Transport } from './transport.js';
  * that reads what it gets).
  */
 
-export interface ConnectionOptions {
-  readonly role: Role;
-  readonly settings: LocalSettings;
-  /** Window for what is received on all streams together, bytes. */
-  readonly connectionWindowBytes: number;
-  readonly limits: FloodLimits;
-  /**
-   * manual: the consumer calls `grantStream` and `creditConnection`; automatic: the connection does, as soon as `onData`
-   * returns.
-   */
-  readonly flow: 'manual' | 'automatic';
-  readonly nowMs: () => number;
-  /** Client only: first stream identifier (odd); for tests of their exhaustion. Default 1. */
-  readonly firstStreamId?: number;
-}
-
-/** Why a stream ended before its time. */
-export interface Abort {
-  /**
-   * peer: RST_STREAM came; violation: the peer broke a rule and we reset the stream; refused: the peer's GOAWAY says that it
-   * never looked at the stream, so trying elsewhere is safe; connection: the connection is gone.
-   */
-  readonly by: 'peer' | 'violation' | 'refused' | 'connection';
-  /** RFC 9113 §7. */
-  readonly code: number;
-  readonly detail: string;
-}
-
-/** Why a connection ended. */
-export interface Close {
-  /** peer: it went away, in whatever manner. */
-  readonly by: 'us' | 'peer';
-  readonly code: number;
-  readonly detail: string;
-}
-
-/** Events of a connection. Byte ranges are valid during the call only. A stream is not heard of again after `onAbort`. */
-export interface ConnectionHandler<C> {
-  /** Server: a request (a new stream). Client: the final response. `fields` has been checked and may be kept. */
-  onHeaders(stream: Stream<C>, fields: FieldList, endStream: boolean): void;
-  /** Client: a 1xx response; the final one is still to come. */
-  onInterim?(stream: Stream<C>, fields: FieldList, status: number): void;
-  /** Part of a body, `bytes[start..end)`, padding taken off; may be empty when it ends the stream. */
-  onData(stream: Stream<C>, bytes: Buffer, start: number, end: number, endStream: boolean): void;
-  /** They end the stream. */
-  onTrailers(stream: Stream<C>, fields: FieldList): void;
-  onAbort(stream: Stream<C>, abort: Abort): void;
-  /** The peer lets us send `increment` bytes more on this stream. */
-  onStreamWindow?(stream: Stream<C>, increment: number): void;
-  /** `bytes` that `sendData` had to queue have been sent, or dropped with their stream. */
-  onReleased?(stream: Stream<C>, bytes: number): void;
-  /** The peer's settings have come; `first`: the connection is usable now. */
-  onSettings?(first: boolean): void;
-  /** The peer accepts no new streams. */
-  onGoaway?(code: number): void;
-  /** A stream has ended in order, both halves. */
-  onStreamClosed?(stream: Stream<C>): void;
-  /** Once, last; every open stream has had its `onAbort`. */
-  onClose(close: Close): void;
-}
-
-export class Connection<C> implements Receiver {
+export class Connection<C> implements Receiver, Core<C> {
   readonly options: ConnectionOptions;
   readonly streams: Streams<C>;
   readonly outbound: Outbound<C>;
@@ -239,7 +178,7 @@ export class Connection<C> implements Receiver {
     return at;
   }
 
-  // ---- for the two halves (inbound.ts, outbound.ts), not for consumers
+  // ---- Core: for the receiving half (inbound.ts), not for consumers
 
   accept(streamId: number): Stream<C> {
     const stream = new Stream<C>(streamId, this.peer.initialWindowBytes, this.#initialReceiveWindow());
@@ -257,9 +196,11 @@ export class Connection<C> implements Receiver {
     this.#localSettingsAcknowledged = true;
     const delta = this.options.settings.initialWindowBytes - DEFAULT_WINDOW_BYTES;
     for (const stream of this.streams.values()) stream.receiveWindow += delta;
+    // The peer's own SETTINGS were its first frame: both are there now.
+    this.#handler.onReady?.();
   }
 
-  peerSettings(bytes: Buffer, start: number, end: number, first: boolean): Violation | undefined {
+  peerSettings(bytes: Buffer, start: number, end: number): Violation | undefined {
     const before = this.peer.initialWindowBytes;
     const violation = applySettings(bytes, start, end, this.outbound.peer, this.role);
     if (violation !== undefined) return violation;
@@ -267,7 +208,6 @@ export class Connection<C> implements Receiver {
     this.outbound.settingsAck();
     const delta = this.peer.initialWindowBytes - before;
     if (delta !== 0 && !this.#shiftWindows(delta)) return connectionViolation(ErrorCode.flowControlError, 'a window over 2^31-1');
-    this.#handler.onSettings?.(first);
     return undefined;
   }
 
@@ -285,12 +225,12 @@ export class Connection<C> implements Receiver {
 
   peerGoaway(lastStreamId: number, code: number): void {
     this.#peerGoaway = true;
+    // First, so that nobody takes a stream that is refused to this connection again.
+    this.#handler.onGoaway?.(code);
     const unseen = this.role === 'client' ? [...this.streams.values()].filter((stream) => stream.id > lastStreamId) : [];
     for (const stream of unseen) this.abort(stream, { by: 'refused', code: ErrorCode.refusedStream, detail: 'GOAWAY' });
-    this.#handler.onGoaway?.(code);
   }
 
-  /** Padding goes back to both windows at once. */
   creditPadding(stream: Stream<C>, bytes: number): void {
     this.creditConnection(bytes);
     this.grantStream(stream, bytes);
@@ -302,7 +242,6 @@ export class Connection<C> implements Receiver {
     if (used * 2 >= this.options.settings.initialWindowBytes) this.grantStream(stream, used);
   }
 
-  /** The peer broke a rule on a stream, open or not. */
   abortForViolation(violation: Violation): void {
     const stream = this.streams.get(violation.streamId);
     this.outbound.rstStream(violation.streamId, violation.code);
@@ -335,7 +274,6 @@ export class Connection<C> implements Receiver {
     this.#shut({ by: 'us', code: ErrorCode.noError, detail: 'shut down' });
   }
 
-  /** A violation of the connection: GOAWAY, and out. */
   fail(violation: Violation): void {
     if (this.closed) return;
     this.outbound.goaway(this.streams.lastPeerId, violation.code, violation.detail);

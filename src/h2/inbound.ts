@@ -1,4 +1,5 @@
-import type { Connection, ConnectionHandler } from './connection.js';
+import type { Abort, ConnectionHandler, ConnectionOptions } from './events.js';
+import type { ReceiveWindow } from './flow.js';
 import { connectionViolation, ErrorCode, Flag, FrameType, MAX_WINDOW_BYTES, readUint31, readUint32, streamViolation, stripPadding } from './frames.js';
 import type { Content, Violation } from './frames.js';
 import type { FrameSink } from './frame-reader.js';
@@ -8,7 +9,10 @@ import type { MessageFacts } from './headers.js';
 import { HpackDecoder } from './hpack/decoder.js';
 import type { FieldList } from './hpack/decoder.js';
 import type { FloodGuard } from './limits.js';
+import type { Outbound } from './outbound.js';
+import type { Role } from './settings.js';
 import type { Stream } from './stream.js';
+import type { Streams } from './streams.js';
 
 /**
  * The receiving half of a connection: what each frame means, in each state of its stream (RFC 9113 §5.1, §6).
@@ -24,15 +28,45 @@ const content: Content = { start: 0, end: 0 };
 /** Their length, if stated, is that of a body that does not follow. */
 const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
 
+/** What the receiving half needs of its connection. */
+export interface Core<C> {
+  readonly options: ConnectionOptions;
+  readonly role: Role;
+  readonly closed: boolean;
+  /** New streams are refused. */
+  readonly refusing: boolean;
+  readonly streams: Streams<C>;
+  readonly outbound: Outbound<C>;
+  readonly receiveWindow: ReceiveWindow;
+  /** The peer opens a stream. */
+  accept(streamId: number): Stream<C>;
+  /** Takes the stream off the table if both halves have ended. */
+  finishIfClosed(stream: Stream<C>): void;
+  creditConnection(bytes: number): void;
+  /** Padding goes back to both windows at once. */
+  creditPadding(stream: Stream<C>, bytes: number): void;
+  /** Flow control `automatic`: gives received bytes back. */
+  creditAutomatically(stream: Stream<C>, bytes: number): void;
+  localSettingsAcknowledged(): void;
+  peerSettings(bytes: Buffer, start: number, end: number): Violation | undefined;
+  peerGoaway(lastStreamId: number, code: number): void;
+  /** The stream has ended before its time. */
+  abort(stream: Stream<C>, abort: Abort): void;
+  /** The peer broke a rule on a stream, open or not: RST_STREAM, and `abort` if it is open. */
+  abortForViolation(violation: Violation): void;
+  /** The peer broke a rule of the connection: GOAWAY, and out. */
+  fail(violation: Violation): void;
+}
+
 export class Inbound<C> implements FrameSink {
-  readonly #connection: Connection<C>;
+  readonly #connection: Core<C>;
   readonly #handler: ConnectionHandler<C>;
   readonly #guard: FloodGuard;
   readonly #decoder: HpackDecoder;
   readonly #assembly: HeaderAssembly;
   #settingsSeen = false;
 
-  constructor(connection: Connection<C>, handler: ConnectionHandler<C>, guard: FloodGuard) {
+  constructor(connection: Core<C>, handler: ConnectionHandler<C>, guard: FloodGuard) {
     this.#connection = connection;
     this.#handler = handler;
     this.#guard = guard;
@@ -274,9 +308,8 @@ export class Inbound<C> implements FrameSink {
       return this.#guard.admit('settings') ? undefined : flood('SETTINGS ACK');
     }
     if (!this.#guard.admit('settings')) return flood('SETTINGS');
-    const first = !this.#settingsSeen;
     this.#settingsSeen = true;
-    return this.#connection.peerSettings(bytes, start, end, first);
+    return this.#connection.peerSettings(bytes, start, end);
   }
 
   #ping(flags: number, streamId: number, bytes: Buffer, start: number, end: number): Violation | undefined {

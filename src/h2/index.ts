@@ -1,6 +1,6 @@
 /** The face of the HTTP/2 frame core: connections over sockets, header blocks in and out. */
 export { Connection } from './connection.js';
-export type { Abort, Close, ConnectionHandler, ConnectionOptions } from './connection.js';
+export type { Abort, Close, ConnectionHandler, ConnectionOptions } from './events.js';
 export { ErrorCode, errorName, MAX_STREAM_ID } from './frames.js';
 export { fieldValue } from './headers.js';
 export type { FieldList } from './hpack/decoder.js';

@@ -1,4 +1,4 @@
-import type { ConnectionHandler } from './connection.js';
+import type { ConnectionHandler } from './events.js';
 import { Flag, FRAME_HEADER_BYTES, FrameType, MAX_FRAME_PAYLOAD_BYTES, MAX_WINDOW_BYTES, DEFAULT_WINDOW_BYTES, writeFrameHeaderParts, writeUint32 } from './frames.js';
 import { TABLE_SIZE_ZERO } from './hpack/encoder.js';
 import { defaultPeerSettings } from './settings.js';

@@ -1,0 +1,94 @@
+import { Connection, fieldValue, TRUSTED_LIMITS } from '../h2/index.js';
+import type { Abort, Close, ConnectionHandler, ConnectionOptions, FieldList, SocketIo, Stream } from '../h2/index.js';
+import type { Reason } from '../model/reasons.js';
+import { sendAnswer } from './answers.js';
+import { readRequest } from './headers.js';
+import { Scrape } from './scrape.js';
+import type { ScrapeContext } from './scrape.js';
+
+/**
+ * One of Envoy's connections to the hub: there is one per Envoy worker, and it carries the scrapes of all agents. Turns each
+ * request into a `Scrape` and hands it the stream's events.
+ */
+
+/** How every connection from Envoy is set up; `nowMs` apart. */
+export const ENVOY_CONNECTION: Omit<ConnectionOptions, 'nowMs'> = {
+  role: 'server',
+  // No window for request bodies until the agent's is known (trap 5). Header lists: above Envoy's own limit of 60 KiB.
+  settings: { maxConcurrentStreams: 100_000, initialWindowBytes: 0, maxHeaderListBytes: 128 * 1024, headerTableBytes: 0 },
+  connectionWindowBytes: 16 * 1024 * 1024,
+  limits: TRUSTED_LIMITS,
+  flow: 'manual',
+};
+
+/** Where ext_authz stamped no deadline, ms. */
+const DEFAULT_TIMEOUT_MS = 120_000;
+/** Our answer to a deadline comes this much before Envoy's own, which knows no reason, ms. */
+const ANSWER_MARGIN_MS = 20;
+
+export interface EnvoySideEvents {
+  /** A new request is refused for this reason; undefined: requests are welcome. */
+  refusal(): Reason | undefined;
+  /** A request has ended, one way or another. */
+  onRequestEnd(): void;
+  onClosed(side: EnvoySide, close: Close): void;
+}
+
+export class EnvoySide implements ConnectionHandler<Scrape> {
+  readonly connection: Connection<Scrape>;
+  readonly #context: ScrapeContext;
+  readonly #events: EnvoySideEvents;
+
+  constructor(io: SocketIo, options: ConnectionOptions, context: ScrapeContext, events: EnvoySideEvents) {
+    this.#context = context;
+    this.#events = events;
+    this.connection = new Connection<Scrape>(io, options, this);
+    io.attach(this.connection);
+    this.connection.start();
+  }
+
+  onHeaders(stream: Stream<Scrape>, fields: FieldList): void {
+    const method = fieldValue(fields, ':method') ?? '';
+    const refusal = this.#events.refusal() ?? (method === 'CONNECT' ? 'door_forbidden' : undefined);
+    if (refusal !== undefined) return this.#refuse(stream, refusal, method);
+    const request = readRequest(fields);
+    if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
+    const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);
+    new Scrape(this.#context, this.connection, stream, request, fields, timeoutMs).start();
+  }
+
+  #refuse(stream: Stream<Scrape>, reason: Reason, method: string): void {
+    sendAnswer(this.connection, stream, reason, method);
+    this.#context.metrics.count(reason, 0);
+  }
+
+  onData(stream: Stream<Scrape>, bytes: Buffer, start: number, end: number, endStream: boolean): void {
+    if (stream.context === undefined) this.connection.creditConnection(end - start);
+    else stream.context.onClientBody(bytes, start, end, endStream);
+  }
+
+  onTrailers(stream: Stream<Scrape>, fields: FieldList): void {
+    stream.context?.onClientTrailers(fields);
+  }
+
+  onStreamWindow(stream: Stream<Scrape>, increment: number): void {
+    stream.context?.onClientWindow(increment);
+  }
+
+  onReleased(stream: Stream<Scrape>, bytes: number): void {
+    stream.context?.onClientReleased(bytes);
+  }
+
+  onAbort(stream: Stream<Scrape>, _abort: Abort): void {
+    stream.context?.onClientAbort();
+    this.#events.onRequestEnd();
+  }
+
+  onStreamClosed(): void {
+    this.#events.onRequestEnd();
+  }
+
+  onClose(close: Close): void {
+    this.#events.onClosed(this, close);
+  }
+}

@@ -1,0 +1,98 @@
+import { fieldValue } from '../h2/index.js';
+import type { BlockWriter, FieldList } from '../h2/index.js';
+import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
+import { AGENT_HEADER } from '../tunnel/handshake.js';
+import { INTERNAL_PREFIX, TIMEOUT_HEADER } from '../tunnel/streams.js';
+
+/**
+ * Which headers go which way (contracts: "Tunnel"; facts/envoy.md §12.14: Envoy strips nothing of this towards an upstream).
+ * Pure. Lists have been checked by the frame core before.
+ *
+ * - client → agent: the client's end-to-end headers; nothing that Envoy or the gateway added, and nothing that names the hops;
+ * - agent → client: the target's headers; nothing that Envoy would obey, and of our own names only an agent's reason.
+ */
+
+const TARGET_HEADER = 'x-scrapeway-target';
+const PATH_HEADER = 'x-scrapeway-path';
+
+/** What ext_authz resolved, read from the headers that it stamped. */
+export interface ScrapeRequest {
+  readonly agent: string;
+  readonly target: string;
+  /** Path and query to fetch. */
+  readonly path: string;
+  readonly method: string;
+  /** Undefined: ext_authz stamped none, or no number. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** Undefined: the request was let through without being resolved, which must not happen. */
+export function readRequest(fields: FieldList): ScrapeRequest | undefined {
+  const agent = fieldValue(fields, AGENT_HEADER);
+  const target = fieldValue(fields, TARGET_HEADER);
+  const method = fieldValue(fields, ':method');
+  // On the path door the path to fetch is stamped; on the proxy door it is the request's own.
+  const path = fieldValue(fields, PATH_HEADER) ?? fieldValue(fields, ':path');
+  if (!agent || !target || !method || !path?.startsWith('/')) return undefined;
+  const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
+  return { agent, target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined };
+}
+
+/** The request as the agent gets it. `timeoutMs`: what is left of its deadline. */
+export function writeRequest(block: BlockWriter, request: ScrapeRequest, fields: FieldList, timeoutMs: number): Uint8Array {
+  block.reset().field(':method', request.method).field(':scheme', 'http').field(':authority', request.target).field(':path', request.path);
+  block.field(TIMEOUT_HEADER, String(timeoutMs));
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    if (goesToAgent(name)) block.field(name, fields[at + 1] ?? '');
+  }
+  return block.block();
+}
+
+/** The answer as Envoy gets it. */
+export function writeResponse(block: BlockWriter, fields: FieldList): Uint8Array {
+  block.reset();
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    const value = fields[at + 1] ?? '';
+    if (goesToClient(name, value)) block.field(name, value);
+  }
+  return block.block();
+}
+
+/** Trailers of a request: the same rule as for its head. */
+export function writeRequestTrailers(block: BlockWriter, fields: FieldList): Uint8Array {
+  block.reset();
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    if (goesToAgent(name)) block.field(name, fields[at + 1] ?? '');
+  }
+  return block.block();
+}
+
+/** The agent's reason for an answer that it made itself, or undefined for an answer of the target. */
+export function agentReason(fields: FieldList): keyof typeof REASONS | undefined {
+  const reason = fieldValue(fields, REASON_HEADER);
+  return reason !== undefined && isReason(reason) && REASONS[reason].hop === 'agent' ? reason : undefined;
+}
+
+/** Of the hops between client and gateway, not of the client; `host` repeats `:authority`. */
+const NOT_TO_AGENT: ReadonlySet<string> = new Set(['forwarded', 'via', 'te', 'host', 'expect', 'proxy-authorization', 'x-request-id', 'x-real-ip']);
+const ENVOY_PREFIX = 'x-envoy-';
+const FORWARDED_PREFIX = 'x-forwarded-';
+
+function goesToAgent(name: string): boolean {
+  const first = name.charCodeAt(0);
+  if (first === COLON || NOT_TO_AGENT.has(name)) return false;
+  return first !== LETTER_X || !(name.startsWith(INTERNAL_PREFIX) || name.startsWith(ENVOY_PREFIX) || name.startsWith(FORWARDED_PREFIX));
+}
+
+function goesToClient(name: string, value: string): boolean {
+  if (name.charCodeAt(0) !== LETTER_X) return true;
+  // Envoy obeys some x-envoy-* of an upstream (overloaded, failing health check): no agent gets to say these.
+  if (name.startsWith(ENVOY_PREFIX)) return false;
+  return !name.startsWith(INTERNAL_PREFIX) || (name === REASON_HEADER && isReason(value) && REASONS[value].hop === 'agent');
+}
+
+const COLON = 0x3a;
+const LETTER_X = 0x78;

@@ -1,0 +1,270 @@
+import { chmod, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import type { Registry } from 'prom-client';
+import { ErrorCode, errorName, SocketIo } from '../h2/index.js';
+import type { Close } from '../h2/index.js';
+import { systemClock } from '../lib/clock.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import type { DesiredState } from '../model/desired-state.js';
+import type { Reason } from '../model/reasons.js';
+import type { Registration } from '../model/target.js';
+import { upgradeAnswer } from '../tunnel/handshake.js';
+import type { Upgrade } from '../tunnel/handshake.js';
+import type { KeepAliveOptions } from '../tunnel/keepalive.js';
+import { refusalOf } from './answers.js';
+import { Deadlines } from './deadlines.js';
+import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
+import { receiveHandshake } from './handshake.js';
+import { HubMetrics, registerHubMetrics } from './metrics.js';
+import type { ScrapeContext } from './scrape.js';
+import { Tunnel, TUNNEL_CONNECTION } from './tunnel.js';
+import { Tunnels } from './tunnels.js';
+
+/**
+ * The gateway's end of the tunnels: two Unix sockets, both for Envoy alone. Agents arrive on one of them as upgrades and stay;
+ * scrapes arrive on the other as HTTP/2 requests and are switched into the tunnel of their agent (scrape.ts).
+ */
+
+export interface HubOptions {
+  /** HTTP/2 with prior knowledge: scrapes. */
+  readonly hubSocketPath: string;
+  /** HTTP/1.1 upgrades: agents. */
+  readonly tunnelSocketPath: string;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  /** The targets of an agent, as it offers them now, checked. */
+  readonly onRegistration: (registration: Registration) => void;
+  /** `up`: the agent takes scrapes here; `down`: it does not any more (`detail` says why). */
+  readonly onAgentState: (agent: string, state: 'up' | 'down', detail: string) => void;
+  /** Default: `HUB_DEFAULTS`. */
+  readonly timing?: Partial<HubTiming>;
+  readonly clock?: Clock;
+}
+
+export interface HubTiming {
+  readonly keepAlive: KeepAliveOptions;
+  /** A scrape waits for an agent that was lost less than this ago, ms. */
+  readonly reconnectGraceMs: number;
+  /** How long a silent tunnel has to answer when another process claims its agent's name, ms. */
+  readonly conflictPingMs: number;
+}
+
+export const HUB_DEFAULTS: HubTiming = {
+  keepAlive: { intervalMs: 3500, timeoutMs: 8500 },
+  reconnectGraceMs: 10_000,
+  conflictPingMs: 1500,
+};
+
+export interface Hub {
+  /** Listens on both sockets; a file that is left from before is replaced. Rejects if it cannot. */
+  start(): Promise<void>;
+  /** Takes the gateway's id and the agents' limits; tunnels of agents that are gone from the config are cut. */
+  setState(state: DesiredState): void;
+  /** Closes an agent's tunnels at once. Returns how many. */
+  cut(agent: string): number;
+  /** Refuses what is new, tells the agents, and resolves when no scrape is in flight. */
+  drain(): Promise<void>;
+  /** Closes everything at once. */
+  close(): Promise<void>;
+}
+
+export function createHub(options: HubOptions): Hub {
+  return new HubServer(options);
+}
+
+class HubServer implements Hub {
+  readonly #options: HubOptions;
+  readonly #timing: HubTiming;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #metrics = new HubMetrics();
+  readonly #deadlines: Deadlines;
+  readonly #tunnels: Tunnels;
+  readonly #context: ScrapeContext;
+  readonly #servers: Server[] = [];
+  readonly #envoys = new Set<EnvoySide>();
+  /** Sockets on which a handshake is under way. */
+  readonly #newcomers = new Set<SocketIo>();
+  #state: DesiredState | undefined;
+  #maxTargets: ReadonlyMap<string, number> = new Map();
+  #agentsUp = 0;
+  #draining = false;
+  #onDrained: (() => void)[] = [];
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.#timing = { ...HUB_DEFAULTS, ...options.timing };
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger;
+    this.#deadlines = new Deadlines(this.#clock);
+    this.#tunnels = new Tunnels(this.#timing, this.#clock, {
+      onAgentUp: (agent) => this.#agentState(agent, 'up', 'connected'),
+      onAgentDown: (agent, detail) => this.#agentState(agent, 'down', detail),
+    });
+    this.#context = { tunnels: this.#tunnels, deadlines: this.#deadlines, metrics: this.#metrics, nowMs: () => this.#clock.nowMs() };
+    registerHubMetrics(options.registry, this.#metrics, {
+      tunnels: () => [...this.#tunnels.all()].length,
+      agents: () => this.#agentsUp,
+      inFlight: () => this.#inFlight(),
+      queuedBytes: () => [...this.#envoys].reduce((sum, side) => sum + side.connection.outbound.queuedBytes, 0),
+    });
+  }
+
+  // ---- life
+
+  async start(): Promise<void> {
+    await this.#listen(this.#options.hubSocketPath, (socket) => this.#acceptEnvoy(socket));
+    await this.#listen(this.#options.tunnelSocketPath, (socket) => this.#acceptAgent(socket));
+  }
+
+  async #listen(path: string, onSocket: (socket: Socket) => void): Promise<void> {
+    await rm(path, { force: true });
+    // Paused: nothing is read before the socket is taken over (h2/socket-io.ts).
+    const server = createServer({ pauseOnConnect: true }, onSocket);
+    this.#servers.push(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => resolve());
+    });
+    await chmod(path, 0o600);
+  }
+
+  setState(state: DesiredState): void {
+    this.#state = state;
+    this.#maxTargets = new Map(state.agents.map((agent) => [agent.name, agent.maxTargets]));
+    for (const agent of this.#tunnels.agents()) if (!this.#maxTargets.has(agent)) this.cut(agent);
+  }
+
+  cut(agent: string): number {
+    const before = [...this.#tunnels.all()].length;
+    this.#tunnels.cut(agent, 'revoked');
+    const closed = before - [...this.#tunnels.all()].length;
+    if (closed > 0) this.#logger.warn({ agent, closed }, 'agent cut off');
+    return closed;
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const tunnel of this.#tunnels.all()) tunnel.tellDraining();
+    // Nobody comes back to a gateway that stops: who waits for that has waited enough.
+    this.#tunnels.stop();
+    if (this.#inFlight() === 0) return;
+    await new Promise<void>((resolve) => this.#onDrained.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    this.#draining = true;
+    for (const server of this.#servers) server.close();
+    for (const agent of this.#tunnels.agents()) this.#tunnels.cut(agent, 'the gateway stops');
+    for (const side of this.#envoys) side.connection.close(ErrorCode.noError, 'the gateway stops');
+    for (const io of this.#newcomers) io.destroy();
+    this.#deadlines.stop();
+    await Promise.all([rm(this.#options.hubSocketPath, { force: true }), rm(this.#options.tunnelSocketPath, { force: true })]);
+  }
+
+  #inFlight(): number {
+    let sum = 0;
+    for (const side of this.#envoys) sum += side.connection.streams.size;
+    return sum;
+  }
+
+  #checkDrained(): void {
+    if (this.#onDrained.length === 0 || this.#inFlight() > 0) return;
+    for (const resolve of this.#onDrained.splice(0)) resolve();
+  }
+
+  // ---- Envoy's scrapes
+
+  #acceptEnvoy(socket: Socket): void {
+    const options = { ...ENVOY_CONNECTION, nowMs: this.#context.nowMs };
+    const side = new EnvoySide(new SocketIo(socket), options, this.#context, {
+      refusal: () => (this.#draining ? 'gateway_draining' : undefined),
+      onRequestEnd: () => this.#checkDrained(),
+      onClosed: (closed, close) => this.#envoyClosed(closed, close),
+    });
+    this.#envoys.add(side);
+  }
+
+  #envoyClosed(side: EnvoySide, close: Close): void {
+    this.#envoys.delete(side);
+    this.#checkDrained();
+    if (close.code !== ErrorCode.noError) this.#logger.error({ close }, 'a connection of Envoy was closed');
+  }
+
+  // ---- agents
+
+  #acceptAgent(socket: Socket): void {
+    const io = new SocketIo(socket);
+    this.#newcomers.add(io);
+    receiveHandshake(io, this.#clock, {
+      onUpgrade: (upgrade) => this.#claim(io, upgrade),
+      onBadRequest: () => this.#refuse(io, undefined, 'bad_upgrade'),
+      onGone: () => this.#newcomers.delete(io),
+    });
+  }
+
+  #claim(io: SocketIo, upgrade: Upgrade): void {
+    const refusal = this.#refusal(upgrade.agent);
+    if (refusal !== undefined) return this.#refuse(io, upgrade, refusal);
+    this.#tunnels.claim(upgrade.agent, upgrade.instance, (conflict) => {
+      if (io.destroyed) return;
+      // The config may have changed while the old tunnel was asked.
+      const late = conflict ?? this.#refusal(upgrade.agent);
+      if (late === undefined) this.#open(io, upgrade);
+      else this.#refuse(io, upgrade, late);
+    });
+  }
+
+  #refusal(agent: string): Reason | undefined {
+    if (this.#draining) return 'gateway_draining';
+    if (this.#state === undefined) return 'authz_starting';
+    return this.#maxTargets.has(agent) ? undefined : 'agent_unknown';
+  }
+
+  #refuse(io: SocketIo, upgrade: Upgrade | undefined, reason: Reason): void {
+    this.#newcomers.delete(io);
+    this.#metrics.refuse(reason);
+    this.#logger.warn({ ...upgrade, reason }, 'tunnel refused');
+    io.write(refusalOf(reason));
+    io.end();
+  }
+
+  #open(io: SocketIo, { agent, instance }: Upgrade): void {
+    this.#newcomers.delete(io);
+    io.write(Buffer.from(upgradeAnswer(this.#state?.gateway.id ?? '')));
+    const options = {
+      agent,
+      instance,
+      keepAlive: this.#timing.keepAlive,
+      connection: { ...TUNNEL_CONNECTION, nowMs: this.#context.nowMs },
+      maxTargets: () => this.#maxTargets.get(agent) ?? 0,
+    };
+    const tunnel = new Tunnel(io, options, this.#clock, {
+      onUp: (up) => this.#tunnels.onUp(up),
+      onLeaving: (leaving) => this.#tunnels.onLeaving(leaving),
+      onClosed: (closed, close) => this.#tunnelClosed(closed, close),
+      onRegistration: (registration) => this.#registered(registration),
+    });
+    this.#tunnels.add(tunnel);
+  }
+
+  #registered(registration: Registration): void {
+    this.#logger.info({ agent: registration.agent, revision: registration.revision, targets: registration.targets.length }, 'targets registered');
+    this.#options.onRegistration(registration);
+  }
+
+  #tunnelClosed(tunnel: Tunnel, close: Close): void {
+    if (tunnel.silent) this.#metrics.keepAliveLosses += 1;
+    if (close.by === 'us' && close.code !== ErrorCode.noError) this.#metrics.violations += 1;
+    this.#logger.info({ agent: tunnel.agent, instance: tunnel.instance, by: close.by, code: errorName(close.code), detail: close.detail }, 'tunnel closed');
+    this.#tunnels.onClosed(tunnel, close);
+  }
+
+  #agentState(agent: string, state: 'up' | 'down', detail: string): void {
+    this.#agentsUp += state === 'up' ? 1 : -1;
+    this.#logger.info({ agent, detail }, `agent ${state}`);
+    this.#options.onAgentState(agent, state, detail);
+  }
+}

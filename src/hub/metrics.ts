@@ -1,0 +1,113 @@
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import type { Reason } from '../model/reasons.js';
+
+/**
+ * What the hub counts. The hot path adds to plain numbers; prom-client sees them only when somebody scrapes.
+ */
+
+/**
+ * How a scrape ended: `answered`: the target's own answer, whole; a reason: the agent's or our answer instead; `cancelled`: the
+ * client went away first; `broken`: the answer began and broke off.
+ */
+export type Outcome = 'answered' | 'cancelled' | 'broken' | Reason;
+
+/** Upper bounds, seconds. */
+const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export class HubMetrics {
+  readonly outcomes = new Map<Outcome, number>();
+  readonly refusals = new Map<Reason, number>();
+  bodyBytes = 0;
+  requestBodyBytes = 0;
+  /** Scrapes that had to wait for their agent to come back. */
+  waited = 0;
+  /** Tunnels that were given up because nothing was heard. */
+  keepAliveLosses = 0;
+  /** Tunnels closed for what their agent sent. */
+  violations = 0;
+  /** Times that answer bytes had to wait for Envoy's windows or socket. */
+  stalls = 0;
+  readonly #durationCounts = new Float64Array(DURATION_BUCKETS.length + 1);
+  #durationSumMs = 0;
+
+  count(outcome: Outcome, durationMs: number): void {
+    this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
+    const seconds = durationMs / 1000;
+    let bucket = 0;
+    while (bucket < DURATION_BUCKETS.length && seconds > (DURATION_BUCKETS[bucket] ?? 0)) bucket += 1;
+    this.#durationCounts[bucket] = (this.#durationCounts[bucket] ?? 0) + 1;
+    this.#durationSumMs += durationMs;
+  }
+
+  refuse(reason: Reason): void {
+    this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
+  }
+
+  get durationCounts(): Float64Array {
+    return this.#durationCounts;
+  }
+
+  get durationSumMs(): number {
+    return this.#durationSumMs;
+  }
+}
+
+/** What is asked at the moment of a scrape of /metrics. */
+export interface HubGauges {
+  tunnels(): number;
+  agents(): number;
+  inFlight(): number;
+  queuedBytes(): number;
+}
+
+/** Registers the hub's metrics. */
+export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gauges: HubGauges): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: () => number): Gauge =>
+    new Gauge({ name, help, registers, collect() { this.set(read()); } });
+  const counter = (name: string, help: string, read: () => number): Counter =>
+    new Counter({ name, help, registers, collect() { this.reset(); this.inc(read()); } });
+  const byReason = (name: string, help: string, label: string, read: ReadonlyMap<string, number>): Counter =>
+    new Counter({ name, help, registers, labelNames: [label], collect() { this.reset(); for (const [value, count] of read) this.inc({ [label]: value }, count); } });
+
+  gauge('scrapeway_hub_tunnels', 'Tunnels that are open.', gauges.tunnels);
+  gauge('scrapeway_hub_agents', 'Agents that take scrapes now.', gauges.agents);
+  gauge('scrapeway_hub_scrapes_in_flight', 'Scrapes that wait for their agent or its answer.', gauges.inFlight);
+  gauge('scrapeway_hub_queued_bytes', 'Bytes of answers that wait for Envoy.', gauges.queuedBytes);
+  byReason('scrapeway_hub_scrapes_total', 'Scrapes by how they ended: answered, cancelled, broken, or the reason of the failure.', 'outcome', metrics.outcomes);
+  byReason('scrapeway_hub_handshakes_refused_total', 'Tunnels that were refused, by reason.', 'reason', metrics.refusals);
+  counter('scrapeway_hub_body_bytes_total', 'Bytes of answer bodies that came through tunnels.', () => metrics.bodyBytes);
+  counter('scrapeway_hub_request_body_bytes_total', 'Bytes of request bodies that went into tunnels.', () => metrics.requestBodyBytes);
+  counter('scrapeway_hub_scrapes_waited_total', 'Scrapes that waited for their agent to reconnect.', () => metrics.waited);
+  counter('scrapeway_hub_keepalive_losses_total', 'Tunnels given up because nothing was heard.', () => metrics.keepAliveLosses);
+  counter('scrapeway_hub_violations_total', 'Tunnels closed because the agent broke HTTP/2.', () => metrics.violations);
+  counter('scrapeway_hub_stalls_total', 'Times that answer bytes had to wait for Envoy.', () => metrics.stalls);
+  registry.registerMetric(new DurationHistogram(metrics));
+}
+
+const NAME = 'scrapeway_hub_scrape_duration_seconds';
+const HELP = 'Time from the request to the end of its answer, in the hub.';
+
+/** prom-client's histogram, reading counts that somebody else keeps. */
+class DurationHistogram extends Histogram<'le'> {
+  readonly #metrics: HubMetrics;
+
+  constructor(metrics: HubMetrics) {
+    super({ name: NAME, help: HELP, buckets: DURATION_BUCKETS, registers: [] });
+    this.#metrics = metrics;
+  }
+
+  override async get(): ReturnType<Histogram<'le'>['get']> {
+    const described = await super.get();
+    const values: typeof described.values = [];
+    let total = 0;
+    this.#metrics.durationCounts.forEach((count, i) => {
+      total += count;
+      values.push({ metricName: `${NAME}_bucket`, labels: { le: DURATION_BUCKETS[i] ?? '+Inf' }, value: total });
+    });
+    values.push({ metricName: `${NAME}_sum`, labels: {}, value: this.#metrics.durationSumMs / 1000 });
+    values.push({ metricName: `${NAME}_count`, labels: {}, value: total });
+    return { ...described, values };
+  }
+}

@@ -1,0 +1,15 @@
+import type { Abort, FieldList } from '../h2/index.js';
+
+/** Whoever uses a stream of a tunnel: a scrape, or the control stream. */
+export interface TunnelStreamUser {
+  onHead(fields: FieldList, endStream: boolean): void;
+  onInterim(fields: FieldList, status: number): void;
+  /** Part of a body, `bytes[start..end)`, valid during the call. */
+  onBody(bytes: Buffer, start: number, end: number, endStream: boolean): void;
+  onTrailers(fields: FieldList): void;
+  onAbort(abort: Abort): void;
+  /** The agent lets us send more of the request's body. */
+  onWindow(increment: number): void;
+  /** Bytes of the request's body that had to wait have gone. */
+  onReleased(bytes: number): void;
+}
