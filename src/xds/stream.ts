@@ -192,7 +192,7 @@ export class DiscoveryStream {
         ? type.subscription.nextDelta(state, { ...phases, maxResources: this.#options.maxResources, maxBytes: this.#options.maxBytes })
         : type.subscription.nextStateOfTheWorld(state, phases);
     if (answer === undefined) return undefined;
-    if (type.url === CLUSTERS) this.#warm(answer.resources);
+    if (type.url === CLUSTERS) this.#warm(answer.fresh);
     this.#nonces += 1;
     const nonce = String(this.#nonces);
     type.acks.sent(nonce, state.version, answer);
@@ -220,13 +220,18 @@ export class DiscoveryStream {
   }
 
   #mayBreak(url: TypeUrl, due: boolean, nowMs: number): boolean {
-    if (due && breaksWaitFor(url).some((other) => (this.#types.get(other)?.acks.rejected.size ?? 0) > 0)) {
-      // The client still uses the state before, for as long as it takes.
-      this.#heldSinceMs.delete(`break ${url}`);
+    const users = due ? breaksWaitFor(url) : [];
+    if (users.some((user) => this.#usesStateBefore(user))) {
+      this.#heldSinceMs.delete(`break ${url}`); // for as long as it takes
       return false;
     }
-    const waits = due && breaksWaitFor(url).some((other) => !this.#hasArrived(other));
-    return this.#hold(`break ${url}`, waits, nowMs);
+    return this.#hold(`break ${url}`, users.some((user) => !this.#hasArrived(user)), nowMs);
+  }
+
+  /** Whether the client certainly still uses what a type said before: the new state was refused, or not even sent yet. */
+  #usesStateBefore(url: TypeUrl): boolean {
+    const type = this.#types.get(url);
+    return type !== undefined && (type.acks.rejected.size > 0 || type.subscription.due(this.#stateOf(url)).makes);
   }
 
   /** Whether a phase may go ahead: nothing to wait for, or waited long enough. */

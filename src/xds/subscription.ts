@@ -32,6 +32,8 @@ export interface DeltaChange {
 /** One response's content. */
 export interface Answer {
   readonly resources: readonly VersionedResource[];
+  /** Of these, what the client did not have: all but in a full state, which repeats the rest. */
+  readonly fresh: readonly VersionedResource[];
   /** Always empty in state of the world, which has no way to say it. */
   readonly removed: readonly string[];
 }
@@ -200,7 +202,7 @@ export class Subscription {
     const { resources, removed } = this.#take(state, options);
     if (resources.length === 0 && removed.length === 0 && !this.#owesEmpty(options)) return undefined;
     this.#owed = false;
-    return { resources, removed };
+    return { resources, fresh: resources, removed };
   }
 
   /** The state-of-the-world answer that is due, if any. It cannot be cut: for a full state it holds everything (rule 12). */
@@ -210,7 +212,7 @@ export class Subscription {
     const changed = resources.length > 0 || (this.#traits.fullState && removed.length > 0);
     if (!changed && !this.#owesEmpty(options)) return undefined;
     this.#owed = false;
-    return { resources: this.#traits.fullState ? this.#everything(state) : resources, removed: [] };
+    return { resources: this.#traits.fullState ? this.#everything(state) : resources, fresh: resources, removed: [] };
   }
 
   /** Takes from the dirty names what may be said now. */

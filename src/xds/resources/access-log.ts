@@ -5,6 +5,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { AccessLogSchema } from '../../gen/envoy/config/accesslog/v3/accesslog_pb.js';
 import { FileAccessLogSchema } from '../../gen/envoy/extensions/access_loggers/file/v3/file_pb.js';
+import { StdoutAccessLogSchema } from '../../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import type { SubstitutionFormatStringSchema } from '../../gen/envoy/config/core/v3/substitution_format_string_pb.js';
 import { FILTER } from './names.js';
 import { pack } from './pack.js';
 
@@ -43,17 +45,13 @@ const LINE = {
   tls: '%DOWNSTREAM_TLS_VERSION%',
 };
 
+const format: MessageInitShape<typeof SubstitutionFormatStringSchema> = { format: { case: 'jsonFormat', value: LINE } };
+
+/** A file; or Envoy's own stdout, which cannot be opened as a file where it is a socket (a child process of Node). */
 export function accessLog(path: string): MessageInitShape<typeof AccessLogSchema>[] {
-  return [
-    {
-      name: 'envoy.access_loggers.file',
-      configType: {
-        case: 'typedConfig',
-        value: pack(FileAccessLogSchema, {
-          path,
-          accessLogFormat: { case: 'logFormat', value: { format: { case: 'jsonFormat', value: LINE } } },
-        }),
-      },
-    },
-  ];
+  const [name, config] =
+    path === '/dev/stdout'
+      ? ['envoy.access_loggers.stdout', pack(StdoutAccessLogSchema, { accessLogFormat: { case: 'logFormat', value: format } })]
+      : ['envoy.access_loggers.file', pack(FileAccessLogSchema, { path, accessLogFormat: { case: 'logFormat', value: format } })];
+  return [{ name, configType: { case: 'typedConfig', value: config } }];
 }

@@ -1,0 +1,218 @@
+import { describe, expect, it } from '@jest/globals';
+import { fromJson, isMessage, toJson } from '@bufbuild/protobuf';
+import type { JsonObject, JsonValue, Message } from '@bufbuild/protobuf';
+import { AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
+import { readFile } from 'node:fs/promises';
+import type { DesiredState } from '../../../src/model/desired-state.js';
+import { registry } from '../../../src/xds/registry.js';
+import { RESOURCE_TYPES, resourceName } from '../../../src/xds/resource-types.js';
+import type { Kind, ResourceSet } from '../../../src/xds/resource-types.js';
+import { buildResources } from '../../../src/xds/resources/index.js';
+import { makeSnapshot } from '../../../src/xds/snapshot.js';
+import { createTestPki } from '../../support/certificates.js';
+import { eventually } from '../../support/eventually.js';
+import { createTempDir } from '../../support/temp-dir.js';
+import { certificatePems, startEnvoyUnderTest, tenant } from './envoy-under-test.js';
+import type { EnvoyUnderTest } from './envoy-under-test.js';
+
+/**
+ * What we publish, as the Envoy that is shipped takes it.
+ */
+
+const NO_COMPLAINT = /\[(warning|error|critical)\]|deprecated/i;
+
+interface ConfigDump {
+  readonly configs: readonly JsonObject[];
+}
+
+/** What Envoy holds of a type: name → version and content, from its config dump. */
+async function held({ envoy }: EnvoyUnderTest): Promise<ReadonlyMap<string, { readonly version: string; readonly message: Message }>> {
+  const { configs } = await envoy.adminJson<ConfigDump>('config_dump');
+  const found = new Map<string, { readonly version: string; readonly message: Message }>();
+  const visit = (value: JsonValue): void => {
+    if (Array.isArray(value)) return value.forEach(visit);
+    if (typeof value !== 'object' || value === null) return;
+    const inner = ['cluster', 'listener', 'route_config', 'secret'].map((key) => value[key]).find((each) => each !== undefined);
+    if (typeof value['version_info'] === 'string' && inner !== undefined) {
+      const message = anyUnpack(fromJson(AnySchema, inner, { registry }), registry);
+      if (message === undefined) throw new Error('a resource that cannot be unpacked');
+      found.set(`${message.$typeName} ${String(Reflect.get(message, 'name'))}`, { version: value['version_info'], message });
+    }
+    for (const each of Object.values(value)) if (each !== undefined) visit(each);
+  };
+  visit([...configs]);
+  return found;
+}
+
+const DUMPED: readonly Kind[] = ['cluster', 'listener', 'route', 'secret'];
+
+function wantedOf(set: ResourceSet): Map<string, { readonly version: string; readonly message: Message }> {
+  const made = makeSnapshot(set);
+  if (!made.ok) throw new Error(JSON.stringify(made.error));
+  const wanted = new Map<string, { readonly version: string; readonly message: Message }>();
+  for (const kind of DUMPED) {
+    for (const message of set[kind]) {
+      const version = made.value.types.get(RESOURCE_TYPES[kind].url)?.resources.get(resourceName(message))?.version ?? '';
+      wanted.set(`${message.$typeName} ${resourceName(message)}`, { version, message });
+    }
+  }
+  return wanted;
+}
+
+/** As JSON, without what Envoy redacts in its dump: keys, and the context extensions (the test of the doors shows those). */
+function readable(message: Message): JsonValue {
+  const schema = registry.getMessage(message.$typeName);
+  if (schema === undefined || !isMessage(message, schema)) throw new Error(`no schema of ${message.$typeName}`);
+  return JSON.parse(JSON.stringify(toJson(schema, message, { registry })).replaceAll(/"(privateKey|contextExtensions)":\{[^}]*\}/g, '"$1":{}'));
+}
+
+const withTenants = (state: DesiredState, ...tenants: DesiredState['tenants']): DesiredState => ({ ...state, tenants });
+
+describe('the real Envoy', () => {
+  it('takes everything without a complaint, and holds exactly what was wanted', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    await world.envoy.waitUntilReady();
+
+    const wanted = wantedOf(buildResources(world.state, world.topology));
+    const got = await held(world);
+    expect([...got.keys()].sort()).toEqual([...wanted.keys()].sort());
+    for (const [name, { version, message }] of wanted) {
+      expect({ name, version: got.get(name)?.version }).toEqual({ name, version });
+      const there = got.get(name)?.message;
+      expect(there === undefined ? undefined : readable(there)).toEqual(readable(message));
+    }
+    const hosts = await world.envoy.admin('clusters');
+    for (const socket of ['hub-0', 'tunnel-0', 'authz-0', 'api']) expect(hosts).toContain(`${world.topology.runtimeDir}/${socket}.sock`);
+    expect(world.envoy.process.log()).not.toMatch(NO_COMPLAINT);
+    expect((await world.envoy.stats('runtime.')).get('runtime.deprecated_feature_use')).toBe(0);
+    expect(world.controlPlane.status().connections).toMatchObject([
+      { node: { id: 'gw-0', cluster: 'scrapeway', version: '1.40.0' }, variant: 'delta', service: 'aggregated', types: [{ current: true }, {}, {}, {}, {}] },
+    ]);
+  });
+
+  it('tells ext_authz the doors apart, and answers health itself', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    using scrape = await world.dial('scrape');
+    expect(await scrape.request('GET /-/healthy')).toMatchObject({ status: 200, body: 'ok\n' });
+    expect(world.sidecar.doors).toEqual([]);
+    expect(await scrape.request('GET /scrape/site-a/node')).toMatchObject({ status: 200 });
+    expect(await scrape.request('GET /sd')).toMatchObject({ status: 200 });
+    expect(await scrape.request('GET http://node.site-a.scrapeway/metrics')).toMatchObject({ status: 200 });
+    expect(await scrape.request('GET /nothing')).toMatchObject({ status: 404 });
+    using connecting = await world.dial('scrape');
+    expect(await connecting.request('CONNECT node.site-a.scrapeway:443')).toMatchObject({ status: 404, body: 'scrapeway: nothing here\n' });
+    using agent = await world.dial('agents');
+    expect(await agent.upgrade()).toMatchObject({ status: 101 });
+    expect(world.sidecar.doors).toEqual(['path', 'sd', 'proxy', 'none', 'connect', 'agent']);
+  });
+
+  it('a changed tenant limit is in force at once, and closes no connection', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    using scraper = await world.dial('scrape');
+    using agent = await world.dial('agents');
+    expect(await scraper.request('GET /scrape/site-a/node')).toMatchObject({ status: 200 });
+    await agent.upgrade();
+
+    await world.publish(withTenants(world.state, tenant('team-a', 1 / 60, 1), tenant('team-b', 5)));
+    await eventually(async () => {
+      const answer = await scraper.request('GET /scrape/site-a/node');
+      expect(answer).toMatchObject({ status: 429, body: "scrapeway: over the tenant's request rate\n" });
+      expect(answer.head).toMatch(/x-scrapeway-reason: rate_limited\r\n/);
+      expect(answer.head).not.toMatch(/connection: close/i);
+    });
+    await world.publish(withTenants(world.state, tenant('team-a', 1000)));
+    await eventually(async () => expect(await scraper.request('GET /scrape/site-a/node')).toMatchObject({ status: 200 }));
+    expect(await agent.echo('still here')).toBe('still here');
+    const stats = await world.envoy.stats('listener_manager.');
+    expect(stats.get('listener_manager.listener_modified')).toBe(0);
+    expect(stats.get('listener_manager.listener_in_place_updated')).toBe(0);
+    expect(stats.get('listener_manager.total_filter_chains_draining')).toBe(0);
+  });
+
+  it('a changed listener does drain its connections: what the test above would show', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    using agent = await world.dial('agents');
+    await agent.upgrade();
+    await world.publish({ ...world.state, gateway: { ...world.state.gateway, accessLogPath: '/dev/stdout' } });
+    await agent.closed();
+    using scraper = await world.dial('scrape');
+    await scraper.request('GET /-/healthy');
+    await world.envoy.process.waitForLog(/"path":"\/-\/healthy"/);
+    expect((await world.envoy.stats('listener_manager.')).get('listener_manager.listener_in_place_updated')).toBe(2);
+  });
+
+  it('certificates rotate by SDS without touching an open connection', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    using scraper = await world.dial('scrape');
+    using agent = await world.dial('agents');
+    await scraper.request('GET /-/healthy');
+    await agent.upgrade();
+
+    await using dir = await createTempDir();
+    const next = await createTestPki(dir.path);
+    const certificate = await certificatePems(next.gateway);
+    const { gateway } = world.state;
+    await world.publish({ ...world.state, gateway: { ...gateway, scrape: { ...gateway.scrape, ...certificate }, agents: { ...gateway.agents, ...certificate } } });
+    for (const [listener, before] of [['scrape', scraper.certificate], ['agents', agent.certificate]] as const) {
+      await eventually(async () => {
+        using fresh = await world.dial(listener);
+        expect(fresh.certificate).not.toBe(before);
+      });
+    }
+    expect(await scraper.request('GET /-/healthy')).toMatchObject({ status: 200 });
+    expect(await agent.echo('still here')).toBe('still here');
+
+    // Trust as well: an agent of the old CA may stay, and may not come again.
+    await world.publish({ ...world.state, gateway: { ...gateway, agents: { ...gateway.agents, ...certificate, clientCaPem: await readFile(next.agentsCaFile, 'utf8') } } });
+    await eventually(async () => {
+      using refused = await world.dial('agents');
+      await expect(refused.request('GET /tunnel')).rejects.toThrow(/unknown ca/);
+    });
+    expect(await agent.echo('still here')).toBe('still here');
+  });
+
+  it('a resource that Envoy refuses: its own words are shown, the last good one stays', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    using scraper = await world.dial('scrape');
+    const { gateway } = world.state;
+    const bad = { ...world.state, gateway: { ...gateway, scrape: { ...gateway.scrape, host: 'no-address' } } };
+    expect(world.controlPlane.publish(bad, world.topology)).toMatchObject({ ok: true });
+    const rejected = await eventually(() => {
+      const listeners = world.controlPlane.status().connections[0]?.types.find(({ typeUrl }) => typeUrl === RESOURCE_TYPES.listener.url);
+      expect(listeners?.rejected).toHaveLength(1);
+      return listeners?.rejected[0];
+    });
+    expect(rejected).toMatchObject({ name: 'scrape', rejection: { message: expect.stringContaining('malformed IP address: no-address') } });
+    expect(rejected?.lastGood).toBe(wantedOf(buildResources(world.state, world.topology)).get('envoy.config.listener.v3.Listener scrape')?.version);
+    expect(await world.controlPlane.whenAcked(0)).toMatchObject({ ok: false, error: [{ message: expect.stringContaining('malformed IP address') }] });
+    expect(await scraper.request('GET /-/healthy')).toMatchObject({ status: 200 });
+
+    await world.publish(world.state);
+    expect(world.controlPlane.status().connections[0]?.types.every(({ current }) => current)).toBe(true);
+  });
+
+  it('a control plane that restarts disturbs nothing, and what changed meanwhile arrives', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    using agent = await world.dial('agents');
+    await agent.upgrade();
+    const before = await world.envoy.stats('listener_manager.');
+
+    await world.restartControlPlane();
+    await world.publish(withTenants(world.state, tenant('team-a', 7), tenant('team-b', 5)));
+    const wanted = wantedOf(buildResources(withTenants(world.state, tenant('team-a', 7), tenant('team-b', 5)), world.topology));
+    const route = 'envoy.config.route.v3.RouteConfiguration scrape';
+    expect((await held(world)).get(route)?.version).toBe(wanted.get(route)?.version);
+    expect(await agent.echo('still here')).toBe('still here');
+    const after = await world.envoy.stats('listener_manager.');
+    for (const name of ['listener_added', 'listener_modified', 'listener_in_place_updated', 'listener_removed']) {
+      expect([name, after.get(`listener_manager.${name}`)]).toEqual([name, before.get(`listener_manager.${name}`)]);
+    }
+  });
+});
