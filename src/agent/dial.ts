@@ -1,0 +1,152 @@
+/**
+ * From nothing to an open tunnel: TCP, TLS 1.3 with the agent's certificate, the upgrade. Whatever fails becomes one sentence that
+ * says whose fault it is.
+ */
+import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { errnoOf } from '../lib/errno.js';
+import { err, ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import { REASON_HEADER } from '../model/reasons.js';
+import { GATEWAY_HEADER, upgradeRequest } from '../tunnel/handshake.js';
+import type { GatewayAddress, TlsCredentials } from './options.js';
+
+export interface DialOptions {
+  readonly gateway: GatewayAddress;
+  readonly credentials: TlsCredentials;
+  /** Random id of this process. */
+  readonly instance: string;
+  readonly timeoutMs: number;
+}
+
+export interface Dialled {
+  readonly socket: TLSSocket;
+  /** Bytes of the tunnel that came with the answer. */
+  readonly head: Buffer;
+  readonly gatewayId: string;
+}
+
+export interface DialFault {
+  /** Short and stable, for the metric's label: `network`, `tls`, `timeout`, or the gateway's reason code. */
+  readonly cause: string;
+  /** For the log. */
+  readonly message: string;
+}
+
+const MAX_ANSWER_BYTES = 16 * 1024;
+
+/** Never rejects. */
+export function dial({ gateway, credentials, instance, timeoutMs }: DialOptions): Promise<Result<Dialled, DialFault>> {
+  const { host, port, serverName } = gateway;
+  return new Promise((resolve) => {
+    let socket: TLSSocket;
+    try {
+      socket = connect({
+        host,
+        port,
+        servername: serverName,
+        cert: credentials.certificate,
+        key: credentials.key,
+        ca: credentials.ca,
+        minVersion: 'TLSv1.3',
+        ALPNProtocols: ['http/1.1'],
+      });
+    } catch (error) {
+      // OpenSSL refuses to load them: not PEM, or the key belongs to another certificate
+      return resolve(err({ cause: 'tls', message: `the agent's certificate, key or CA cannot be used: ${messageOf(error)}` }));
+    }
+    let answer = Buffer.alloc(0);
+    let written = false;
+    let settled = false;
+    const settle = (result: Result<Dialled, DialFault>): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      socket.removeAllListeners('data').removeAllListeners('error').removeAllListeners('close').removeAllListeners('secureConnect');
+      socket.on('error', () => undefined);
+      if (!result.ok) socket.destroy();
+      resolve(result);
+    };
+    const timer = setTimeout(() => settle(err({ cause: 'timeout', message: `no tunnel within ${timeoutMs} ms` })), timeoutMs);
+    socket.setNoDelay(true);
+    const look = (): void => {
+      // Node's HTTP/2 takes the completion of a write that it did not start for one of its own, and aborts the process
+      const result = written ? readAnswer(answer, socket) : undefined;
+      if (result !== undefined) settle(result);
+    };
+    socket.once('secureConnect', () => {
+      socket.write(upgradeRequest(`${serverName}:${port}`, instance), () => {
+        written = true;
+        look();
+      });
+    });
+    socket.once('error', (error) => settle(err(faultOf(error, serverName))));
+    socket.once('close', () => settle(err({ cause: 'network', message: 'the gateway closed the connection during the handshake' })));
+    socket.on('data', (chunk: Buffer) => {
+      answer = Buffer.concat([answer, chunk]);
+      look();
+    });
+  });
+}
+
+/** The result once the answer's head (and, for a refusal, its short body) is there; undefined while more must come. */
+function readAnswer(answer: Buffer, socket: TLSSocket): Result<Dialled, DialFault> | undefined {
+  const end = answer.indexOf('\r\n\r\n');
+  if (end === -1) {
+    return answer.length > MAX_ANSWER_BYTES ? err({ cause: 'protocol', message: "the gateway's answer is not that of a Scrapeway gateway" }) : undefined;
+  }
+  const [statusLine = '', ...lines] = answer.subarray(0, end).toString('latin1').split('\r\n');
+  const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1]);
+  if (status === 101) {
+    return ok({ socket, head: answer.subarray(end + 4), gatewayId: headers.get(GATEWAY_HEADER) ?? '' });
+  }
+  const reason = headers.get(REASON_HEADER);
+  return err({ cause: reason ?? 'protocol', message: refusal(statusLine, reason) });
+}
+
+function refusal(statusLine: string, reason: string | undefined): string {
+  switch (reason) {
+    case 'agent_unknown':
+      return "the gateway does not know the name in this agent's certificate: add the agent to the gateway's configuration, or use the right certificate (agent_unknown)";
+    case 'agent_conflict':
+      return 'another agent process with this name is connected: stop it, or give each agent a name of its own (agent_conflict)';
+    case undefined:
+      return `the gateway refused the tunnel: ${statusLine.slice(0, 100)}`;
+    default:
+      return `the gateway refused the tunnel: ${statusLine.slice(0, 100)} (${reason})`;
+  }
+}
+
+/** What TLS alerts and verification errors mean to the person who has to mend them. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "the gateway's certificate has expired",
+  CERT_NOT_YET_VALID: "the gateway's certificate is not valid yet: compare the clocks",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "the gateway's certificate is self-signed and not in caFile",
+  SELF_SIGNED_CERT_IN_CHAIN: "the gateway's certificate was signed by a CA that is not in caFile",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "the gateway's certificate was signed by a CA that is not in caFile",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the gateway's certificate was signed by a CA that is not in caFile",
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: "the gateway does not trust the CA of this agent's certificate",
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
+  ERR_SSL_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
+  ERR_SSL_SSL_ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: "this agent's certificate has been revoked",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
+  ERR_SSL_SSL_ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
+  ECONNREFUSED: 'nobody listens there',
+  ENOTFOUND: "the gateway's name does not resolve",
+  EAI_AGAIN: "the gateway's name cannot be resolved now",
+};
+
+function faultOf(error: Error, serverName: string): DialFault {
+  const code = errnoOf(error) ?? '';
+  const isTls = code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('UNABLE_TO');
+  const cause = isTls ? 'tls' : 'network';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return { cause, message: `the gateway's certificate is not for "${serverName}"` };
+  return { cause, message: SENTENCES[code] ?? messageOf(error) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,142 @@
+/**
+ * One gateway's address and the tunnel to it: dial, hold, dial again.
+ *
+ *   waiting ──timer──▶ dialling ──101──▶ up ──lost──▶ waiting (full jitter)
+ *      ▲                  │ fails           │ drained by the gateway ──▶ dialling at once
+ *      └──────────────────┘                 └ drain() ──▶ stopped
+ *
+ * The state is one tagged object, changed in one place; whatever belongs to a state is ended when it is left.
+ */
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import type { Target } from '../model/target.js';
+import { createBackoff } from '../tunnel/backoff.js';
+import type { HubMessage } from '../tunnel/messages.js';
+import { dial } from './dial.js';
+import type { Dialled } from './dial.js';
+import type { AgentOptions, GatewayAddress } from './options.js';
+import { startSession } from './session.js';
+import type { Session, SessionEnd } from './session.js';
+
+export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConcurrentScrapes' | 'keepAlive' | 'reconnect' | 'dialTimeoutMs'> {
+  readonly gateway: GatewayAddress;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onScrape: (stream: ServerHttp2Stream, headers: readonly string[]) => void;
+  /** What to register, asked when a tunnel comes up. */
+  readonly registration: () => { readonly revision: number; readonly targets: readonly Target[] };
+  readonly onRegistered: (answer: HubMessage & { type: 'registered' }) => void;
+  readonly onState: (up: boolean) => void;
+  /** A connection that ended or never came to be, by cause. */
+  readonly onFailure: (cause: string) => void;
+}
+
+type State =
+  | { readonly kind: 'waiting'; readonly cancel: () => void }
+  | { readonly kind: 'dialling' }
+  | { readonly kind: 'up'; readonly session: Session }
+  | { readonly kind: 'stopped' };
+
+/** A tunnel that held this long was a good one: the next reconnect starts quickly again. */
+const GOOD_AFTER_MS = 10_000;
+/** More streams than scrapes are allowed: control, and room to answer `agent_overloaded` instead of a reset. */
+const SPARE_STREAMS = 100;
+
+export interface Link {
+  readonly isUp: () => boolean;
+  /** Registers again; nothing to do while the tunnel is down. */
+  register(): void;
+  /** Finishes the scrapes in flight and closes for good. */
+  drain(): Promise<void>;
+}
+
+/** Starts dialling at once. */
+export function startLink(options: LinkOptions): Link {
+  const { gateway, clock, keepAlive } = options;
+  const logger = options.logger.child({ gateway: `${gateway.host}:${gateway.port}` });
+  const backoff = createBackoff(options.reconnect);
+  let state: State = { kind: 'stopped' };
+  let registered = false;
+
+  const setState = (next: State): void => {
+    if (state.kind === 'waiting') state.cancel();
+    const wasUp = state.kind === 'up';
+    state = next;
+    if (wasUp !== (next.kind === 'up')) options.onState(next.kind === 'up');
+  };
+  const wait = (delayMs: number): void => setState({ kind: 'waiting', cancel: clock.after(delayMs, () => void dialNow()) });
+
+  const dialNow = async (): Promise<void> => {
+    setState({ kind: 'dialling' });
+    const result = await readAndDial(options);
+    if (state.kind !== 'dialling') {
+      if (result.ok) result.value.socket.destroy();
+      return;
+    }
+    if (result.ok) return up(result.value);
+    const delayMs = backoff.next();
+    logger.warn({ cause: result.error.cause, retryInMs: Math.round(delayMs) }, `no tunnel: ${result.error.message}`);
+    options.onFailure(result.error.cause);
+    wait(delayMs);
+  };
+
+  const up = (dialled: Dialled): void => {
+    const upSinceMs = clock.nowMs();
+    let gatewayDrains = false;
+    const session = startSession(dialled, {
+      keepAlive,
+      clock,
+      maxConcurrentStreams: options.maxConcurrentScrapes + SPARE_STREAMS,
+      onScrape: options.onScrape,
+      onControl: register,
+      onMessage: (message) => {
+        if (message.type === 'draining') gatewayDrains = true;
+        else {
+          registered = true;
+          options.onRegistered(message);
+        }
+      },
+      onClose: (cause, detail) => down(session, cause, detail, gatewayDrains, clock.nowMs() - upSinceMs),
+    });
+    logger.info({ gatewayId: dialled.gatewayId }, 'tunnel up');
+    setState({ kind: 'up', session });
+  };
+
+  const down = (session: Session, cause: SessionEnd, detail: string, gatewayDrains: boolean, upMs: number): void => {
+    registered = false;
+    if (state.kind !== 'up' || state.session !== session) return;
+    if (upMs >= GOOD_AFTER_MS || gatewayDrains) backoff.reset();
+    const delayMs = gatewayDrains ? 0 : backoff.next();
+    logger.warn({ cause: gatewayDrains ? 'gateway_drained' : cause, retryInMs: Math.round(delayMs) }, `tunnel down: ${detail}`);
+    options.onFailure(gatewayDrains ? 'gateway_drained' : cause);
+    wait(delayMs);
+  };
+
+  const register = (): void => {
+    const { revision, targets } = options.registration();
+    if (state.kind === 'up') state.session.register(revision, targets);
+  };
+
+  void dialNow();
+  return {
+    isUp: () => state.kind === 'up' && registered,
+    register,
+    drain: async () => {
+      const last = state;
+      setState({ kind: 'stopped' });
+      if (last.kind === 'up') await last.session.drain();
+    },
+  };
+}
+
+/** Credentials are read for every dial: a renewed certificate is used from the next tunnel on. */
+async function readAndDial(options: LinkOptions): ReturnType<typeof dial> {
+  try {
+    const credentials = await options.credentials();
+    return await dial({ gateway: options.gateway, credentials, instance: options.instance, timeoutMs: options.dialTimeoutMs });
+  } catch (error) {
+    return { ok: false, error: { cause: 'credentials', message: error instanceof Error ? error.message : String(error) } };
+  }
+}

@@ -1,0 +1,43 @@
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { REASONS } from '../model/reasons.js';
+
+/** The agent's metrics, on the registry that is handed in. */
+export function createAgentMetrics(registry: Registry) {
+  const registers = [registry];
+  const scrapes = new Counter({
+    name: 'scrapeway_agent_scrapes_total',
+    help: 'Scrapes answered by this agent, by outcome: ok, cancelled (the gateway reset it), or a reason code.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  for (const outcome of ['ok', 'cancelled', ...Object.entries(REASONS).filter(([, spec]) => spec.hop === 'agent').map(([reason]) => reason)]) scrapes.inc({ outcome }, 0);
+  return {
+    scrapes,
+    duration: new Histogram({
+      name: 'scrapeway_agent_scrape_duration_seconds',
+      help: 'Time from the request on the tunnel to the end of the target\'s answer.',
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
+      registers,
+    }),
+    bytes: new Counter({ name: 'scrapeway_agent_scrape_body_bytes_total', help: 'Bytes of body read from targets, as they go through the tunnel.', registers }),
+    targetFailures: new Counter({
+      name: 'scrapeway_agent_target_failures_total',
+      help: 'Scrapes of a target that failed at this agent, by target and reason.',
+      labelNames: ['target', 'reason'],
+      registers,
+    }),
+    inFlight: new Gauge({ name: 'scrapeway_agent_scrapes_in_flight', help: 'Scrapes that this agent is answering now.', registers }),
+    tunnelUp: new Gauge({ name: 'scrapeway_agent_tunnel_up', help: '1 while the tunnel to a gateway is up.', labelNames: ['gateway'], registers }),
+    tunnelFailures: new Counter({
+      name: 'scrapeway_agent_tunnel_failures_total',
+      help: 'Tunnels that ended or could not be opened, by gateway and cause.',
+      labelNames: ['gateway', 'cause'],
+      registers,
+    }),
+    targets: new Gauge({ name: 'scrapeway_agent_targets', help: 'Targets in the configuration.', registers }),
+    rejectedTargets: new Gauge({ name: 'scrapeway_agent_rejected_targets', help: 'Faults that the gateway found in the last registration.', registers }),
+  };
+}
+
+export type AgentMetrics = ReturnType<typeof createAgentMetrics>;

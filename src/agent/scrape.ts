@@ -1,0 +1,201 @@
+/**
+ * One scrape at the agent: from the stream that the hub opened to the target and back.
+ *
+ * The one idea: a scrape ends exactly once, in `finish`, whoever ends it first: the target (answered, failed), the deadline, or the
+ * hub (reset). Before the answer's head is out a failure is a status with a reason; after it the stream is reset, so that
+ * Prometheus fails the scrape instead of taking a part of it (facts/prometheus-scrape.md §5).
+ */
+import { constants } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Dispatcher, Pool } from 'undici';
+import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
+import type { Reason } from '../model/reasons.js';
+import { TIMEOUT_HEADER } from '../tunnel/streams.js';
+import { isPathAllowed } from './allow-list.js';
+import { headersFromTarget, headersToTarget } from './headers.js';
+import type { ResponseHeaders } from './headers.js';
+import type { TargetSpec } from './options.js';
+import { targetReason } from './target-error.js';
+
+/** A target with its connections. */
+export interface LiveTarget {
+  readonly spec: TargetSpec;
+  readonly pool: Pool;
+}
+
+/** How a scrape ended: `ok`, a reason, or that the hub did not want it any more. */
+export type Outcome = 'ok' | 'cancelled' | Reason;
+
+export interface ScrapeRecord {
+  /** Undefined when the target was not known. */
+  readonly target: string | undefined;
+  readonly outcome: Outcome;
+  readonly durationMs: number;
+  readonly bodyBytes: number;
+}
+
+export interface ScrapeDeps {
+  readonly findTarget: (name: string) => LiveTarget | undefined;
+  /** Whether one more scrape may start. */
+  readonly hasRoom: () => boolean;
+  readonly onEnd: (record: ScrapeRecord) => void;
+}
+
+/** When the hub names no deadline (it always does). */
+const DEFAULT_TIMEOUT_MS = 10_000;
+/** The agent's answer must reach the hub before the hub's own deadline: a twentieth of it, at least this. */
+const MIN_MARGIN_MS = 50;
+const MAX_MARGIN_MS = 500;
+
+/** Answers one scrape stream. `received` is its header list, flat, names in lower case. Never throws. */
+export function serveScrape(stream: ServerHttp2Stream, received: readonly string[], deps: ScrapeDeps): void {
+  const startedMs = performance.now();
+  const request = readRequest(received);
+  const live = deps.findTarget(request.authority);
+  const scrape = new Scrape(stream, startedMs, live?.spec.target.name, deps.onEnd);
+  const refusal = refuse(request, live, deps.hasRoom());
+  if (refusal !== undefined || live === undefined) return scrape.fail(refusal ?? 'target_unknown');
+  scrape.run(live, request, received);
+}
+
+interface ScrapeRequest {
+  readonly method: string;
+  readonly authority: string;
+  readonly path: string;
+  readonly timeoutMs: number;
+}
+
+function readRequest(received: readonly string[]): ScrapeRequest {
+  const value = (name: string): string => {
+    const at = received.indexOf(name);
+    return at === -1 ? '' : (received[at + 1] ?? '');
+  };
+  const timeoutMs = Number(value(TIMEOUT_HEADER));
+  return {
+    method: value(':method'),
+    authority: value(':authority'),
+    path: value(':path'),
+    timeoutMs: Number.isFinite(timeoutMs) && timeoutMs > 0 ? timeoutMs : DEFAULT_TIMEOUT_MS,
+  };
+}
+
+function refuse(request: ScrapeRequest, live: LiveTarget | undefined, hasRoom: boolean): Reason | undefined {
+  if (live === undefined) return 'target_unknown';
+  if (request.method !== 'GET' && request.method !== 'HEAD') return 'agent_denied';
+  if (!isPathAllowed(live.spec, request.path)) return 'agent_denied';
+  return hasRoom ? undefined : 'agent_overloaded';
+}
+
+/** A class because its state is shared by the callbacks of three parties: the stream, the HTTP client and the timer. */
+class Scrape {
+  readonly #stream: ServerHttp2Stream;
+  readonly #startedMs: number;
+  readonly #target: string | undefined;
+  readonly #onEnd: (record: ScrapeRecord) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #bodyBytes = 0;
+  #maxBodyBytes = Infinity;
+  #finished = false;
+
+  constructor(stream: ServerHttp2Stream, startedMs: number, target: string | undefined, onEnd: (record: ScrapeRecord) => void) {
+    this.#stream = stream;
+    this.#startedMs = startedMs;
+    this.#target = target;
+    this.#onEnd = onEnd;
+    // an error is always followed by 'close', where it is dealt with; unhandled it would end the process
+    stream.on('error', () => undefined);
+    stream.on('close', () => this.#finish('cancelled'));
+  }
+
+  run({ spec, pool }: LiveTarget, request: ScrapeRequest, received: readonly string[]): void {
+    const marginMs = Math.min(MAX_MARGIN_MS, Math.max(MIN_MARGIN_MS, request.timeoutMs / 20));
+    const budgetMs = Math.max(1, Math.min(request.timeoutMs - marginMs, spec.timeoutMs ?? Infinity));
+    this.#maxBodyBytes = spec.maxBodyBytes ?? Infinity;
+    this.#timer = setTimeout(() => this.fail('target_timeout'), budgetMs);
+    this.#stream.on('drain', () => this.#controller?.resume());
+    this.#dispatch(pool, {
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      path: request.path,
+      headers: headersToTarget(received, spec.headers, budgetMs),
+      reset: false,
+    }, true);
+  }
+
+  #dispatch(pool: Pool, options: Dispatcher.DispatchOptions, mayRetry: boolean): void {
+    let answered = false;
+    pool.dispatch(options, {
+      onRequestStart: (controller) => {
+        this.#controller = controller;
+        if (this.#finished) controller.abort(new Error('the scrape has ended'));
+      },
+      onResponseStart: (controller, status, _headers, _message) => {
+        if (status < 200) return;
+        answered = true;
+        this.#answer(status, headersFromTarget(rawList(controller.rawHeaders)), options.method === 'HEAD');
+      },
+      onResponseData: (controller, chunk) => {
+        if (this.#finished) return;
+        this.#bodyBytes += chunk.length;
+        if (this.#bodyBytes > this.#maxBodyBytes) return this.fail('target_too_large');
+        if (!this.#stream.write(chunk)) controller.pause();
+      },
+      onResponseEnd: (controller, _trailers) => this.#end(headersFromTarget(rawList(controller.rawTrailers))),
+      onResponseError: (_controller, error) => {
+        const reason = targetReason(error);
+        // a kept connection that the target closed at this very moment: GET is safe to send again (RFC 9110 §9.2.2), once
+        if (mayRetry && !answered && !this.#finished && reason === 'target_reset') return this.#dispatch(pool, options, false);
+        this.fail(reason);
+      },
+    });
+  }
+
+  #answer(status: number, headers: ResponseHeaders, isHead: boolean): void {
+    if (this.#finished) return;
+    const length = Number(headers['content-length']);
+    if (!isHead && length > this.#maxBodyBytes) return this.fail('target_too_large');
+    try {
+      // trailers cost a frame more: only where the target announced some
+      this.#stream.respond({ ':status': status, ...headers }, { waitForTrailers: headers['trailer'] !== undefined });
+    } catch {
+      // a header that HTTP/2 cannot carry (a control character in a value)
+      this.fail('target_garbage');
+    }
+  }
+
+  #end(trailers: ResponseHeaders): void {
+    if (this.#finished) return;
+    this.#stream.once('wantTrailers', () => {
+      try {
+        this.#stream.sendTrailers(trailers);
+      } catch {
+        this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      }
+    });
+    this.#finish('ok');
+    this.#stream.end();
+  }
+
+  /** Ends the scrape with a reason: as an answer while that is possible, else by breaking the stream. */
+  fail(reason: Reason): void {
+    if (this.#finished) return;
+    this.#finish(reason);
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    if (this.#stream.headersSent) return this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#stream.respond({ ':status': REASONS[reason].status, 'content-type': 'text/plain; charset=utf-8', [REASON_HEADER]: reason });
+    this.#stream.end(reasonBody(reason));
+  }
+
+  #finish(outcome: Outcome): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    clearTimeout(this.#timer);
+    if (outcome !== 'ok') this.#controller?.abort(new Error(`the scrape ended: ${outcome}`));
+    this.#onEnd({ target: this.#target, outcome, durationMs: performance.now() - this.#startedMs, bodyBytes: this.#bodyBytes });
+  }
+}
+
+function rawList(raw: Dispatcher.DispatchController['rawHeaders']): readonly (Buffer | string)[] {
+  return Array.isArray(raw) ? raw : [];
+}
+

@@ -1,0 +1,54 @@
+/**
+ * The HTTP client towards targets: one undici pool for each, so that a target that hangs holds up nobody else. No redirects, no
+ * decompression, no time-outs of its own (a scrape has one deadline, kept in scrape.ts), every byte as the exporter sent it.
+ */
+import { lookup as resolve } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
+import { isIP } from 'node:net';
+import { Pool } from 'undici';
+import { targetAddress } from '../model/target.js';
+import { isResolvedAddressAllowed } from './allow-list.js';
+import type { TargetSpec } from './options.js';
+import { DENIED_ADDRESS } from './target-error.js';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Longer than the usual scrape interval of a minute: one connection to an exporter for good. */
+const KEEP_ALIVE_MS = 90_000;
+
+/** A pool of connections to one target; close it when the target goes. */
+export function createTargetPool({ target, tls }: TargetSpec, maxConnections: number): Pool {
+  const serverName = tls.serverName ?? (isIP(target.host) === 0 ? target.host : undefined);
+  return new Pool(`${target.scheme}://${targetAddress(target)}`, {
+    connections: maxConnections,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    allowH2: false,
+    connect: {
+      timeout: CONNECT_TIMEOUT_MS,
+      lookup: lookupAllowed,
+      rejectUnauthorized: !tls.insecureSkipVerify,
+      ...(tls.caPem === undefined ? {} : { ca: tls.caPem }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+    },
+  });
+}
+
+type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
+
+/** `dns.lookup` without the addresses that no target may have: the check is on what will be dialled, for every connection. */
+function lookupAllowed(hostname: string, options: LookupOptions, callback: LookupCallback): void {
+  resolve(hostname, { ...options, all: true }, (error, addresses) => {
+    if (error) return callback(error, []);
+    const allowed = addresses.filter(({ address }) => isResolvedAddressAllowed(address));
+    const [first] = allowed;
+    if (first === undefined) {
+      return callback(Object.assign(new Error(`${hostname} resolves to a link-local or metadata address only`), { code: DENIED_ADDRESS }), []);
+    }
+    if (options.all === true) return callback(null, allowed);
+    return callback(null, first.address, first.family);
+  });
+}

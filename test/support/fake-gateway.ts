@@ -1,0 +1,141 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
+import { createServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { createLineDecoder, encodeMessage } from '../../src/tunnel/messages.js';
+import type { AgentMessage, HubMessage } from '../../src/tunnel/messages.js';
+import { upgradeAnswer } from '../../src/tunnel/handshake.js';
+import { portOf } from './ports.js';
+
+/**
+ * The gateway as an agent sees it, for the agent's own tests: TLS with a client certificate, the upgrade, and `node:http2` as the
+ * client of the reversed connection, an implementation that is not ours.
+ */
+export interface FakeGateway extends AsyncDisposable {
+  readonly port: number;
+  /** Head of each upgrade request, the oldest first. */
+  readonly handshakes: readonly string[];
+  /** What the next handshakes are answered with instead of 101: the whole HTTP response. */
+  refuseWith(response: string | undefined): void;
+  /** The next tunnel that comes up (or one that is up and was not taken yet). */
+  tunnel(): Promise<FakeTunnel>;
+  close(): Promise<void>;
+}
+
+export interface FakeTunnel {
+  readonly session: ClientHttp2Session;
+  readonly socket: Socket;
+  /** Resolves with the next message of the agent on the control stream; undefined when the stream has ended. */
+  message(): Promise<AgentMessage | undefined>;
+  say(message: HubMessage): void;
+  /** Opens a scrape's stream. */
+  open(headers: OutgoingHttpHeaders): ClientHttp2Stream;
+  /** A whole scrape; rejects when the stream is reset. */
+  scrape(headers: OutgoingHttpHeaders): Promise<ScrapeAnswer>;
+}
+
+export interface ScrapeAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly trailers: IncomingHttpHeaders | undefined;
+  readonly body: Buffer;
+}
+
+export interface FakeGatewayOptions {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** CA of the agents. */
+  readonly ca: string | Buffer;
+}
+
+export async function startFakeGateway(options: FakeGatewayOptions): Promise<FakeGateway> {
+  const handshakes: string[] = [];
+  const tunnels: FakeTunnel[] = [];
+  const waiting: ((tunnel: FakeTunnel) => void)[] = [];
+  const sockets = new Set<TLSSocket>();
+  let refusal: string | undefined;
+
+  const server = createServer({ ...options, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] }, (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined);
+    socket.once('data', (head) => {
+      handshakes.push(head.toString('latin1'));
+      if (refusal !== undefined) return void socket.end(refusal);
+      // Node's HTTP/2 must not see the end of a write that it did not start: it aborts the process
+      socket.write(upgradeAnswer('fake-gateway'), () => {
+        const tunnel = openTunnel(socket);
+        const first = waiting.shift();
+        if (first === undefined) tunnels.push(tunnel);
+        else first(tunnel);
+      });
+    });
+  });
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+
+  async function close(): Promise<void> {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  }
+  return {
+    port: portOf(server),
+    handshakes,
+    refuseWith: (response) => {
+      refusal = response;
+    },
+    tunnel: async () => tunnels.shift() ?? new Promise<FakeTunnel>((resolve) => waiting.push(resolve)),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function openTunnel(socket: TLSSocket): FakeTunnel {
+  const session = connect('http://tunnel', { createConnection: () => socket, settings: { headerTableSize: 0, enablePush: false } });
+  session.on('error', () => undefined);
+  const control = session.request({ ':method': 'POST', ':path': '/control', ':authority': '.control' }, { endStream: false });
+  control.on('error', () => undefined);
+  const messages = readMessages(control);
+  const open = (headers: OutgoingHttpHeaders): ClientHttp2Stream => session.request({ ':path': '/metrics', 'x-scrapeway-timeout-ms': '5000', ...headers });
+  return {
+    session,
+    socket,
+    message: async () => (await messages.next()).value,
+    say: (message) => void control.write(encodeMessage(message)),
+    open,
+    scrape: (headers) => readAnswer(open(headers)),
+  };
+}
+
+async function* readMessages(control: ClientHttp2Stream): AsyncGenerator<AgentMessage, undefined> {
+  const decoder = createLineDecoder();
+  for await (const chunk of control) {
+    const lines = decoder.push(chunk);
+    if (!lines.ok) throw new Error(lines.error);
+    for (const line of lines.value) {
+      const message: AgentMessage = JSON.parse(line);
+      yield message;
+    }
+  }
+  return undefined;
+}
+
+export async function readAnswer(stream: ClientHttp2Stream): Promise<ScrapeAnswer> {
+  let headers: IncomingHttpHeaders & { ':status'?: number | undefined } = {};
+  let trailers: IncomingHttpHeaders | undefined;
+  stream.on('response', (received) => {
+    headers = received;
+  });
+  stream.on('trailers', (received) => {
+    trailers = received;
+  });
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return { status: headers[':status'] ?? 0, headers, trailers, body: Buffer.concat(chunks) };
+}
