@@ -196,6 +196,8 @@ function okResponse(stamp: Readonly<Record<string, string>>, remove: readonly st
   return delimited(1, '') + delimited(3, response);
 }
 
+const CHALLENGE = 'Basic realm="scrapeway", Bearer realm="scrapeway"';
+
 /** CheckResponse.status, denied_response: one per reason, made once. */
 const DENIED = Object.fromEntries(Object.keys(REASONS).map((reason) => [reason, deniedResponse(reason as Reason)])) as Readonly<Record<Reason, string>>;
 
@@ -205,8 +207,6 @@ function deniedResponse(reason: Reason): string {
   const permissionDenied = number(1, 7); // google.rpc.Status.code; any but 0 refuses
   return delimited(1, permissionDenied) + delimited(2, delimited(1, httpStatus) + headers.join('') + delimited(3, reasonBody(reason)));
 }
-
-const CHALLENGE = 'Basic realm="scrapeway", Bearer realm="scrapeway"';
 
 /** The response headers of a refusal: a function of the reason alone, so that refusals for one reason are alike to the byte. */
 function refusalHeaders(reason: Reason): Readonly<Record<string, string>> {
