@@ -1,0 +1,77 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { describe, expect, it } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { desiredState, target } from '../../test/support/desired-state.js';
+import { CheckRequestSchema, CheckResponseSchema } from '../gen/envoy/service/auth/v3/external_auth_pb.js';
+import { createAuthorizer } from './authorizer.js';
+import type { Authorizer } from './authorizer.js';
+
+const AUTHORIZATION = `Basic ${Buffer.from('scraper:secret').toString('base64')}`;
+
+const STATE = desiredState({
+  tenants: [{ name: 'team-a', credentials: [{ kind: 'basic', user: 'scraper', bcryptHash: '$2b$04$x' }] }],
+  agents: [{ name: 'site-1', tenants: ['team-a'] }],
+});
+
+function request(path: string, headers: Record<string, string> = { authorization: AUTHORIZATION }): Buffer {
+  const http = { method: 'GET', host: 'gateway.example', path, headers };
+  return Buffer.from(toBinary(CheckRequestSchema, create(CheckRequestSchema, { attributes: { request: { http }, contextExtensions: { door: 'path' } } })));
+}
+
+async function reasonOf(authorizer: Authorizer, bytes: Buffer): Promise<unknown> {
+  const response = fromBinary(CheckResponseSchema, await authorizer.check(bytes));
+  return response.httpResponse.case === 'okResponse' ? 'allowed' : response.dynamicMetadata?.['reason'];
+}
+
+function setUp(state = true) {
+  const registry = new Registry();
+  const authorizer = createAuthorizer({ registry, passwords: { matches: (_, password) => (password === 'secret' ? 'right' : 'wrong') } });
+  if (state) authorizer.setState(STATE);
+  return { registry, authorizer };
+}
+
+describe('the authorizer', () => {
+  it('refuses everybody before it has a configuration', async () => {
+    const { authorizer } = setUp(false);
+    await expect(reasonOf(authorizer, request('/scrape/site-1/node'))).resolves.toBe('authz_starting');
+    authorizer.setState(STATE);
+    await expect(reasonOf(authorizer, request('/scrape/site-1/node'))).resolves.toBe('agent_away');
+    authorizer.setRegistration('site-1', [target('node')]);
+    await expect(reasonOf(authorizer, request('/scrape/site-1/node'))).resolves.toBe('allowed');
+    authorizer.setRegistration('site-1', undefined);
+    await expect(reasonOf(authorizer, request('/scrape/site-1/node'))).resolves.toBe('agent_away');
+  });
+
+  it('answers bytes that are no question', async () => {
+    await expect(reasonOf(setUp().authorizer, Buffer.from([0x0a, 0x05]))).resolves.toBe('malformed_request');
+  });
+
+  it('answers a repeated question at once, and the same', async () => {
+    const { authorizer } = setUp();
+    authorizer.setRegistration('site-1', [target('node')]);
+    const first = await authorizer.check(request('/scrape/site-1/node'));
+    expect(authorizer.check(request('/scrape/site-1/node'))).toEqual(first);
+  });
+
+  it('applies a configuration that came while a password was checked', async () => {
+    let finish: (answer: 'right') => void = () => {};
+    const authorizer = createAuthorizer({ registry: new Registry(), passwords: { matches: () => new Promise((resolve) => (finish = resolve)) } });
+    authorizer.setState(STATE);
+    const pending = reasonOf(authorizer, request('/scrape/site-1/node'));
+    authorizer.setState(desiredState());
+    finish('right');
+    await expect(pending).resolves.toBe('bad_credentials');
+  });
+
+  it('counts what it decides', async () => {
+    const { authorizer, registry } = setUp();
+    authorizer.setRegistration('site-1', [target('node')]);
+    for (const bytes of [request('/scrape/site-1/node'), request('/scrape/site-1/node'), request('/scrape/site-1/x'), request('/', {}), Buffer.from([0])]) await authorizer.check(bytes);
+    const metrics = await registry.metrics();
+    expect(metrics).toContain('scrapeway_authz_checks_total{door="path",decision="allow",reason=""} 2');
+    expect(metrics).toContain('scrapeway_authz_checks_total{door="path",decision="deny",reason="target_forbidden"} 1');
+    expect(metrics).toContain('scrapeway_authz_checks_total{door="path",decision="deny",reason="no_credentials"} 1');
+    expect(metrics).toContain('scrapeway_authz_checks_total{door="none",decision="deny",reason="malformed_request"} 1');
+    expect(metrics).toContain('scrapeway_authz_check_duration_seconds_count 5');
+  });
+});

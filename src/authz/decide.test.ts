@@ -1,0 +1,281 @@
+import { describe, expect, it } from '@jest/globals';
+import { desiredState, target } from '../../test/support/desired-state.js';
+import { question } from '../../test/support/question.js';
+import { compileRights } from '../model/grants.js';
+import { decide } from './decide.js';
+import type { Caller } from './identity.js';
+import { Inventory } from './inventory.js';
+import type { Decision, Question } from './question.js';
+
+/**
+ * Two teams, four sites. team-a has all of site-1 and, at site-2, which both share, the target `shared`; team-b all that serves it.
+ * site-3 serves team-a and has never registered; so has site-4, of which team-a has no grant.
+ */
+const STATE = desiredState({
+  tenants: [
+    {
+      name: 'team-a',
+      scrape: [
+        { agents: ['site-1', 'site-3'], targets: undefined, selector: undefined },
+        { agents: ['site-2'], targets: ['shared', 'twin'], selector: undefined },
+      ],
+    },
+    { name: 'team-b' },
+  ],
+  agents: [
+    { name: 'site-1', tenants: ['team-a'] },
+    { name: 'site-2', tenants: ['team-a', 'team-b'] },
+    { name: 'site-3', tenants: ['team-a'] },
+    { name: 'site-4', tenants: ['team-a'] },
+    { name: 'site-5', tenants: ['team-b'] },
+  ],
+});
+
+function inventory(): Inventory {
+  const made = new Inventory();
+  made.setRights(compileRights(STATE));
+  made.register('site-1', [
+    target('node'),
+    target('blackbox', { port: 9115, path: '/probe?module=http_2xx&target=https://shop.example' }),
+    target('db.main', { host: 'DB.internal', port: 80 }),
+    target('twin', { host: '10.0.0.1' }),
+    target('v6', { host: 'fd00::1', port: 9100 }),
+  ]);
+  made.register('site-2', [target('shared', { port: 9200 }), target('foreign', { port: 9300 }), target('twin', { host: '10.0.0.1' })]);
+  made.register('site-5', [target('node')]);
+  return made;
+}
+
+const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a' };
+
+function ask(parts: Partial<Question>, caller: Caller = TEAM_A, tables = inventory()): Decision {
+  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits });
+}
+
+/** `allow site-1/node /metrics`, `deny target_forbidden`. */
+function inWords(decision: Decision): string {
+  if (!decision.allow) return `deny ${decision.reason}`;
+  const { 'x-scrapeway-agent': agent, 'x-scrapeway-target': name, 'x-scrapeway-path': path } = decision.stamp;
+  return ['allow', [agent, name].filter((part) => part !== undefined).join('/'), path].filter((part) => part !== undefined && part !== '').join(' ');
+}
+
+describe('the path door', () => {
+  it.each([
+    ['/scrape/site-1/node', 'allow site-1/node /metrics'],
+    ['/scrape/site-1/db.main', 'allow site-1/db.main /metrics'],
+    ['/scrape/site-2/shared', 'allow site-2/shared /metrics'],
+    // what is not there, what is another's, and what is no name end alike
+    ['/scrape/site-1/nothing', 'deny target_forbidden'],
+    ['/scrape/site-2/foreign', 'deny target_forbidden'],
+    ['/scrape/site-5/node', 'deny target_forbidden'],
+    ['/scrape/site-9/node', 'deny target_forbidden'],
+    ['/scrape/Site-1/node', 'deny target_forbidden'],
+    ['/scrape/site-1/n%6fde', 'deny target_forbidden'],
+    ['/scrape/site-1/node%2f..%2f', 'deny target_forbidden'],
+    ['/scrape/site-1/..', 'deny target_forbidden'],
+    ['/scrape/__proto__/constructor', 'deny target_forbidden'],
+    // not known yet, as far as a grant goes
+    ['/scrape/site-3/node', 'deny agent_away'],
+    ['/scrape/site-4/node', 'deny target_forbidden'],
+    // no target at all
+    ['/scrape/', 'deny door_forbidden'],
+    ['/scrape/site-1', 'deny door_forbidden'],
+    ['/scrape/site-1/', 'deny door_forbidden'],
+    ['/scrape//node', 'deny door_forbidden'],
+    ['/other', 'deny door_forbidden'],
+    // what no path is
+    ['', 'deny malformed_request'],
+    ['scrape/site-1/node', 'deny malformed_request'],
+    ['/scrape/site-1/node?a=\u0001', 'deny malformed_request'],
+    ['/scrape/site-1/node?a b', 'deny malformed_request'],
+    ['/scrape/site-1/node/ä', 'deny malformed_request'],
+    [`/scrape/site-1/node?${'a'.repeat(16_000)}`, 'deny malformed_request'],
+  ])('%s: %s', (path, expected) => {
+    expect(inWords(ask({ path }))).toBe(expected);
+  });
+
+  it.each([
+    // the request's own path is taken as it stands
+    ['/scrape/site-1/node/other/metrics', '/other/metrics'],
+    ['/scrape/site-1/node/', '/'],
+    ['/scrape/site-1/node/a%252fb?x=/../%2f', '/a%252fb?x=/../%2f'],
+    ['/scrape/site-1/blackbox/metrics', '/metrics'],
+    ['/scrape/site-1/blackbox/probe?target=x', '/probe?target=x'],
+    // without one, the target's, with its defaults for what the request does not say
+    ['/scrape/site-1/node?collect[]=cpu&collect[]=mem', '/metrics?collect[]=cpu&collect[]=mem'],
+    ['/scrape/site-1/blackbox', '/probe?module=http_2xx&target=https://shop.example'],
+    ['/scrape/site-1/blackbox?', '/probe?module=http_2xx&target=https://shop.example'],
+    ['/scrape/site-1/blackbox?debug=true', '/probe?debug=true&module=http_2xx&target=https://shop.example'],
+    ['/scrape/site-1/blackbox?target=https://a.example/?b=c', '/probe?target=https://a.example/?b=c&module=http_2xx'],
+    ['/scrape/site-1/blackbox?tar%67et=x&module=', '/probe?tar%67et=x&module='],
+  ])('%s fetches %s', (path, expected) => {
+    expect(ask({ path })).toMatchObject({ allow: true, stamp: { 'x-scrapeway-path': expected } });
+  });
+});
+
+describe('the proxy door', () => {
+  it.each([
+    ['node.site-1.scrapeway', 'allow site-1/node'],
+    ['node.site-1.scrapeway:9100', 'allow site-1/node'],
+    ['Node.Site-1.Scrapeway:1', 'allow site-1/node'],
+    ['db.main.site-1.scrapeway:80', 'allow site-1/db.main'],
+    ['twin.site-1.scrapeway:80', 'allow site-1/twin'],
+    ['foreign.site-2.scrapeway', 'deny target_forbidden'],
+    ['node.site-5.scrapeway', 'deny target_forbidden'],
+    ['node.site-3.scrapeway', 'deny agent_away'],
+    ['site-1.scrapeway', 'deny target_forbidden'],
+    ['.site-1.scrapeway', 'deny target_forbidden'],
+    ['node..scrapeway', 'deny target_forbidden'],
+    ['scrapeway', 'deny agent_away'], // an address like any other
+    ['127.0.0.1:9200', 'allow site-2/shared'],
+    ['db.internal:80', 'allow site-1/db.main'],
+    ['DB.Internal', 'allow site-1/db.main'],
+    ['[fd00::1]:9100', 'allow site-1/v6'],
+    ['h,i', 'deny malformed_request'],
+    ['db.internal,db.internal', 'deny malformed_request'],
+    ['db.internal ', 'deny malformed_request'],
+    ['', 'deny malformed_request'],
+  ])('%s: %s', (host, expected) => {
+    expect(inWords(ask({ door: 'proxy', host, path: '/any/path?x=y' }))).toBe(expected);
+  });
+
+  it('gives an address to the one target of the tenant that has it, whoever else has it too', () => {
+    // node of site-1 and node of site-5 (team-b's) are both 127.0.0.1:9100
+    expect(inWords(ask({ door: 'proxy', host: '127.0.0.1:9100' }))).toBe('allow site-1/node');
+  });
+
+  it('refuses an address that two targets of the tenant have, and notes why', () => {
+    expect(ask({ door: 'proxy', host: '10.0.0.1:9100' })).toEqual({
+      allow: false,
+      reason: 'target_forbidden',
+      audit: { door: 'proxy', tenant: 'team-a', rule: 'ambiguous address' },
+    });
+  });
+
+  it('does not say no to an address while an agent that may have it is still to come', () => {
+    const tables = inventory();
+    const unknown: Partial<Question> = { door: 'proxy', host: '127.0.0.1:9300' };
+    expect(inWords(ask(unknown, TEAM_A, tables))).toBe('deny agent_away');
+    tables.register('site-3', []);
+    expect(inWords(ask(unknown, TEAM_A, tables))).toBe('deny target_forbidden');
+  });
+});
+
+describe('a scrape', () => {
+  const granted: Partial<Question> = { path: '/scrape/site-2/shared?a=b' };
+
+  it('that is granted carries what the hub needs, and no credential of ours', () => {
+    expect(ask({ ...granted, scrapeTimeout: '10' })).toEqual({
+      allow: true,
+      stamp: {
+        'x-scrapeway-tenant': 'team-a',
+        'x-scrapeway-agent': 'site-2',
+        'x-scrapeway-target': 'shared',
+        'x-scrapeway-path': '/metrics?a=b',
+        'x-scrapeway-timeout-ms': '9500',
+        'x-envoy-upstream-rq-timeout-ms': '9500',
+      },
+      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      audit: { door: 'path', tenant: 'team-a', agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
+    });
+  });
+
+  it('by the proxy door keeps its path, and the authorization that is the exporter’s', () => {
+    const decision = ask({ door: 'proxy', host: '127.0.0.1:9200', path: '/x?y' });
+    expect(decision).toMatchObject({ allow: true, remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'] });
+    expect(decision.allow && 'x-scrapeway-path' in decision.stamp).toBe(false);
+  });
+
+  it('notes what was asked for when it is refused', () => {
+    expect(ask({ path: '/scrape/site-9/node' }).audit).toEqual({ door: 'path', tenant: 'team-a', agent: 'site-9', target: 'node' });
+  });
+
+  it.each([
+    [undefined, 9500],
+    ['10', 9500],
+    ['0.5', 100],
+    ['1', 500],
+    ['1.2345', 735],
+    ['0', 100],
+    ['120', 119_500],
+    ['3600', 119_500],
+    ['999999999', 119_500],
+  ])('whose client waits %s s gets %s ms', (scrapeTimeout, expected) => {
+    expect(ask({ ...granted, scrapeTimeout })).toMatchObject({ stamp: { 'x-scrapeway-timeout-ms': String(expected) } });
+  });
+
+  it.each(['', '-1', '1e3', 'ten', '10,10', 'Infinity', ' 1', '1.', '9999999999'])('whose client waits %j s is malformed', (scrapeTimeout) => {
+    expect(inWords(ask({ ...granted, scrapeTimeout }))).toBe('deny malformed_request');
+  });
+
+  it.each(['GET', 'HEAD'])('may be a %s', (method) => {
+    expect(ask({ ...granted, method }).allow).toBe(true);
+  });
+
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT', 'get', ''])('may not be a %s, whatever the target', (method) => {
+    expect(inWords(ask({ ...granted, method }))).toBe('deny method_forbidden');
+    expect(inWords(ask({ path: '/scrape/site-5/node', method }))).toBe('deny method_forbidden');
+    expect(inWords(ask({ door: 'proxy', host: '127.0.0.1:9200', method }))).toBe('deny method_forbidden');
+  });
+});
+
+describe('http_sd', () => {
+  it('is for every tenant', () => {
+    expect(ask({ door: 'sd', path: '/sd?door=proxy' })).toEqual({
+      allow: true,
+      stamp: { 'x-scrapeway-tenant': 'team-a' },
+      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      audit: { door: 'sd', tenant: 'team-a', rule: 'tenants/team-a' },
+    });
+  });
+
+  it('is read only', () => {
+    expect(inWords(ask({ door: 'sd', path: '/sd', method: 'POST' }))).toBe('deny method_forbidden');
+  });
+});
+
+describe('a tunnel', () => {
+  const handshake: Partial<Question> = { door: 'agent', path: '/tunnel', upgrade: 'scrapeway-tunnel' };
+  const agent: Caller = { kind: 'agent', agent: 'site-1' };
+
+  it('is stamped with the name in the certificate', () => {
+    expect(ask(handshake, agent)).toEqual({
+      allow: true,
+      stamp: { 'x-scrapeway-agent': 'site-1' },
+      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      audit: { door: 'agent', agent: 'site-1', rule: 'agents/site-1' },
+    });
+  });
+
+  it.each<[string, Partial<Question>]>([
+    ['another method', { method: 'POST' }],
+    ['another path', { path: '/scrape/site-1/node' }],
+    ['a query', { path: '/tunnel?x' }],
+    ['no upgrade', { upgrade: undefined }],
+    ['another upgrade', { upgrade: 'websocket' }],
+    ['two upgrades', { upgrade: 'scrapeway-tunnel,websocket' }],
+  ])('is all that an agent gets: not %s', (_, parts) => {
+    expect(inWords(ask({ ...handshake, ...parts }, agent))).toBe('deny door_forbidden');
+  });
+
+  it('is for agents only', () => {
+    expect(inWords(ask(handshake, TEAM_A))).toBe('deny door_forbidden');
+  });
+});
+
+describe('elsewhere', () => {
+  it.each(['none', 'connect'] as const)('the door %s leads nowhere, for those who are known', (door) => {
+    expect(ask({ door, host: '127.0.0.1:9200', path: door === 'connect' ? '' : '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door, tenant: 'team-a' } });
+  });
+});
+
+describe('a stranger', () => {
+  it.each(['path', 'proxy', 'connect', 'sd', 'agent', 'none'] as const)('is told why on the door %s, and nothing else', (door) => {
+    const decision = ask({ door, path: door === 'connect' ? '' : '/scrape/site-1/node', method: 'POST' }, { kind: 'stranger', reason: 'no_credentials' });
+    expect(decision).toEqual({ allow: false, reason: 'no_credentials', audit: { door } });
+  });
+
+  it('is who a tenant becomes that the configuration has no more', () => {
+    expect(inWords(ask({ path: '/scrape/site-1/node' }, { kind: 'tenant', tenant: 'team-z' }))).toBe('deny bad_credentials');
+  });
+});

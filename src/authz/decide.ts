@@ -1,0 +1,150 @@
+import type { GatewayLimits } from '../model/desired-state.js';
+import { assertNever } from '../lib/result.js';
+import type { Reason } from '../model/reasons.js';
+import { readAuthority, readScrapePath, withDefaults } from './asked.js';
+import type { Asked } from './asked.js';
+import { credentialHeader } from './identity.js';
+import type { Caller } from './identity.js';
+import type { Entry, Finding, Inventory, TenantView } from './inventory.js';
+import type { Audit, Decision, Question } from './question.js';
+
+/**
+ * The decision. Everything that a request can be allowed or refused for is on this page, in the order in which it is asked;
+ * who the caller is was settled before (`identity.ts`), and which targets a tenant may scrape is `model/grants.ts`.
+ *
+ * A pure function of question, caller and tables. What does not exist and what is not the tenant's end in the same branch.
+ */
+export function decide(question: Question, caller: Caller, tables: { readonly inventory: Inventory; readonly limits: GatewayLimits }): Decision {
+  const { door } = question;
+  if (isMalformed(question)) return refuse('malformed_request', { door });
+  if (caller.kind === 'stranger') return refuse(caller.reason, { door });
+  if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
+
+  const { tenant } = caller;
+  const view = tables.inventory.view(tenant);
+  if (view === undefined) return refuse('bad_credentials', { door }); // the tenant went while its password was checked
+  switch (door) {
+    case 'sd':
+      return decideDiscovery(question, tenant);
+    case 'path':
+    case 'proxy':
+      return decideScrape(question, tenant, view, tables.limits);
+    case 'connect':
+    case 'none':
+    case 'agent':
+      return refuse('door_forbidden', { door, tenant });
+    default:
+      return assertNever(door, 'door');
+  }
+}
+
+/** Two Host headers reach us joined by a comma (facts/envoy.md §1). A scrape's path goes into a header: visible ASCII only. */
+function isMalformed({ door, host, path }: Question): boolean {
+  return !AUTHORITY.test(host) || (door !== 'connect' && !PATH.test(path));
+}
+
+const AUTHORITY = /^[!-+\--~]{1,512}$/;
+/** Envoy's own bound of a header's value is 16,384. */
+const PATH = /^\/[!-~]{0,16000}$/;
+
+// ------------------------------------------------------------------------------------------------------------------ tunnel
+
+function decideTunnel({ door, method, path, upgrade }: Question, agent: string): Decision {
+  const handshake = method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
+  if (!handshake) return refuse('door_forbidden', { door, agent });
+  return { allow: true, stamp: { 'x-scrapeway-agent': agent }, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
+}
+
+// --------------------------------------------------------------------------------------------------------------- discovery
+
+function decideDiscovery(question: Question, tenant: string): Decision {
+  const { door } = question;
+  if (!isRead(question)) return refuse('method_forbidden', { door, tenant });
+  return { allow: true, stamp: { 'x-scrapeway-tenant': tenant }, remove: removed(question), audit: { door, tenant, rule: `tenants/${tenant}` } };
+}
+
+// ------------------------------------------------------------------------------------------------------------------ scrape
+
+function decideScrape(question: Question, tenant: string, view: TenantView, limits: GatewayLimits): Decision {
+  const { door } = question;
+  if (!isRead(question)) return refuse('method_forbidden', { door, tenant });
+  const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
+  if (timeoutMs === undefined) return refuse('malformed_request', { door, tenant });
+
+  const place = door === 'path' ? readScrapePath(question.path) : { asked: readAuthority(question.host) };
+  if (place === undefined) return refuse('door_forbidden', { door, tenant });
+  const audit: Audit = { door, tenant, ...(place.asked?.by === 'name' && { agent: place.asked.agent, target: place.asked.target }) };
+
+  const finding = find(view, place.asked);
+  switch (finding.kind) {
+    case 'none':
+      return refuse('target_forbidden', audit);
+    case 'ambiguous':
+      return refuse('target_forbidden', { ...audit, rule: 'ambiguous address' });
+    case 'unknown_yet':
+      return refuse('agent_away', audit);
+    case 'granted': {
+      const { entry, rule } = finding;
+      const { agent, target } = entry;
+      return {
+        allow: true,
+        stamp: {
+          'x-scrapeway-tenant': tenant,
+          'x-scrapeway-agent': agent,
+          'x-scrapeway-target': target.name,
+          ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
+          'x-scrapeway-timeout-ms': String(timeoutMs),
+          'x-envoy-upstream-rq-timeout-ms': String(timeoutMs),
+        },
+        remove: removed(question),
+        audit: { door, tenant, agent, target: target.name, rule },
+      };
+    }
+  }
+}
+
+function find(view: TenantView, asked: Asked | undefined): Finding {
+  switch (asked?.by) {
+    case 'name':
+      return view.find(asked.agent, asked.target);
+    case 'address':
+      return view.findByAddress(asked.address);
+    case undefined:
+      return { kind: 'none' };
+  }
+}
+
+/** A path in the request is taken as it stands; without one the target's own, with its default query parameters. */
+function pathOnTarget({ path, defaultQuery }: Entry, suffix: string | undefined, asked: string | undefined): string {
+  const query = suffix === undefined ? withDefaults(asked, defaultQuery) : asked;
+  return (suffix ?? path) + (query === undefined ? '' : `?${query}`);
+}
+
+// ------------------------------------------------------------------------------------------------------------------ shared
+
+const MIN_DEADLINE_MS = 100;
+/** As Go prints it: plain decimal. */
+const SECONDS = /^\d{1,9}(?:\.\d{1,9})?$/;
+
+/** What the client waits, cut to the maximum, less the margin in which our answer must reach it. Undefined: not a number. */
+function deadlineMs(seconds: string | undefined, limits: GatewayLimits): number | undefined {
+  if (seconds !== undefined && !SECONDS.test(seconds)) return undefined;
+  const askedMs = seconds === undefined ? limits.defaultScrapeTimeoutMs : Number(seconds) * 1000;
+  return Math.max(Math.round(Math.min(askedMs, limits.maxScrapeTimeoutMs) - limits.deadlineMarginMs), MIN_DEADLINE_MS);
+}
+
+function isRead({ method }: Question): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'];
+const INTERNAL_AND_OURS = ['authorization', ...INTERNAL];
+
+/** Credentials end here; `authorization` goes on where it is the exporter's. */
+function removed({ door }: Question): readonly string[] {
+  return credentialHeader(door) === 'authorization' ? INTERNAL_AND_OURS : INTERNAL;
+}
+
+function refuse(reason: Reason, audit: Audit): Decision {
+  return { allow: false, reason, audit };
+}

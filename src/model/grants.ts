@@ -1,0 +1,66 @@
+import { compileSelector } from './selector.js';
+import type { LabelTest } from './selector.js';
+import type { DesiredState, ScrapeGrant, Tenant } from './desired-state.js';
+import type { Target } from './target.js';
+
+/**
+ * Who may scrape what. The whole rule, and the only place that holds it:
+ *
+ *   tenant T may scrape target X of agent A  ⇔  A.tenants includes T  AND  some grant of T matches (A, X).
+ *
+ * The first half is the ceiling that the operator sets per site, which nothing that an agent registers can widen; the second
+ * is what the tenant was given. ext_authz decides by it and http_sd lists by it, so that a listed target is a scrapable one.
+ */
+export interface ScrapeRights {
+  /** The agents that serve this tenant. */
+  readonly agents: ReadonlySet<string>;
+  /** The rule that lets the tenant scrape this target, as the audit line names it (`tenants/team-a/scrape[0]`), or undefined. */
+  ruleFor(agent: string, target: Target): string | undefined;
+  /**
+   * Whether any grant could match a target of this agent (of this name, where one is given) if it registered: tells "not there
+   * yet" from "never yours".
+   */
+  couldReach(agent: string, targetName?: string): boolean;
+}
+
+interface CompiledGrant {
+  readonly rule: string;
+  readonly agents: ReadonlySet<string> | undefined;
+  readonly targets: ReadonlySet<string> | undefined;
+  readonly labelsMatch: LabelTest | undefined;
+}
+
+/** The rights of every tenant, by the tenant's name. Costs O(tenants + agents), whatever the number of targets. */
+export function compileRights(state: DesiredState): ReadonlyMap<string, ScrapeRights> {
+  const agentsOf = new Map<string, Set<string>>(state.tenants.map((tenant) => [tenant.name, new Set()]));
+  for (const agent of state.agents) for (const tenant of agent.tenants) agentsOf.get(tenant)?.add(agent.name);
+  return new Map(state.tenants.map((tenant) => [tenant.name, tenantRights(tenant, agentsOf.get(tenant.name) ?? new Set())]));
+}
+
+function tenantRights(tenant: Tenant, agents: ReadonlySet<string>): ScrapeRights {
+  const grants = tenant.scrape.map((grant, index) => compileGrant(grant, `tenants/${tenant.name}/scrape[${index}]`));
+  return {
+    agents,
+    ruleFor(agent, target) {
+      if (!agents.has(agent)) return undefined;
+      // Ours last: a registration cannot pass for another agent or target by labels of these names.
+      const labels = { ...target.labels, agent, target: target.name };
+      return grants.find((grant) => namesMatch(grant, agent, target.name) && (grant.labelsMatch?.(labels) ?? true))?.rule;
+    },
+    couldReach: (agent, targetName) => agents.has(agent) && grants.some((grant) => namesMatch(grant, agent, targetName)),
+  };
+}
+
+function compileGrant(grant: ScrapeGrant, rule: string): CompiledGrant {
+  return {
+    rule,
+    agents: grant.agents && new Set(grant.agents),
+    targets: grant.targets && new Set(grant.targets),
+    labelsMatch: grant.selector && compileSelector(grant.selector),
+  };
+}
+
+function namesMatch(grant: CompiledGrant, agent: string, targetName: string | undefined): boolean {
+  if (grant.agents !== undefined && !grant.agents.has(agent)) return false;
+  return grant.targets === undefined || targetName === undefined || grant.targets.has(targetName);
+}
