@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { isIP } from 'node:net';
 import { err, ok } from './result.js';
 import type { Result } from './result.js';
 
@@ -63,6 +64,14 @@ export function issuedBy(certificatePem: string, caPem: string): boolean {
   const [first] = leaf.ok ? leaf.value : [];
   if (first === undefined || !authorities.ok) return false;
   return authorities.value.some((authority) => first.checkIssued(authority) && first.verify(authority.publicKey));
+}
+
+/** Whether a client that dials `name` (a DNS name or an IP address) would take the first certificate for it. */
+export function coversName(certificatePem: string, name: string): boolean {
+  const parsed = parseAll(certificatePem);
+  const [leaf] = parsed.ok ? parsed.value : [];
+  if (leaf === undefined) return false;
+  return (isIP(name) === 0 ? leaf.checkHost(name, { subject: 'never' }) : leaf.checkIP(name)) !== undefined;
 }
 
 function parseAll(pem: string): Result<readonly X509Certificate[], string> {

@@ -6,6 +6,7 @@ import type { CertificateInfo, SubjectAltName } from '../lib/certificate.js';
 import { errnoOf } from '../lib/errno.js';
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
+import { agentUri, tenantUri } from '../model/identity.js';
 import { isName, NAME_RULE } from '../model/names.js';
 import { createAuthority, issueLeaf } from './certificate.js';
 import type { KeyPairPem, LeafProfile } from './certificate.js';
@@ -51,16 +52,6 @@ export interface Issued {
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly info: CertificateInfo;
-}
-
-/** The URI that names an agent in its certificate. */
-export function agentUri(name: string): string {
-  return `spiffe://scrapeway/agent/${name}`;
-}
-
-/** The URI that names a tenant in its clients' certificates. */
-export function tenantUri(name: string): string {
-  return `spiffe://scrapeway/tenant/${name}`;
 }
 
 /** Makes the three roots. Refuses when any of their files exists: a lost root key is a lost site. */

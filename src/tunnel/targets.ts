@@ -5,16 +5,11 @@
  */
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
-import { isLabelName, isTargetName, TARGET_NAME_RULE } from '../model/names.js';
+import { labelFault, MAX_LABELS } from '../model/labels.js';
+import { isTargetName, TARGET_NAME_RULE } from '../model/names.js';
 import type { Target } from '../model/target.js';
 import { MAX_FAULTS } from './messages.js';
 
-/** Labels that the gateway or Prometheus sets itself. */
-export const RESERVED_LABELS: ReadonlySet<string> = new Set(['job', 'instance', 'agent', 'target']);
-
-const MAX_LABELS = 64;
-const MAX_LABEL_NAME_BYTES = 128;
-const MAX_LABEL_VALUE_BYTES = 1024;
 const MAX_HOST_CHARS = 253;
 const MAX_PATH_CHARS = 2048;
 const HOST = /^[A-Za-z0-9_](?:[A-Za-z0-9._:-]*[A-Za-z0-9_.])?$|^::[0-9A-Fa-f:.]*$|^[0-9A-Fa-f:.]+::$/;
@@ -78,13 +73,4 @@ function readLabels(input: unknown, at: string): Result<Readonly<Record<string, 
     return fault === undefined ? [] : [{ place: at, message: `label "${name.slice(0, 64)}" ${fault}` }];
   });
   return faults.length > 0 ? err(faults) : ok(Object.fromEntries(entries.map(([name, value]) => [name, String(value)])));
-}
-
-function labelFault(name: string, value: unknown): string | undefined {
-  if (!isLabelName(name) || Buffer.byteLength(name) > MAX_LABEL_NAME_BYTES) return 'is not a label name of Prometheus';
-  if (name.startsWith('__')) return 'starts with "__", which steers Prometheus itself';
-  if (RESERVED_LABELS.has(name)) return 'is set by the gateway or by Prometheus';
-  if (typeof value !== 'string') return 'must have a string as its value; quote numbers';
-  if (value.length > MAX_LABEL_VALUE_BYTES || Buffer.byteLength(value) > MAX_LABEL_VALUE_BYTES) return `has a value longer than ${MAX_LABEL_VALUE_BYTES} bytes`;
-  return undefined;
 }

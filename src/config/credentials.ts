@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import type { Credential } from '../model/desired-state.js';
+import type { Draft } from './draft.js';
+import type { CredentialFile, SanFile } from './gateway-file.js';
+import type { Path } from './yaml-source.js';
+
+/**
+ * Tenants' credentials: read, hashed where they are not yet, and never the same for two. No message quotes one.
+ */
+
+const BCRYPT = /^\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+/** Each step doubles the time; at 14 one check takes about a second of a processor. */
+const MAX_BCRYPT_COST = 14;
+const MIN_BCRYPT_COST = 4;
+/** RFC 6750 §2.1: what an Authorization header can carry. */
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+const MIN_TOKEN_CHARS = 16;
+
+/** Compiles one credential; the caller has checked that it is exactly one. */
+export async function compileCredential(draft: Draft, place: Path, file: CredentialFile): Promise<Credential | undefined> {
+  if (file.certificate !== undefined) return { kind: 'certificate', san: compileSan(file.certificate) };
+  if (file.basic !== undefined) {
+    const bcryptHash = await readHash(draft, [...place, 'basic'], file.basic);
+    return bcryptHash === undefined ? undefined : { kind: 'basic', user: file.basic.user, bcryptHash };
+  }
+  const sha256 = await readTokenHash(draft, [...place, 'bearer'], file.bearer ?? {});
+  return sha256 === undefined ? undefined : { kind: 'bearer', sha256 };
+}
+
+export function compileSan({ uri, dns }: SanFile): { readonly type: 'uri' | 'dns'; readonly value: string } {
+  return uri === undefined ? { type: 'dns', value: dns ?? '' } : { type: 'uri', value: uri };
+}
+
+/** What two credentials must not have in common: a user is one user, whatever the password. */
+export function credentialKey(credential: Credential): string {
+  switch (credential.kind) {
+    case 'certificate':
+      return `certificate ${credential.san.type} ${credential.san.value}`;
+    case 'basic':
+      return `basic ${credential.user}`;
+    case 'bearer':
+      return `bearer ${credential.sha256}`;
+  }
+}
+
+async function readHash(draft: Draft, place: Path, { passwordHash, passwordHashFile }: { readonly passwordHash?: string; readonly passwordHashFile?: string }): Promise<string | undefined> {
+  const hashPlace = [...place, passwordHash === undefined ? 'passwordHashFile' : 'passwordHash'];
+  const hash = passwordHash ?? (await draft.readSecret(hashPlace, passwordHashFile ?? ''));
+  if (hash === undefined) return undefined;
+  const cost = Number(BCRYPT.exec(hash)?.[1]);
+  if (Number.isNaN(cost)) {
+    const advice = /^[^:]+:\$2/.test(hash) ? 'keep only what follows the colon' : 'make one with "htpasswd -nB USER", it is what follows the colon';
+    draft.fault(hashPlace, `is not a bcrypt hash; ${advice}`);
+    return undefined;
+  }
+  if (cost < MIN_BCRYPT_COST || cost > MAX_BCRYPT_COST) draft.fault(hashPlace, `the cost of the bcrypt hash is ${cost}; it must be from ${MIN_BCRYPT_COST} to ${MAX_BCRYPT_COST}`);
+  return hash;
+}
+
+async function readTokenHash(draft: Draft, place: Path, { sha256, tokenFile }: { readonly sha256?: string; readonly tokenFile?: string }): Promise<string | undefined> {
+  if (sha256 !== undefined) return sha256.toLowerCase();
+  const filePlace = [...place, 'tokenFile'];
+  const token = await draft.readSecret(filePlace, tokenFile ?? '');
+  if (token === undefined) return undefined;
+  if (!TOKEN.test(token) || token.length < MIN_TOKEN_CHARS) {
+    draft.fault(filePlace, `the token must be at least ${MIN_TOKEN_CHARS} of A-Z, a-z, 0-9, "-", ".", "_", "~", "+", "/", on one line; for instance from "openssl rand -hex 32"`);
+    return undefined;
+  }
+  return createHash('sha256').update(token).digest('hex');
+}

@@ -1,0 +1,36 @@
+import path from 'node:path';
+import type { Fault } from '../lib/result.js';
+import { err, ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import type { FileLogLevel } from './gateway-file.js';
+
+/**
+ * The environment: a few settings that a machine, not a configuration, decides. The only reader of `process.env`.
+ *
+ * Other variables that start with SCRAPEWAY_ are left alone: Kubernetes sets such ones for a service named "scrapeway".
+ */
+export interface Environment {
+  /** SCRAPEWAY_LOG_LEVEL; goes before `log.level`. */
+  readonly logLevel: FileLogLevel | undefined;
+  /** SCRAPEWAY_RUNTIME_DIR, absolute; goes before `runtimeDir`. */
+  readonly runtimeDir: string | undefined;
+  /** ENVOY_BIN; goes before `envoy.path`. */
+  readonly envoyPath: string | undefined;
+}
+
+const LOG_LEVELS: readonly FileLogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** A variable that is set but empty counts as not set. */
+export function readEnvironment(variables: Readonly<Record<string, string | undefined>> = process.env): Result<Environment> {
+  const faults: Fault[] = [];
+  const value = (name: string): string | undefined => (variables[name] === '' ? undefined : variables[name]);
+
+  const levelText = value('SCRAPEWAY_LOG_LEVEL');
+  const logLevel = LOG_LEVELS.find((level) => level === levelText);
+  if (levelText !== undefined && logLevel === undefined) faults.push({ place: 'environment variable SCRAPEWAY_LOG_LEVEL', message: `must be one of ${LOG_LEVELS.join(', ')}` });
+
+  const runtimeDir = value('SCRAPEWAY_RUNTIME_DIR');
+  if (runtimeDir !== undefined && !path.isAbsolute(runtimeDir)) faults.push({ place: 'environment variable SCRAPEWAY_RUNTIME_DIR', message: 'must be an absolute path' });
+
+  return faults.length > 0 ? err(faults) : ok({ logLevel, runtimeDir, envoyPath: value('ENVOY_BIN') });
+}

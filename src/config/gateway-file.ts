@@ -1,0 +1,69 @@
+/**
+ * The gateway's file as it is written, after schema/gateway.schema.json has passed it and filled in the defaults: what has a
+ * default there is always present here.
+ */
+export interface GatewayFile {
+  readonly gateway: { readonly id?: string; readonly names: readonly string[] };
+  readonly listeners: {
+    readonly scrape: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles?: readonly string[] } };
+    readonly agents: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles: readonly string[] } };
+  };
+  readonly tenants: readonly TenantFile[];
+  readonly agents: readonly AgentEntryFile[];
+  readonly runtimeDir: string;
+  readonly dataThreads: 'auto' | number;
+  readonly envoy: { readonly path?: string; readonly concurrency?: number; readonly logLevel: EnvoyLogLevel; readonly extraArgs: readonly string[] };
+  readonly accessLog: { readonly path: string };
+  readonly metrics: { readonly address: string };
+  readonly log: { readonly level: FileLogLevel };
+  readonly limits: {
+    readonly maxConnections: number;
+    readonly maxScrapeConnections: number;
+    readonly defaultScrapeTimeout: string;
+    readonly maxScrapeTimeout: string;
+    readonly deadlineMargin: string;
+  };
+  readonly discovery: { readonly settle: string; readonly retention: string };
+  readonly tunnel: { readonly keepAliveInterval: string; readonly keepAliveTimeout: string; readonly reconnectGrace: string };
+}
+
+export type EnvoyLogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | 'off';
+export type FileLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+export interface ServerTlsFile {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface TenantFile {
+  readonly name: string;
+  readonly credentials: readonly CredentialFile[];
+  readonly scrape: readonly GrantFile[];
+  readonly limits: { readonly requestsPerSecond: number; readonly burst?: number };
+}
+
+/** Exactly one key. */
+export interface CredentialFile {
+  readonly certificate?: SanFile;
+  readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
+  readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
+}
+
+/** Exactly one key. */
+export interface SanFile {
+  readonly uri?: string;
+  readonly dns?: string;
+}
+
+export interface GrantFile {
+  readonly agents?: readonly string[];
+  readonly targets?: readonly string[];
+  readonly selector?: string;
+}
+
+export interface AgentEntryFile {
+  readonly name: string;
+  readonly tenants: readonly string[];
+  readonly certificate?: SanFile;
+  readonly maxTargets: number;
+}
