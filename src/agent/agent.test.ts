@@ -17,7 +17,8 @@ import type { TempDir } from '../../test/support/temp-dir.js';
 import { silentLogger } from '../lib/logger.js';
 import { startAgent } from './agent.js';
 import type { Agent } from './agent.js';
-import type { AgentOptions, TargetSpec, TlsCredentials } from './options.js';
+import type { TargetSpec, TlsCredentials } from '../model/agent-settings.js';
+import type { AgentOptions } from './options.js';
 
 let dir: TempDir;
 let pki: TestPki;
@@ -42,7 +43,7 @@ function spec(port: number, change: Partial<TargetSpec> = {}): TargetSpec {
     allowedPaths: ['/metrics'],
     timeoutMs: undefined,
     maxBodyBytes: undefined,
-    tls: { caPem: undefined, serverName: undefined, insecureSkipVerify: false },
+    tls: { caPem: undefined, client: undefined, serverName: undefined, insecureSkipVerify: false },
     headers: {},
     ...change,
   };
@@ -184,7 +185,7 @@ describe('a target that fails gives one reason', () => {
   it('with a certificate of a CA that the target\'s settings do not name, and none when they do', async () => {
     const exporter = await startExporter({ tls: server });
     const https = { ...spec(exporter.port).target, scheme: 'https', host: 'localhost' } as const;
-    const trusting = { caPem: credentials.ca, serverName: undefined, insecureSkipVerify: false };
+    const trusting = { caPem: credentials.ca, client: undefined, serverName: undefined, insecureSkipVerify: false };
     await using site = await startSite([spec(exporter.port, { target: https }), spec(exporter.port, { target: { ...https, name: 'trusted' }, tls: trusting })]);
     expect((await site.tunnel.scrape(target)).headers['x-scrapeway-reason']).toBe('target_tls');
     expect((await site.tunnel.scrape({ ':authority': 'trusted' })).status).toBe(200);

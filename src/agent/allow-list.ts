@@ -3,7 +3,7 @@
  * scrape names a target of the agent's own file, or nothing.
  */
 import { BlockList, isIP } from 'node:net';
-import type { TargetSpec } from './options.js';
+import type { TargetSpec } from '../model/agent-settings.js';
 
 /** Whether this path, as it will be sent to the target, is one that the target's owner opened. The query takes no part. */
 export function isPathAllowed(spec: TargetSpec, pathAndQuery: string): boolean {

@@ -9,7 +9,7 @@ import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { REASON_HEADER } from '../model/reasons.js';
 import { GATEWAY_HEADER, upgradeRequest } from '../tunnel/handshake.js';
-import type { GatewayAddress, TlsCredentials } from './options.js';
+import type { GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
 
 export interface DialOptions {
   readonly gateway: GatewayAddress;

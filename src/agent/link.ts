@@ -15,7 +15,8 @@ import { createBackoff } from '../tunnel/backoff.js';
 import type { HubMessage } from '../tunnel/messages.js';
 import { dial } from './dial.js';
 import type { Dialled } from './dial.js';
-import type { AgentOptions, GatewayAddress } from './options.js';
+import type { GatewayAddress } from '../model/agent-settings.js';
+import type { AgentOptions } from './options.js';
 import { startSession } from './session.js';
 import type { Session, SessionEnd } from './session.js';
 

@@ -14,7 +14,7 @@ import { TIMEOUT_HEADER } from '../tunnel/streams.js';
 import { isPathAllowed } from './allow-list.js';
 import { headersFromTarget, headersToTarget } from './headers.js';
 import type { ResponseHeaders } from './headers.js';
-import type { TargetSpec } from './options.js';
+import type { TargetSpec } from '../model/agent-settings.js';
 import { targetReason } from './target-error.js';
 
 /** A target with its connections. */

@@ -8,7 +8,7 @@ import { isIP } from 'node:net';
 import { Pool } from 'undici';
 import { targetAddress } from '../model/target.js';
 import { isResolvedAddressAllowed } from './allow-list.js';
-import type { TargetSpec } from './options.js';
+import type { TargetSpec } from '../model/agent-settings.js';
 import { DENIED_ADDRESS } from './target-error.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -32,6 +32,7 @@ export function createTargetPool({ target, tls }: TargetSpec, maxConnections: nu
       lookup: lookupAllowed,
       rejectUnauthorized: !tls.insecureSkipVerify,
       ...(tls.caPem === undefined ? {} : { ca: tls.caPem }),
+      ...(tls.client === undefined ? {} : { cert: tls.client.certificatePem, key: tls.client.keyPem }),
       ...(serverName === undefined ? {} : { servername: serverName }),
     },
   });

@@ -16,6 +16,10 @@ export interface Environment {
   readonly runtimeDir: string | undefined;
   /** ENVOY_BIN; goes before `envoy.path`. */
   readonly envoyPath: string | undefined;
+  /** PATH, split. */
+  readonly path: readonly string[];
+  /** PROMETHEUS_BIN and NODE_EXPORTER_BIN, which the quick start runs beside ourselves. */
+  readonly binaries: { readonly prometheusBin: string | undefined; readonly nodeExporterBin: string | undefined };
 }
 
 const LOG_LEVELS: readonly FileLogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -32,5 +36,11 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   const runtimeDir = value('SCRAPEWAY_RUNTIME_DIR');
   if (runtimeDir !== undefined && !path.isAbsolute(runtimeDir)) faults.push({ place: 'environment variable SCRAPEWAY_RUNTIME_DIR', message: 'must be an absolute path' });
 
-  return faults.length > 0 ? err(faults) : ok({ logLevel, runtimeDir, envoyPath: value('ENVOY_BIN') });
+  return faults.length > 0 ? err(faults) : ok({
+        logLevel,
+        runtimeDir,
+        envoyPath: value('ENVOY_BIN'),
+        path: (value('PATH') ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder)),
+        binaries: { prometheusBin: value('PROMETHEUS_BIN'), nodeExporterBin: value('NODE_EXPORTER_BIN') },
+      });
 }

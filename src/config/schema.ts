@@ -83,18 +83,25 @@ function describe(error: ErrorObject, root: unknown): Described {
     case 'minimum':
     case 'maximum':
       return invalid(`must be from ${schema['minimum']} to ${schema['maximum']}`);
+    default:
+      return invalid(sizeMessage(error.keyword, String(params['limit'])) ?? error.message ?? 'is not valid');
+  }
+}
+
+function sizeMessage(keyword: string, limit: string): string | undefined {
+  switch (keyword) {
     case 'minLength':
     case 'minItems':
-      return invalid('must not be empty');
+      return 'must not be empty';
     case 'maxLength':
-      return invalid(`is longer than ${String(params['limit'])} characters`);
+      return `is longer than ${limit} characters`;
     case 'maxItems':
     case 'maxProperties':
-      return invalid(`has more than ${String(params['limit'])} entries`);
+      return `has more than ${limit} entries`;
     case 'uniqueItems':
-      return invalid('has the same entry twice');
+      return 'has the same entry twice';
     default:
-      return invalid(error.message ?? 'is not valid');
+      return undefined;
   }
 }
 

@@ -30,3 +30,10 @@ const LABEL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export function isLabelName(value: string): boolean {
   return LABEL_NAME.test(value);
 }
+
+const GATEWAY_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** Gateways' ids stand in a header and in logs; host names are good ids. */
+export function isGatewayId(value: string): boolean {
+  return GATEWAY_ID.test(value);
+}

@@ -1,0 +1,83 @@
+import { issuedBy } from '../lib/certificate.js';
+import type { AgentSettings, GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
+import { agentNameOf } from '../model/identity.js';
+import { isName } from '../model/names.js';
+import type { KeepAliveOptions } from '../tunnel/keepalive.js';
+import type { AgentFile } from './agent-file.js';
+import { readCas, readPair } from './certificates.js';
+import type { Draft } from './draft.js';
+import type { Environment } from './env.js';
+import { compileHttpAddress, compileKeepAlive } from './gateway-config.js';
+import type { FileLogLevel } from './gateway-file.js';
+import { loadFile } from './load.js';
+import type { Loaded } from './load.js';
+import { compileTargets } from './targets.js';
+import { parseHostPort, parseSize } from './units.js';
+import type { HostPort } from './units.js';
+
+/** The agent's file, compiled. */
+export interface AgentConfig {
+  /** For logs; undefined where neither the file nor the certificate says it. */
+  readonly name: string | undefined;
+  /** Targets and credentials take effect at once, with each reload; the others at the next start. */
+  readonly settings: AgentSettings;
+  readonly credentials: TlsCredentials;
+  readonly process: AgentProcess;
+}
+
+/** Takes effect at the next start. */
+export interface AgentProcess {
+  readonly metrics: HostPort;
+  readonly logLevel: FileLogLevel;
+  readonly drainTimeoutMs: number;
+  readonly keepAlive: KeepAliveOptions;
+}
+
+const MAX_DRAIN_MS = 600_000;
+
+/** Reads the agent's file and every file that it names. */
+export function loadAgentConfig(file: string, environment: Environment, nowMs: number = Date.now()): Promise<Loaded<AgentConfig>> {
+  return loadFile<AgentFile, AgentConfig>(file, { schema: 'agent', compile: (draft, parsed) => compile(draft, parsed, environment) }, nowMs);
+}
+
+async function compile(draft: Draft, file: AgentFile, environment: Environment): Promise<AgentConfig | undefined> {
+  const identity = await draft.part(['tls'], () => compileIdentity(draft, file));
+  const gateways = await draft.list(['gateways'], () => file.gateways, (gateway, place) => compileGateway(draft, [...place, 'address'], gateway));
+  const limits = draft.part(['limits'], () => ({ maxConcurrentScrapes: file.limits.maxConcurrentScrapes, maxBodyBytes: parseSize(file.limits.maxBodySize) }));
+  const targets = await compileTargets(draft, file, limits?.maxBodyBytes);
+  const process = compileProcess(draft, file, environment);
+  if (identity === undefined || limits === undefined || process === undefined) return undefined;
+  return { ...identity, settings: { gateways, targets, maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+}
+
+async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {
+  const pair = await readPair(draft, ['tls'], { ...tls, usage: 'client' });
+  const ca = await readCas(draft, [{ file: tls.caFile, place: ['tls', 'caFile'] }]);
+  if (pair === undefined) return undefined;
+  const name = draft.part(['agent'], () => checkName(draft, agent.name, pair.info.sans.flatMap(({ type, value }) => (type === 'uri' ? (agentNameOf(value) ?? []) : []))));
+  if (ca !== undefined && issuedBy(pair.chainPem, ca)) draft.warn(['tls', 'caFile'], 'signed the agent\'s own certificate; if that is not one CA for both on purpose, name the gateway\'s CA here');
+  return ca === undefined ? undefined : { name, credentials: { certificate: pair.chainPem, key: pair.privateKeyPem, ca } };
+}
+
+/** The gateway goes by the certificate: a name that differs from it would only mislead whoever reads the logs. */
+function checkName(draft: Draft, name: string | undefined, certified: readonly string[]): string | undefined {
+  if (name !== undefined && certified.length > 0 && !certified.includes(name)) {
+    draft.fault(['agent', 'name'], `the certificate in tls.certFile is for the agent "${certified.join('", "')}"`);
+  }
+  return name ?? certified.find(isName);
+}
+
+function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName }: AgentFile['gateways'][number]): GatewayAddress | undefined {
+  const parsed = parseHostPort(address);
+  if (parsed !== undefined && parsed.port > 0) return { ...parsed, serverName: serverName ?? parsed.host };
+  draft.fault(place, 'must be HOST:PORT such as gateway.example:8443');
+  return undefined;
+}
+
+function compileProcess(draft: Draft, file: AgentFile, environment: Environment): AgentProcess | undefined {
+  const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
+  const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
+  const drainTimeoutMs = draft.part(['drainTimeout'], () => draft.durationMs(['drainTimeout'], file.drainTimeout, { minMs: 0, maxMs: MAX_DRAIN_MS }));
+  const keepAlive = draft.part(['keepAlive'], () => compileKeepAlive(draft, 'keepAlive', { interval: ['interval', file.keepAlive.interval], timeout: ['timeout', file.keepAlive.timeout] }));
+  return metrics && logLevel && drainTimeoutMs !== undefined && keepAlive ? { metrics, logLevel, drainTimeoutMs, keepAlive } : undefined;
+}

@@ -1,0 +1,188 @@
+import { availableParallelism, hostname } from 'node:os';
+import { isIP } from 'node:net';
+import path from 'node:path';
+import type { DesiredState, GatewayLimits, GatewaySpec } from '../model/desired-state.js';
+import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
+import type { KeepAliveOptions } from '../tunnel/keepalive.js';
+import { readCas, readPair, warnUncovered } from './certificates.js';
+import type { Draft } from './draft.js';
+import type { Environment } from './env.js';
+import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
+import { loadFile } from './load.js';
+import type { Loaded } from './load.js';
+import { compileAgents, compileTenants } from './tenants.js';
+import { isHost, parseHostPort } from './units.js';
+import type { HostPort } from './units.js';
+import type { Path } from './yaml-source.js';
+
+/** The gateway's file, compiled. */
+export interface GatewayConfig {
+  /** Takes effect at once, with each reload. */
+  readonly state: DesiredState;
+  /** Takes effect at the next start. */
+  readonly process: GatewayProcess;
+}
+
+export interface GatewayProcess {
+  /** Absolute. */
+  readonly runtimeDir: string;
+  readonly dataThreads: number;
+  readonly envoy: {
+    /** Undefined: looked for on the PATH and in the cache. */
+    readonly path: string | undefined;
+    /** Undefined: one worker for each processor. */
+    readonly concurrency: number | undefined;
+    readonly logLevel: EnvoyLogLevel;
+    readonly extraArgs: readonly string[];
+  };
+  readonly metrics: HostPort;
+  readonly logLevel: FileLogLevel;
+  readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
+  readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
+}
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** `sun_path` has 108 bytes with its zero (unix(7)); the longest name that we put behind the folder is `/tunnel-63.sock`. */
+const MAX_RUNTIME_DIR_BYTES = 107 - '/tunnel-63.sock'.length;
+
+/** Reads the gateway's file and every file that it names. */
+export function loadGatewayConfig(file: string, environment: Environment, nowMs: number = Date.now()): Promise<Loaded<GatewayConfig>> {
+  return loadFile<GatewayFile, GatewayConfig>(file, { schema: 'gateway', compile: (draft, parsed) => compile(draft, parsed, environment) }, nowMs);
+}
+
+async function compile(draft: Draft, file: GatewayFile, environment: Environment): Promise<GatewayConfig | undefined> {
+  const gateway = await compileGateway(draft, file);
+  const tenants = await compileTenants(draft, file);
+  const agents = await compileAgents(draft, file);
+  const process = compileProcess(draft, file, environment);
+  return gateway && process && { state: { gateway, tenants, agents }, process };
+}
+
+// ---- what takes effect at once
+
+async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewaySpec | undefined> {
+  const names = draft.part(['gateway', 'names'], () => compileNames(draft, file.gateway.names));
+  const id = draft.part(['gateway', 'id'], () => compileId(draft, file.gateway.id));
+  const limits = draft.part(['limits'], () => compileLimits(draft, file.limits));
+  const scrape = await draft.part(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
+  const agents = await draft.part(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
+  const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
+  draft.part(['listeners'], () => checkAddresses(draft, file));
+  if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined) return undefined;
+  return { id, names, scrape, agents, limits, accessLogPath };
+}
+
+function compileNames(draft: Draft, names: readonly string[]): readonly string[] {
+  for (const [index, name] of names.entries()) {
+    const place = ['gateway', 'names', index];
+    if (name.toLowerCase().endsWith(PROXY_SUFFIX)) draft.fault(place, `ends in "${PROXY_SUFFIX}", which is for targets`);
+    else if (isIP(name) === 0 && !isHost(name)) draft.fault(place, 'must be a host name or an IP address, without port and without brackets');
+  }
+  return names.map((name) => name.toLowerCase());
+}
+
+function compileId(draft: Draft, id: string = hostname()): string {
+  if (!isGatewayId(id)) draft.fault(['gateway'], 'the host name of this machine cannot be the gateway\'s id; give it one in gateway.id');
+  return id;
+}
+
+function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits {
+  const { maxConnections, maxScrapeConnections } = file;
+  if (maxScrapeConnections >= maxConnections) draft.fault(['limits', 'maxScrapeConnections'], 'must be less than maxConnections, so that agents always keep the rest');
+  const maxScrapeTimeoutMs = draft.durationMs(['limits', 'maxScrapeTimeout'], file.maxScrapeTimeout, { minMs: SECOND_MS, maxMs: HOUR_MS });
+  return {
+    maxConnections,
+    maxScrapeConnections,
+    maxScrapeTimeoutMs,
+    defaultScrapeTimeoutMs: draft.durationMs(['limits', 'defaultScrapeTimeout'], file.defaultScrapeTimeout, { minMs: SECOND_MS, maxMs: maxScrapeTimeoutMs }),
+    deadlineMarginMs: draft.durationMs(['limits', 'deadlineMargin'], file.deadlineMargin, { minMs: 0, maxMs: 10 * SECOND_MS }),
+  };
+}
+
+async function compileScrapeDoor(draft: Draft, { listeners: { scrape } }: GatewayFile, names: readonly string[]): Promise<GatewaySpec['scrape'] | undefined> {
+  const place = ['listeners', 'scrape'];
+  const server = await compileServer(draft, place, { address: scrape.address, tls: scrape.tls, names });
+  const files = scrape.tls.clientCaFiles?.map((file, index) => ({ file, place: [...place, 'tls', 'clientCaFiles', index] }));
+  const clientCaPem = files && (await readCas(draft, files));
+  return server && { ...server, clientCaPem };
+}
+
+async function compileAgentsDoor(draft: Draft, { listeners: { agents } }: GatewayFile): Promise<GatewaySpec['agents'] | undefined> {
+  const place = ['listeners', 'agents'];
+  const server = await compileServer(draft, place, { address: agents.address, tls: agents.tls, names: [] });
+  const clientCaPem = await readCas(draft, agents.tls.clientCaFiles.map((file, index) => ({ file, place: [...place, 'tls', 'clientCaFiles', index] })));
+  return server && clientCaPem !== undefined ? { ...server, clientCaPem } : undefined;
+}
+
+async function compileServer(
+  draft: Draft,
+  place: Path,
+  { address, tls, names }: { readonly address: string; readonly tls: ServerTlsFile; readonly names: readonly string[] },
+) {
+  const listen = parseHostPort(address);
+  const isListenable = listen !== undefined && isIP(listen.host) !== 0 && listen.port > 0;
+  if (!isListenable) draft.fault([...place, 'address'], 'must be IP:PORT such as 0.0.0.0:9443 or [::]:9443; Envoy takes no host names here');
+  const pair = await readPair(draft, [...place, 'tls'], { ...tls, usage: 'server' });
+  if (pair !== undefined) warnUncovered(draft, [...place, 'tls'], { pair, names });
+  return isListenable && pair !== undefined ? { ...listen, certificateChainPem: pair.chainPem, privateKeyPem: pair.privateKeyPem } : undefined;
+}
+
+function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: GatewayFile): void {
+  const [one, other] = [parseHostPort(scrape.address), parseHostPort(agents.address)];
+  if (one === undefined || other === undefined || one.port !== other.port) return;
+  const anyAddress = [one.host, other.host].some((host) => host === '0.0.0.0' || host === '::');
+  if (one.host === other.host || anyAddress) draft.fault(['listeners', 'agents', 'address'], 'is taken by listeners.scrape.address; the two doors need different ports');
+}
+
+// ---- what takes effect at the next start
+
+function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): GatewayProcess | undefined {
+  const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
+  const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
+  const envoy = draft.part(['envoy'], () => ({
+    path: environment.envoyPath ?? (file.envoy.path === undefined ? undefined : draft.resolve(file.envoy.path)),
+    concurrency: file.envoy.concurrency,
+    logLevel: file.envoy.logLevel,
+    extraArgs: file.envoy.extraArgs,
+  }));
+  const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
+  const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
+  const discovery = draft.part(['discovery'], () => ({
+    settleMs: draft.durationMs(['discovery', 'settle'], file.discovery.settle, { minMs: 0, maxMs: 10 * MINUTE_MS }),
+    retentionMs: draft.durationMs(['discovery', 'retention'], file.discovery.retention, { minMs: 0, maxMs: 30 * DAY_MS }),
+  }));
+  const tunnel = draft.part(['tunnel'], () => ({
+    keepAlive: compileKeepAlive(draft, 'tunnel', { interval: ['keepAliveInterval', file.tunnel.keepAliveInterval], timeout: ['keepAliveTimeout', file.tunnel.keepAliveTimeout] }),
+    reconnectGraceMs: draft.durationMs(['tunnel', 'reconnectGrace'], file.tunnel.reconnectGrace, { minMs: 0, maxMs: 5 * MINUTE_MS }),
+  }));
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined) return undefined;
+  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel };
+}
+
+function compileRuntimeDir(draft: Draft, runtimeDir: string): string {
+  const resolved = path.resolve(runtimeDir);
+  const bytes = Buffer.byteLength(resolved);
+  if (bytes > MAX_RUNTIME_DIR_BYTES) draft.fault(['runtimeDir'], `its absolute path has ${bytes} bytes; sockets in it need it to have at most ${MAX_RUNTIME_DIR_BYTES}`);
+  return resolved;
+}
+
+/** Address of a process's own HTTP server. */
+export function compileHttpAddress(draft: Draft, place: Path, address: string): HostPort | undefined {
+  const parsed = parseHostPort(address);
+  if (parsed === undefined) draft.fault(place, 'must be HOST:PORT such as 127.0.0.1:9464');
+  return parsed;
+}
+
+type Setting = readonly [key: string, text: string];
+
+/** Interval and time-out of a keep-alive; `section` is where both stand. */
+export function compileKeepAlive(draft: Draft, section: string, { interval, timeout }: { readonly interval: Setting; readonly timeout: Setting }): KeepAliveOptions {
+  const intervalMs = draft.durationMs([section, interval[0]], interval[1], { minMs: 100, maxMs: MINUTE_MS });
+  const timeoutMs = draft.durationMs([section, timeout[0]], timeout[1], { minMs: 200, maxMs: 5 * MINUTE_MS });
+  if (timeoutMs <= intervalMs) draft.fault([section, timeout[0]], `must be longer than ${interval[0]}`);
+  return { intervalMs, timeoutMs };
+}

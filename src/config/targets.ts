@@ -1,0 +1,115 @@
+import type { TargetSpec, TargetTls } from '../model/agent-settings.js';
+import { labelFault } from '../model/labels.js';
+import type { Target } from '../model/target.js';
+import { validateTargets } from '../tunnel/targets.js';
+import type { AgentFile, TargetFile, TargetTlsFile } from './agent-file.js';
+import { readCas, readPair } from './certificates.js';
+import type { Draft } from './draft.js';
+import { formatPath } from './yaml-source.js';
+import type { Path } from './yaml-source.js';
+import { parseSize } from './units.js';
+
+/**
+ * The agent's targets: what is registered, and what only the agent knows (paths that may be asked for, credentials). Whatever
+ * passes here passes the gateway's own check, since it is the same function (`validateTargets`) that has the last word.
+ */
+export async function compileTargets(draft: Draft, file: AgentFile, maxBodyBytes: number | undefined): Promise<TargetSpec[]> {
+  const first = new Map<string, string>();
+  return draft.list(['targets'], () => file.targets, (target, place) => {
+    const taken = first.get(target.name);
+    if (taken !== undefined) draft.fault([...place, 'name'], `the target name "${target.name}" is taken by ${taken}`);
+    first.set(target.name, taken ?? formatPath(place));
+    return compileTarget(draft, place, { file: target, maxBodyBytes });
+  });
+}
+
+async function compileTarget(
+  draft: Draft,
+  place: Path,
+  { file, maxBodyBytes }: { readonly file: TargetFile; readonly maxBodyBytes: number | undefined },
+): Promise<TargetSpec | undefined> {
+  const target = compileUrl(draft, place, file);
+  for (const [name, value] of Object.entries(file.labels)) {
+    const fault = labelFault(name, value);
+    if (fault !== undefined) draft.fault([...place, 'labels', name], `label "${name}" ${fault}`);
+  }
+  const authorization = await compileAuthorization(draft, place, file);
+  checkHeaders(draft, place, file.headers);
+  const tls = await compileTls(draft, [...place, 'tls'], file.tls);
+  const timeoutMs = file.timeout === undefined ? undefined : draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 100, maxMs: 3_600_000 });
+  if (file.tls !== undefined && target?.scheme === 'http') draft.fault([...place, 'tls'], 'is for https targets; the url says http');
+  if (target === undefined) return undefined;
+  const [path = '/'] = target.path.split('?', 1);
+  return {
+    target,
+    allowedPaths: [path, ...file.paths],
+    timeoutMs,
+    maxBodyBytes: file.maxBodySize === undefined ? maxBodyBytes : parseSize(file.maxBodySize),
+    tls,
+    headers: { ...file.headers, ...(authorization !== undefined && { authorization }) },
+  };
+}
+
+function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile): Target | undefined {
+  const urlPlace = [...place, 'url'];
+  const parsed = URL.parse(url);
+  if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+    draft.fault(urlPlace, 'must be a URL such as http://127.0.0.1:9100/metrics');
+    return undefined;
+  }
+  const scheme = parsed.protocol === 'https:' ? 'https' : 'http';
+  if (parsed.username !== '' || parsed.password !== '') draft.fault(urlPlace, 'must hold no credentials; use `basic` or `bearerTokenFile`');
+  if (parsed.hash !== '') draft.fault(urlPlace, 'has a fragment ("#…"), which is never sent');
+  const target: Target = {
+    name,
+    scheme,
+    host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: parsed.port === '' ? (scheme === 'https' ? 443 : 80) : Number(parsed.port),
+    path: parsed.pathname + parsed.search,
+    labels,
+  };
+  // labels have their own check, with their own places
+  const { faults } = validateTargets([{ ...target, labels: {} }], { maxTargets: 1 });
+  for (const { message } of faults) draft.fault(urlPlace, message);
+  return faults.length === 0 ? target : undefined;
+}
+
+/** The header that carries `basic` or the bearer token. */
+async function compileAuthorization(draft: Draft, place: Path, { basic, bearerTokenFile, headers }: TargetFile): Promise<string | undefined> {
+  if (basic !== undefined && bearerTokenFile !== undefined) draft.fault([...place, 'bearerTokenFile'], 'stands beside `basic`; a request can carry one of them');
+  const twice = Object.keys(headers).find((name) => name.toLowerCase() === 'authorization');
+  if (twice !== undefined && (basic ?? bearerTokenFile) !== undefined) draft.fault([...place, 'headers', twice], 'is set by `basic` or `bearerTokenFile` already');
+  if (basic !== undefined) {
+    const password = await draft.readSecret([...place, 'basic', 'passwordFile'], basic.passwordFile);
+    return password === undefined ? undefined : `Basic ${Buffer.from(`${basic.user}:${password}`).toString('base64')}`;
+  }
+  if (bearerTokenFile === undefined) return undefined;
+  const token = await draft.readSecret([...place, 'bearerTokenFile'], bearerTokenFile);
+  if (token !== undefined && !FIELD_VALUE.test(token)) draft.fault([...place, 'bearerTokenFile'], 'holds more than a token: a line break or another character that no header can carry');
+  return token === undefined ? undefined : `Bearer ${token}`;
+}
+
+/** RFC 9110 §5.1, §5.5. */
+const FIELD_NAME = /^[!#$%&'*+.^_`|~A-Za-z0-9-]+$/;
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** What the agent's client sets itself, or what would change how the message is framed. */
+const OWN_HEADERS: ReadonlySet<string> = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
+
+function checkHeaders(draft: Draft, place: Path, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const at = [...place, 'headers', name];
+    if (!FIELD_NAME.test(name)) draft.fault(at, `"${name}" is not a header's name`);
+    else if (OWN_HEADERS.has(name.toLowerCase())) draft.fault(at, `"${name}" cannot be set; the agent does`);
+    if (!FIELD_VALUE.test(value)) draft.fault(at, `the value of "${name}" has a character that no header can carry`);
+  }
+}
+
+async function compileTls(draft: Draft, place: Path, file: TargetTlsFile | undefined): Promise<TargetTls> {
+  if (file === undefined) return { caPem: undefined, client: undefined, serverName: undefined, insecureSkipVerify: false };
+  const { caFile, certFile, keyFile, serverName, insecureSkipVerify } = file;
+  const caPem = caFile === undefined ? undefined : await readCas(draft, [{ file: caFile, place: [...place, 'caFile'] }]);
+  if (insecureSkipVerify) draft.warn([...place, 'insecureSkipVerify'], 'the target is not verified: it can be anybody');
+  if ((certFile === undefined) !== (keyFile === undefined)) draft.fault(place, 'needs both `certFile` and `keyFile`, or none');
+  const pair = certFile === undefined || keyFile === undefined ? undefined : await readPair(draft, place, { certFile, keyFile, usage: 'client' });
+  return { caPem, client: pair && { certificatePem: pair.chainPem, keyPem: pair.privateKeyPem }, serverName, insecureSkipVerify };
+}

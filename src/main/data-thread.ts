@@ -1,0 +1,70 @@
+/**
+ * A data thread: its part of the hub and an ext_authz server, on Unix sockets of its own (DESIGN §2.5). Everything it knows
+ * came by message from the control thread.
+ */
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { Gauge, Registry } from 'prom-client';
+import { createAuthzServer } from '../authz/server.js';
+import { createHub } from '../hub/hub.js';
+import { createLogger } from '../lib/logger.js';
+import type { DataThreadOptions, FromDataThread, ToDataThread } from './thread-messages.js';
+
+const options: DataThreadOptions = workerData;
+const port = parentPort;
+if (port === null) throw new Error('data-thread.js is started as a worker thread only');
+const tell = (message: FromDataThread): void => port.postMessage(message);
+
+const logger = createLogger(options.logLevel, { component: `data-${options.index}` });
+const registry = new Registry();
+addUtilisation(registry, options.index);
+
+const hub = createHub({
+  hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
+  tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
+  gatewayId: options.gatewayId,
+  keepAlive: options.keepAlive,
+  reconnectGraceMs: options.reconnectGraceMs,
+  logger,
+  registry,
+  onRegistration: (registration) => tell({ type: 'registered', registration }),
+  onAgentState: (agent, state) => tell({ type: 'agent', agent, state }),
+});
+const authz = createAuthzServer({ socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
+
+port.on('message', (message: ToDataThread) => {
+  switch (message.type) {
+    case 'state':
+      authz.setState(message.state);
+      hub.setAgents(message.state.agents);
+      return;
+    case 'registration':
+      authz.setRegistration(message.agent, message.targets);
+      return;
+    case 'collect':
+      void registry.getMetricsAsJSON().then((metrics) => tell({ type: 'metrics', id: message.id, metrics }));
+      return;
+    case 'drain':
+      void hub.drain().then(() => tell({ type: 'drained' }));
+      return;
+  }
+});
+
+await Promise.all([hub.listening, authz.listening]);
+tell({ type: 'listening' });
+
+/** Share of the time that this thread's event loop was busy since the last look: the figure that says "add a thread". */
+function addUtilisation(target: Registry, thread: number): void {
+  let last = performance.eventLoopUtilization();
+  const gauge = new Gauge({
+    name: 'scrapeway_thread_utilization_ratio',
+    help: 'Share of time that the event loop of a thread was busy since the last collection.',
+    labelNames: ['thread'],
+    registers: [target],
+    collect: () => {
+      const now = performance.eventLoopUtilization();
+      gauge.set({ thread: `data-${thread}` }, performance.eventLoopUtilization(now, last).utilization);
+      last = now;
+    },
+  });
+}

@@ -1,0 +1,38 @@
+/**
+ * What the control thread and the data threads tell each other. Plain data: it crosses by structured clone.
+ *
+ * State flows one way, control → data; facts flow back. A data thread that starts (again) is told everything from the
+ * beginning, so nothing in it needs to survive it.
+ */
+import type { MetricObject } from 'prom-client';
+import type { DesiredState } from '../model/desired-state.js';
+import type { Registration } from '../model/target.js';
+import type { LogLevel } from '../lib/logger.js';
+
+/** `workerData` of a data thread: what never changes during its life. */
+export interface DataThreadOptions {
+  readonly index: number;
+  readonly gatewayId: string;
+  readonly runtimeDir: string;
+  readonly logLevel: LogLevel;
+  readonly keepAlive: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly reconnectGraceMs: number;
+}
+
+export type ToDataThread =
+  /** A configuration that was accepted. */
+  | { readonly type: 'state'; readonly state: DesiredState }
+  /** What some data thread's agent offers now; `targets` undefined: forgotten (its retention has passed). */
+  | { readonly type: 'registration'; readonly agent: string; readonly targets: Registration['targets'] | undefined }
+  /** Answer with `metrics` and the same `id`. */
+  | { readonly type: 'collect'; readonly id: number }
+  /** Finish what is in flight, refuse what is new, answer with `drained`. */
+  | { readonly type: 'drain' };
+
+export type FromDataThread =
+  /** All sockets listen. */
+  | { readonly type: 'listening' }
+  | { readonly type: 'registered'; readonly registration: Registration }
+  | { readonly type: 'agent'; readonly agent: string; readonly state: 'up' | 'down' }
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly MetricObject[] }
+  | { readonly type: 'drained' };

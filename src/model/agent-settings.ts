@@ -1,0 +1,49 @@
+import type { Target } from './target.js';
+
+/** What the operator of a site wants of its agent. Plain data, read from the agent's file. */
+export interface AgentSettings {
+  readonly gateways: readonly GatewayAddress[];
+  readonly targets: readonly TargetSpec[];
+  /** Scrapes in flight at this agent; more are answered with `agent_overloaded`. */
+  readonly maxConcurrentScrapes: number;
+}
+
+export interface GatewayAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Name that the gateway's certificate must have; `host` by default. */
+  readonly serverName: string;
+}
+
+/** PEM texts. */
+export interface TlsCredentials {
+  readonly certificate: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+/** A target as the agent's own file has it: what is registered, and what only the agent knows. */
+export interface TargetSpec {
+  readonly target: Target;
+  /** Paths that may be asked for (ADR 3): exact, or a prefix where it ends in `*`. */
+  readonly allowedPaths: readonly string[];
+  /** Upper bound of a scrape here, ms; the scrape's own deadline may be shorter. */
+  readonly timeoutMs: number | undefined;
+  /** A longer answer fails the scrape; undefined = no limit (bodies are streamed, not held). */
+  readonly maxBodyBytes: number | undefined;
+  /** For `https`. */
+  readonly tls: TargetTls;
+  /** Added to each request to the target, over what the client sent: the agent's own credentials for the exporter. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** How an `https` target is dialled. */
+export interface TargetTls {
+  /** CAs to trust; undefined = those of Node. */
+  readonly caPem: string | undefined;
+  /** A client certificate to show. */
+  readonly client: { readonly certificatePem: string; readonly keyPem: string } | undefined;
+  /** The name that the target's certificate must carry; undefined = its host. */
+  readonly serverName: string | undefined;
+  readonly insecureSkipVerify: boolean;
+}
