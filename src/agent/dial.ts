@@ -64,6 +64,8 @@ export function dial({ gateway, credentials, instance, timeoutMs }: DialOptions)
       clearTimeout(timer);
       socket.removeAllListeners('data').removeAllListeners('error').removeAllListeners('close').removeAllListeners('secureConnect');
       socket.on('error', () => undefined);
+      // Without a listener, what comes now (or is put back) would flow away before HTTP/2 takes the socket over.
+      socket.pause();
       if (!result.ok) socket.destroy();
       resolve(result);
     };

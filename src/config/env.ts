@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import path from 'node:path';
 import type { Fault } from '../lib/result.js';
 import { err, ok } from '../lib/result.js';
@@ -18,6 +19,8 @@ export interface Environment {
   readonly envoyPath: string | undefined;
   /** PATH, split. */
   readonly path: readonly string[];
+  /** Where set-up puts binaries: XDG_CACHE_HOME or its default, and our folder. */
+  readonly cacheDir: string;
   /** PROMETHEUS_BIN and NODE_EXPORTER_BIN, which the quick start runs beside ourselves. */
   readonly binaries: { readonly prometheusBin: string | undefined; readonly nodeExporterBin: string | undefined };
 }
@@ -41,6 +44,7 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
         runtimeDir,
         envoyPath: value('ENVOY_BIN'),
         path: (value('PATH') ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder)),
+        cacheDir: path.join(value('XDG_CACHE_HOME') ?? path.join(homedir(), '.cache'), 'scrapeway'),
         binaries: { prometheusBin: value('PROMETHEUS_BIN'), nodeExporterBin: value('NODE_EXPORTER_BIN') },
       });
 }

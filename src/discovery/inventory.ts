@@ -69,7 +69,7 @@ export class Inventory {
 
   /** Only these agents are configured. */
   keepOnly(agents: ReadonlySet<string>): void {
-    for (const agent of [...this.#entries.keys()]) if (!agents.has(agent)) this.#forget(agent);
+    for (const agent of this.#entries.keys()) if (!agents.has(agent)) this.#forget(agent);
   }
 
   /** Whether all that a tenant might scrape is known, or has had its time to come back. */
@@ -98,7 +98,7 @@ export class Inventory {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
     const dueMs = ({ awaySinceMs }: Entry): number => (awaySinceMs === undefined ? Infinity : awaySinceMs + this.#options.retentionMs - this.#options.wallMs());
-    for (const [agent, entry] of [...this.#entries]) if (dueMs(entry) <= 0) this.#forget(agent);
+    for (const [agent, entry] of this.#entries) if (dueMs(entry) <= 0) this.#forget(agent);
     const nextMs = Math.min(...[...this.#entries.values()].map(dueMs));
     if (nextMs !== Infinity) this.#cancelSweep = this.#options.clock.after(Math.min(nextMs, MAX_TIMER_MS), () => this.#sweep());
   }

@@ -1,4 +1,5 @@
 import { checkFile } from '../config/check.js';
+import { environment } from './environment.js';
 import { complain, parseCommandLine, print, UsageError } from './command.js';
 import type { Command } from './command.js';
 
@@ -11,7 +12,7 @@ export const checkCommand: Command = {
     if (positionals.length === 0) throw new UsageError('name at least one file');
     let failed = false;
     for (const path of positionals) {
-      const { faults, warnings, kind } = await checkFile(path);
+      const { faults, warnings, kind } = await checkFile(path, environment());
       for (const line of warnings) complain(`warning: ${line}`);
       for (const line of faults) complain(line);
       failed ||= faults.length > 0;

@@ -22,9 +22,7 @@ addUtilisation(registry, options.index);
 const hub = createHub({
   hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
   tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
-  gatewayId: options.gatewayId,
-  keepAlive: options.keepAlive,
-  reconnectGraceMs: options.reconnectGraceMs,
+  timing: { keepAlive: options.keepAlive, reconnectGraceMs: options.reconnectGraceMs },
   logger,
   registry,
   onRegistration: (registration) => tell({ type: 'registered', registration }),
@@ -36,7 +34,7 @@ port.on('message', (message: ToDataThread) => {
   switch (message.type) {
     case 'state':
       authz.setState(message.state);
-      hub.setAgents(message.state.agents);
+      hub.setState(message.state);
       return;
     case 'registration':
       authz.setRegistration(message.agent, message.targets);
@@ -50,7 +48,7 @@ port.on('message', (message: ToDataThread) => {
   }
 });
 
-await Promise.all([hub.listening, authz.listening]);
+await Promise.all([hub.start(), authz.start()]);
 tell({ type: 'listening' });
 
 /** Share of the time that this thread's event loop was busy since the last look: the figure that says "add a thread". */

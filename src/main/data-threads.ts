@@ -29,7 +29,7 @@ export interface DataThreads {
   setState(state: DesiredState): void;
   setRegistration(agent: string, targets: readonly Target[] | undefined): void;
   /** One list of metrics a thread; a thread that does not answer in time is left out. */
-  collect(): Promise<readonly (readonly MetricObject[])[]>;
+  collect(): Promise<MetricObject[][]>;
   drain(): Promise<void>;
   close(): Promise<void>;
 }
@@ -37,6 +37,8 @@ export interface DataThreads {
 interface Thread {
   readonly worker: Worker;
   listening: boolean;
+  /** Agents whose tunnels it holds. */
+  readonly agents: Set<string>;
 }
 
 /** Starts the threads. */
@@ -44,7 +46,7 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
   const { logger } = options;
   const threads = new Map<number, Thread>();
   const registrations = new Map<string, readonly Target[]>();
-  const collecting = new Map<number, (metrics: readonly MetricObject[]) => void>();
+  const collecting = new Map<number, (metrics: MetricObject[]) => void>();
   const draining = new Map<number, () => void>();
   let state: DesiredState | undefined;
   let collectId = 0;
@@ -63,6 +65,8 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
       case 'registered':
         return options.onRegistered(message.registration);
       case 'agent':
+        if (message.state === 'up') thread.agents.add(message.agent);
+        else thread.agents.delete(message.agent);
         return options.onAgent(message.agent, message.state);
       case 'metrics':
         return collecting.get(message.id)?.(message.metrics);
@@ -76,12 +80,14 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
       workerData: { ...options.thread, index } satisfies DataThreadOptions,
       name: `data-${index}`,
     });
-    const thread: Thread = { worker, listening: false };
+    const thread: Thread = { worker, listening: false, agents: new Set() };
     threads.set(index, thread);
     worker.on('message', (message: FromDataThread) => onMessage(index, thread, message));
     worker.on('error', (error) => logger.error({ err: error, thread: index }, 'data thread failed'));
     worker.once('exit', (code) => {
       threads.delete(index);
+      // It cannot say so any more: its tunnels are gone.
+      for (const agent of thread.agents) options.onAgent(agent, 'down');
       draining.get(index)?.();
       if (closing) return;
       logger.error({ thread: index, code, restartInMs: RESTART_PAUSE_MS }, 'data thread ended; starting it again');
@@ -92,10 +98,10 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
   };
   for (let index = 0; index < options.count; index++) start(index);
 
-  const collectFrom = (thread: Thread): Promise<readonly MetricObject[]> =>
+  const collectFrom = (thread: Thread): Promise<MetricObject[]> =>
     new Promise((resolve) => {
       const id = ++collectId;
-      const done = (metrics: readonly MetricObject[]): void => {
+      const done = (metrics: MetricObject[]): void => {
         clearTimeout(timer);
         collecting.delete(id);
         resolve(metrics);

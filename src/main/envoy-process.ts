@@ -37,6 +37,8 @@ export interface EnvoyOptions {
   /** Envoy's worker threads; undefined = one per core. */
   readonly concurrency: number | undefined;
   readonly logLevel: string;
+  /** Behind our own. */
+  readonly extraArgs: readonly string[];
   readonly adminSocketPath: string;
   readonly logger: Logger;
 }
@@ -93,7 +95,7 @@ export function startEnvoy(options: EnvoyOptions): EnvoyProcess {
   };
 }
 
-function envoyArguments({ bootstrapPath, concurrency, logLevel }: EnvoyOptions): string[] {
+function envoyArguments({ bootstrapPath, concurrency, logLevel, extraArgs }: EnvoyOptions): string[] {
   return [
     '-c', bootstrapPath,
     '--disable-hot-restart',
@@ -102,6 +104,7 @@ function envoyArguments({ bootstrapPath, concurrency, logLevel }: EnvoyOptions):
     // an audit line should not wait 10 s (the default) in a buffer
     '--file-flush-interval-msec', '1000',
     ...(concurrency === undefined ? [] : ['--concurrency', String(concurrency)]),
+    ...extraArgs,
   ];
 }
 

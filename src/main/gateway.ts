@@ -1,17 +1,104 @@
 /**
- * The gateway's control thread: wires configuration, data threads, xDS, discovery and status, and runs them as one.
+ * The gateway's control thread: wires configuration, data threads, xDS and discovery, and runs them as one.
  *
- * Data flows one way: file → DesiredState → (xDS → Envoy) and (data threads: ext_authz, hub). What agents register flows back
- * from the data threads to discovery and out to all of them again.
+ * Data flows one way: file → DesiredState → (data threads: ext_authz, hub) and (xDS → Envoy). What agents register flows back
+ * from the data threads to discovery, and out to all of them again.
  */
-import { mkdirSync } from 'node:fs';
-import { AggregatorRegistry, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
-import type { GatewayConfig } from '../config/gateway.js';
+import { join } from 'node:path';
+import { AggregatorRegistry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import type { GatewayConfig } from '../config/gateway-config.js';
+import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
-import { createLogger } from '../lib/logger.js';
+import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
+import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
+import type { ControlPlane } from '../xds/control-plane.js';
 import { startDataThreads } from './data-threads.js';
-import { adminPost, startEnvoy } from './envoy-process.js';
-import { startStatusServer } from './status-server.js';
-import { version } from './version.js';
+import type { DataThreads } from './data-threads.js';
+
+export interface Gateway {
+  /** Takes a new version of the configuration as a whole, or names why not and stays as it is. */
+  apply(config: GatewayConfig): readonly Fault[];
+  /** Why no work should come now; empty = ready. */
+  notReady(): readonly string[];
+  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Refuses what is new and resolves when no scrape is in flight. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Everything that agents may have registered, whatever their own limit was: read back from our own file. */
+const MAX_REMEMBERED_TARGETS = 100_000;
+
+/** Starts all but Envoy; resolves when every socket listens and the configuration is published. Rejects where that fails. */
+export async function startGateway(config: GatewayConfig, logger: Logger, registry: Registry): Promise<Gateway> {
+  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel } = config.process;
+  const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
+
+  const discovery = await createDiscovery({
+    ...timing,
+    memoryPath: join(runtimeDir, 'registrations.json'),
+    validate: (targets) => validateTargets(targets, { maxTargets: MAX_REMEMBERED_TARGETS }).accepted,
+    onForgotten: (agent) => dataThreads.setRegistration(agent, undefined),
+    logger: logger.child({ component: 'discovery' }),
+    registry,
+  });
+  const dataThreads = startDataThreads({
+    count,
+    thread: { runtimeDir, logLevel, ...tunnel },
+    logger,
+    onRegistered: ({ agent, targets }) => {
+      discovery.register(agent, targets);
+      dataThreads.setRegistration(agent, targets);
+    },
+    onAgent: (agent, state) => discovery.agentState(agent, state),
+  });
+  for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
+  const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, logger: logger.child({ component: 'api' }) });
+
+  const apply = ({ state }: GatewayConfig): readonly Fault[] => {
+    // First: it is what may refuse the state, and then nothing else must have taken it.
+    const published = controlPlane.publish(state, { dataThreads: count, runtimeDir });
+    if (!published.ok) return published.error;
+    dataThreads.setState(state);
+    discovery.setState(state);
+    return [];
+  };
+
+  await dataThreads.listening;
+  const faults = apply(config);
+  if (faults.length > 0) throw new Error(`the configuration makes no valid xDS resources: ${faults.map(({ place, message }) => `${place}: ${message}`).join('; ')}`);
+
+  return {
+    apply,
+    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...envoyNotReady(controlPlane)],
+    metrics: () => allMetrics(registry, dataThreads),
+    drain: () => dataThreads.drain(),
+    close: async () => {
+      await api.close();
+      await discovery.close();
+      await dataThreads.close();
+      await controlPlane.close();
+    },
+  };
+}
+
+/** Ready = every Envoy that is connected has taken all that it was sent, and there is one. */
+function envoyNotReady(controlPlane: ControlPlane): readonly string[] {
+  const { types, connections } = controlPlane.status();
+  const envoys = connections.filter(({ service }) => service === 'aggregated');
+  if (envoys.length === 0) return ['no Envoy is connected'];
+  const wanted = types.filter(({ resources }) => resources > 0).map(({ typeUrl }) => typeUrl);
+  return envoys.flatMap(({ node, types: taken }) =>
+    wanted.filter((typeUrl) => taken.find((type) => type.typeUrl === typeUrl)?.current !== true).map((typeUrl) => `Envoy ${node.id} has not taken ${typeUrl}`),
+  );
+}
+
+async function allMetrics(registry: Registry, dataThreads: DataThreads): Promise<{ contentType: string; body: string }> {
+  const all = [await registry.getMetricsAsJSON(), ...(await dataThreads.collect())];
+  const merged = AggregatorRegistry.aggregate(all);
+  return { contentType: merged.contentType, body: await merged.metrics() };
+}

@@ -12,7 +12,6 @@ import type { LogLevel } from '../lib/logger.js';
 /** `workerData` of a data thread: what never changes during its life. */
 export interface DataThreadOptions {
   readonly index: number;
-  readonly gatewayId: string;
   readonly runtimeDir: string;
   readonly logLevel: LogLevel;
   readonly keepAlive: { readonly intervalMs: number; readonly timeoutMs: number };
@@ -34,5 +33,5 @@ export type FromDataThread =
   | { readonly type: 'listening' }
   | { readonly type: 'registered'; readonly registration: Registration }
   | { readonly type: 'agent'; readonly agent: string; readonly state: 'up' | 'down' }
-  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly MetricObject[] }
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };

@@ -24,7 +24,7 @@ listeners:
     address: 127.0.0.1:${ports.agents}
     tls: { certFile: ${pki}/gateway.crt, keyFile: ${pki}/gateway.key, clientCaFiles: [${pki}/agents-ca.crt] }
 runtimeDir: ${inState(layout, layout.runDir)}
-accessLog: { path: ${inState(layout, layout.accessLog)} }
+accessLog: { path: ${layout.accessLog} }
 metrics: { address: 127.0.0.1:${ports.gatewayStatus} }
 tenants:
   - name: team-a

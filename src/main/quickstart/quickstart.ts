@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { hash } from '@node-rs/bcrypt';
-import { readEnvironment } from '../../config/env.js';
+import { environment } from '../environment.js';
 import { complain, parseCommandLine, print } from '../command.js';
 import { formatRows, prometheusRows, refusalRow } from './check.js';
 import type { CheckRow } from './check.js';
@@ -44,6 +44,8 @@ async function main(argv: readonly string[]): Promise<number> {
     stopped.resolve(1);
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopped.resolve(0));
+  // The process that started us was killed: nobody is left to press Ctrl-C.
+  process.once('disconnect', () => stopped.resolve(0));
   startAll(children, layout, ports, binaries);
   try {
     const ready = await Promise.race([untilUp(layout, ports), stopped.promise.then(() => undefined)]);
@@ -59,7 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function findBinaries(): Binaries | undefined {
-  const { prometheusBin, nodeExporterBin } = readEnvironment().binaries;
+  const { prometheusBin, nodeExporterBin } = environment().binaries;
   if (prometheusBin !== undefined && nodeExporterBin !== undefined) return { prometheus: prometheusBin, nodeExporter: nodeExporterBin };
   complain('PROMETHEUS_BIN and NODE_EXPORTER_BIN must name the binaries; `npm start` finds or fetches them');
   return undefined;
@@ -74,7 +76,7 @@ async function writeFiles(layout: Layout, ports: Ports): Promise<string> {
   if (!existsSync(layout.teamAPasswordFile)) writeFileSync(layout.teamAPasswordFile, randomBytes(12).toString('base64url'), { mode: 0o600 });
   const password = readFileSync(layout.teamAPasswordFile, 'utf8');
   await issueQuickstartCertificates(layout.pkiDir);
-  writeFileSync(layout.gatewayConfig, gatewayYaml(layout, ports, await hash(password, 10)), { mode: 0o600 });
+  writeFileSync(layout.gatewayConfig, gatewayYaml(layout, ports, await hash(password, { cost: 10 })), { mode: 0o600 });
   writeFileSync(
     layout.agentAConfig,
     agentYaml(layout, ports, {

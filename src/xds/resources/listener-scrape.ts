@@ -38,7 +38,9 @@ export function scrapeListener(gateway: GatewaySpec): MessageInitShape<typeof Li
           trustSecret: gateway.scrape.clientCaPem === undefined ? undefined : SECRET.scrapeClientsCa,
           // The tenant may have another credential.
           requireClientCertificate: false,
-          alpn: ['h2', 'http/1.1'],
+          // The server's order decides. Go offers h2 to an HTTPS proxy too and then fails ("unencrypted HTTP/2 not enabled"), so
+          // that a Prometheus with proxy_url must be given HTTP/1.1; who wants h2 offers nothing else.
+          alpn: ['http/1.1', 'h2'],
           minimumVersion: TlsParameters_TlsProtocol.TLSv1_2,
         }),
         filters: [

@@ -1,0 +1,88 @@
+import type { Registry } from 'prom-client';
+import { startAgent } from '../agent/agent.js';
+import type { Agent } from '../agent/agent.js';
+import { loadAgentConfig } from '../config/agent-config.js';
+import type { AgentConfig } from '../config/agent-config.js';
+import { createLogger } from '../lib/logger.js';
+import type { Logger } from '../lib/logger.js';
+import type { Command } from './command.js';
+import { configFile, firstLoad, startReloading } from './config-life.js';
+import { environment } from './environment.js';
+import { createProcessRegistry } from './process-metrics.js';
+import { untilShutdown } from './shutdown.js';
+import { startStatusServer } from './status-server.js';
+
+export const agentCommand: Command = {
+  name: 'agent',
+  usage: 'agent -c FILE',
+  summary: 'An agent at a site: one outbound tunnel to each gateway, nothing inbound',
+  run,
+};
+
+const MAX_CONNECTIONS_PER_TARGET = 8;
+const RECONNECT = { baseMs: 250, maxMs: 30_000 };
+const DIAL_TIMEOUT_MS = 10_000;
+
+async function run(argv: readonly string[]): Promise<number> {
+  const file = configFile(argv);
+  const env = environment();
+  const load = (): ReturnType<typeof loadAgentConfig> => loadAgentConfig(file, env);
+  const first = await firstLoad(file, load);
+  if (first === undefined) return 1;
+  const { name, process: settings } = first.value;
+  const logger = createLogger(settings.logLevel, { component: 'agent', ...(name !== undefined && { agent: name }) });
+  const registry = createProcessRegistry();
+  const running = startWith(first.value, logger, registry);
+  const reloading = startReloading({ file, first, load, apply: running.apply, fixedPart: ({ process: fixed, settings: { gateways } }) => [fixed, gateways], logger, registry });
+  let draining = false;
+  const status = await startStatusServer({
+    ...settings.metrics,
+    notReady: () => {
+      if (draining) return ['draining'];
+      return running.agent.connectedGateways() > 0 ? [] : ['no gateway is connected'];
+    },
+    metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  });
+  logger.info({ statusPort: status.port, targets: first.value.settings.targets.length }, 'agent started');
+  const code = await untilShutdown({
+    logger,
+    drainTimeoutMs: settings.drainTimeoutMs,
+    drain: async () => {
+      draining = true;
+      reloading.stop();
+      await running.agent.drain();
+    },
+  });
+  await status.close();
+  logger.info('agent stopped');
+  return code;
+}
+
+interface Running {
+  readonly agent: Agent;
+  apply(config: AgentConfig): readonly [];
+}
+
+function startWith(config: AgentConfig, logger: Logger, registry: Registry): Running {
+  let { credentials } = config;
+  const agent = startAgent(
+    {
+      ...config.settings,
+      keepAlive: config.process.keepAlive,
+      // renewed certificates are for the next dial; tunnels that are up stay up
+      credentials: () => Promise.resolve(credentials),
+      maxConnectionsPerTarget: MAX_CONNECTIONS_PER_TARGET,
+      reconnect: RECONNECT,
+      dialTimeoutMs: DIAL_TIMEOUT_MS,
+    },
+    { logger, registry },
+  );
+  return {
+    agent,
+    apply: (next) => {
+      ({ credentials } = next);
+      agent.setTargets(next.settings.targets);
+      return [];
+    },
+  };
+}
