@@ -49,9 +49,17 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   let control: ServerHttp2Stream | undefined;
   let end: { cause: SessionEnd; detail: string } = { cause: 'gateway_closed', detail: 'the gateway closed the tunnel' };
   let draining = false;
+  let scrapes = 0;
   const giveUp = (cause: SessionEnd, detail: string): void => {
     end = { cause, detail };
     session.destroy();
+    // a session that is closing already waits for the other end of the socket
+    socket.destroy();
+  };
+
+  /** The control stream is the last to end: for the hub its end is the tunnel's. */
+  const endControlIfDrained = (): void => {
+    if (draining && scrapes === 0 && control !== undefined && !control.destroyed) control.end(() => control?.close(constants.NGHTTP2_NO_ERROR));
   };
 
   const keepAlive = startKeepAlive(options.keepAlive, options.clock, {
@@ -70,7 +78,14 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   });
   session.on('stream', (stream, headers, _flags, rawHeaders) => {
     keepAlive.received();
-    if (headers[':authority'] !== CONTROL_AUTHORITY) return options.onScrape(stream, rawHeaders);
+    if (headers[':authority'] !== CONTROL_AUTHORITY) {
+      scrapes += 1;
+      stream.once('close', () => {
+        scrapes -= 1;
+        endControlIfDrained();
+      });
+      return options.onScrape(stream, rawHeaders);
+    }
     if (control !== undefined) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
     control = stream;
     openControl(stream, options, keepAlive.received, (fault) => giveUp('protocol', fault));
@@ -86,9 +101,10 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
       if (session.destroyed) return;
       const closed = new Promise<void>((resolve) => session.once('close', () => resolve()));
       // said on the control stream first: GOAWAY alone would race with scrapes that are on their way
-      if (control !== undefined && !control.destroyed) control.end(encodeMessage({ type: 'draining' }));
+      if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'draining' }));
       await turn();
       session.close();
+      endControlIfDrained();
       await closed;
     },
     destroy: () => session.destroy(),
