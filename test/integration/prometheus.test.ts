@@ -74,6 +74,8 @@ describe('1,000 targets of one agent', () => {
   const TARGETS = 1000;
   let exporter: Exporter;
   beforeAll(async () => {
+    // It would discover them too, and scrape all of them every second.
+    await prometheus.stop();
     exporter = await startExporter();
   });
   afterAll(() => exporter.close());
