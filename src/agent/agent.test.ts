@@ -320,12 +320,23 @@ describe('the tunnel', () => {
     await exporter.close();
   });
 
+  it('drains once, however often it is told to', async () => {
+    await using site = await startSiteWith(textAnswer());
+    const drained = [site.agent.drain(), site.agent.drain()];
+    expect(await site.tunnel.message()).toEqual({ type: 'draining' });
+    expect(await site.tunnel.message()).toBeUndefined();
+    await Promise.all(drained);
+  });
+
   it('drains: says so, finishes what is in flight, closes', async () => {
     await using site = await startSiteWith({ kind: 'drip', body: Buffer.from('0123456789'), pieceBytes: 1, everyMs: 10 });
     const answer = site.tunnel.scrape(target);
     await eventually(() => expect(site.exporter.requests).toHaveLength(1));
     const drained = site.agent.drain();
     expect(await site.tunnel.message()).toEqual({ type: 'draining' });
+    // the control stream's end is the tunnel's end for the hub: never before the last scrape's
+    const controlEnd = site.tunnel.message();
+    expect(await Promise.race([answer.then(() => 'answered'), controlEnd.then(() => 'control ended')])).toBe('answered');
     expect((await answer).body.toString()).toBe('0123456789');
     await drained;
     expect(site.tunnel.socket.destroyed).toBe(true);

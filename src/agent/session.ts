@@ -37,6 +37,10 @@ export interface Session {
 
 /** Requests have no bodies; control lines are short. The window limits what a hostile gateway can make us hold. */
 const WINDOW_BYTES = 256 * 1024;
+/** For the last bytes to leave and the peer to close, once the last scrape has ended. */
+const CLOSE_GRACE_MS = 2000;
+/** How often the count of received bytes is looked at: a silence is noticed at most a fifth of the interval late. */
+const WATCHES_PER_INTERVAL = 5;
 
 /** Takes over a dialled connection. */
 export function startSession({ socket, head }: Dialled, options: SessionOptions): Session {
@@ -57,15 +61,28 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     socket.destroy();
   };
 
+  let cancelGrace: (() => void) | undefined;
   /** The control stream is the last to end: for the hub its end is the tunnel's. */
-  const endControlIfDrained = (): void => {
-    if (draining && scrapes === 0 && control !== undefined && !control.destroyed) control.end(() => control?.close(constants.NGHTTP2_NO_ERROR));
+  const endIfDrained = (): void => {
+    if (!draining || scrapes > 0) return;
+    if (control !== undefined && !control.destroyed) control.end(() => control?.close(constants.NGHTTP2_NO_ERROR));
+    // a peer that went away in this moment is not always noticed by a session that is closing
+    cancelGrace ??= options.clock.after(CLOSE_GRACE_MS, () => socket.destroy());
+  };
+  /** A PING can wait behind a slow upload, whose WINDOW_UPDATEs node:http2 does not show: any byte is a sign of life. */
+  let seenBytes = socket.bytesRead;
+  let cancelWatch: () => void;
+  const watchBytes = (): void => {
+    if (socket.bytesRead !== seenBytes) keepAlive.received();
+    seenBytes = socket.bytesRead;
+    cancelWatch = options.clock.after(options.keepAlive.intervalMs / WATCHES_PER_INTERVAL, watchBytes);
   };
 
   const keepAlive = startKeepAlive(options.keepAlive, options.clock, {
     ping: () => ping(session, keepAlive.received),
     dead: (silentMs) => giveUp('keepalive', `nothing came from the gateway for ${Math.round(silentMs)} ms`),
   });
+  watchBytes();
   session.on('ping', keepAlive.received);
   session.on('remoteSettings', keepAlive.received);
   session.on('error', (error) => {
@@ -73,6 +90,8 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   });
   session.on('close', () => {
     keepAlive.stop();
+    cancelWatch();
+    cancelGrace?.();
     socket.destroy();
     options.onClose(draining ? 'drained' : end.cause, end.detail);
   });
@@ -82,7 +101,7 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
       scrapes += 1;
       stream.once('close', () => {
         scrapes -= 1;
-        endControlIfDrained();
+        endIfDrained();
       });
       return options.onScrape(stream, rawHeaders);
     }
@@ -104,7 +123,7 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
       if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'draining' }));
       await turn();
       session.close();
-      endControlIfDrained();
+      endIfDrained();
       await closed;
     },
     destroy: () => session.destroy(),

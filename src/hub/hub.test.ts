@@ -204,6 +204,18 @@ describe('an agent that fails', () => {
     expect(await rig.metric('scrapeway_hub_scrapes_total', { outcome: 'broken' })).toBe(1);
   });
 
+  it('in mid-body is the last that a drain waits for', async () => {
+    await using rig = await startHubRig();
+    const begun = Promise.withResolvers<() => void>();
+    await rig.agent('a', { onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.write('half', () => begun.resolve(() => stream.destroy(new Error('broken'))))) });
+    const answer = scrape(await rig.envoy());
+    const breakOff = await begun.promise;
+    const drained = rig.hub.drain();
+    breakOff();
+    await expect(answer).rejects.toThrow();
+    await drained;
+  });
+
   it('by a reset before its answer: 502 agent_error', async () => {
     await using rig = await startHubRig();
     await rig.agent('a', { onScrape: (stream) => stream.close(2) });
@@ -293,8 +305,7 @@ describe('what ext_authz forgot', () => {
     await using rig = await startHubRig();
     const session = await rig.envoy();
     const request = session.request({ ':method': 'CONNECT', ':authority': 'x:443', 'x-scrapeway-agent': 'a' });
-    // a CONNECT's stream stays open until its client ends it too
-    request.end();
+    // the client never ends its side: the stream must not stay half-open
     const answer = await answerTo(request);
     expect([answer.status, answer.reason]).toEqual([404, 'door_forbidden']);
   });
