@@ -169,7 +169,16 @@ export class DiscoveryStream {
   responses(nowMs: number): DiscoveryResponse[] {
     if (this.#snapshot === undefined) return [];
     const types = [...this.#types.values()].sort((a, b) => byResponseOrder(a.url, b.url));
-    return types.flatMap((type) => this.#respond(type, nowMs) ?? []);
+    const all: DiscoveryResponse[] = [];
+    // Once more after the last one: only then is it known what waits for an answer, and since when (rule 20).
+    for (let before = -1; before < all.length; ) {
+      before = all.length;
+      for (const type of types) {
+        const response = this.#respond(type, nowMs);
+        if (response !== undefined) all.push(response);
+      }
+    }
+    return all;
   }
 
   /** When `responses` may have more to say without any input: a type has waited long enough. Undefined = never. */

@@ -54,6 +54,8 @@ export interface Due {
   readonly breaks: boolean;
 }
 
+type Step = VersionedResource | 'absent' | 'break' | 'nothing';
+
 export class Subscription {
   readonly #traits: SubscriptionTraits;
   #wildcard = false;
@@ -222,8 +224,10 @@ export class Subscription {
     const removed: string[] = [];
     let bytes = 0;
     for (const name of this.#dirty) {
-      if (resources.length + removed.length >= options.maxResources || bytes >= options.maxBytes) break;
+      if (resources.length + removed.length >= options.maxResources) break;
       const step = this.#step(name, state);
+      // One that is over the limit by itself goes alone.
+      if (isSendable(step) && resources.length > 0 && bytes + step.bytes.length > options.maxBytes) break;
       const isBreak = step === 'break';
       if (isBreak ? !options.breaks : !options.makes) continue;
       this.#dirty.delete(name);
@@ -241,7 +245,7 @@ export class Subscription {
   }
 
   /** What is to be said of a name: the resource; that it is absent, to one who asked; that it is gone, to one who has it. */
-  #step(name: string, state: TypeState): VersionedResource | 'absent' | 'break' | 'nothing' {
+  #step(name: string, state: TypeState): Step {
     const wanted = this.#wanted(name, state);
     const known = this.#known.get(name);
     if (wanted !== undefined) return known?.version === wanted.version ? 'nothing' : wanted;
@@ -275,6 +279,10 @@ export class Subscription {
     }
     return all;
   }
+}
+
+function isSendable(step: Step): step is VersionedResource {
+  return typeof step === 'object';
 }
 
 function isResource(known: Known): known is VersionedResource {
