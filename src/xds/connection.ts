@@ -22,7 +22,7 @@ export interface ConnectionOptions {
   readonly logger: Logger;
   readonly metrics: XdsMetrics;
   readonly clock: Clock;
-  readonly stream: Partial<Omit<StreamOptions, 'variant'>>;
+  readonly stream: Partial<Omit<StreamOptions, 'variant' | 'aggregated'>>;
   /** After each request, when something may have been acknowledged. */
   readonly onProgress: () => void;
   readonly onClose: () => void;
@@ -53,7 +53,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     const { call, method, snapshot, stream, clock } = options;
     this.#options = options;
-    this.#stream = new DiscoveryStream({ ...DEFAULT_STREAM_OPTIONS, ...stream, variant: method.variant }, snapshot);
+    this.#stream = new DiscoveryStream({ ...DEFAULT_STREAM_OPTIONS, ...stream, variant: method.variant, aggregated: method.typeUrl === undefined }, snapshot);
     this.#openedMs = clock.nowMs();
     this.#logger = options.logger.child({ stream: options.id });
     call.on('data', (bytes: Uint8Array) => this.#receive(bytes));

@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
+import { listenOnUnixSocket } from '../lib/unix-socket.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { Connection, ConnectionOptions, ConnectionStatus } from './connection.js';
 import { createXdsMetrics } from './metrics.js';
@@ -57,7 +58,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
   const waiters = new Set<() => void>();
   const metrics = createXdsMetrics(registry, () => rejectedByType(status()));
   const server = await startXdsServer({
-    socketPath,
+    listen: (listener) => listenOnUnixSocket(listener, socketPath),
     logger,
     metrics,
     clock,

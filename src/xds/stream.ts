@@ -39,6 +39,8 @@ export type RequestOutcome =
 
 export interface StreamOptions {
   readonly variant: Variant;
+  /** Whether the stream carries all types, so that a client which has state of one may still ask for others. */
+  readonly aggregated: boolean;
   /** How long a type waits for others before it goes ahead all the same (rule 20), ms. */
   readonly maxHoldMs: number;
   /** A delta response is cut at either (xds.md §2). */
@@ -46,7 +48,7 @@ export interface StreamOptions {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_STREAM_OPTIONS: Omit<StreamOptions, 'variant'> = {
+export const DEFAULT_STREAM_OPTIONS: Omit<StreamOptions, 'variant' | 'aggregated'> = {
   maxHoldMs: 5_000,
   maxResources: 5_000,
   maxBytes: 2 * 1024 * 1024,
@@ -96,6 +98,8 @@ export class DiscoveryStream {
   #nonces = 0; // rule 17
   /** Endpoints of clusters that were sent: the cluster serves nothing until they have arrived (rules 18 and 22). */
   readonly #warming = new Set<string>();
+  /** Types of which the client brought state along from another stream, until their first removal: it has users of it, too. */
+  readonly #returning = new Set<TypeUrl>();
   /** Since when a phase of a type has been held back, ms. */
   readonly #heldSinceMs = new Map<string, number>();
 
@@ -150,7 +154,10 @@ export class DiscoveryStream {
     if (change.variant === 'sotw') {
       subscription.stateOfTheWorld(change.names);
     } else {
-      if (first) acks.seed(change.initialVersions);
+      if (first) {
+        acks.seed(change.initialVersions);
+        if (this.#options.aggregated && Object.keys(change.initialVersions).length > 0) this.#returning.add(url);
+      }
       subscription.delta(change);
     }
     // Rule 18 across a reconnect: the cluster was sent before its endpoints were asked for.
@@ -234,7 +241,14 @@ export class DiscoveryStream {
       this.#heldSinceMs.delete(`break ${url}`); // for as long as it takes
       return false;
     }
-    return this.#hold(`break ${url}`, users.some((user) => !this.#hasArrived(user)), nowMs);
+    const may = this.#hold(`break ${url}`, users.some((user) => !this.#hasArrived(user) || this.#mayStillAskFor(user, url)), nowMs);
+    if (due && may) this.#returning.delete(url);
+    return may;
+  }
+
+  /** A client that returns asks for one type after the other: what it had of `url`, its routes of old may still use. */
+  #mayStillAskFor(user: TypeUrl, url: TypeUrl): boolean {
+    return this.#returning.has(url) && !this.#types.has(user);
   }
 
   /** Whether the client certainly still uses what a type said before: the new state was refused, or not even sent yet. */

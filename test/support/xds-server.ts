@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { systemClock } from '../../src/lib/clock.js';
 import type { Clock } from '../../src/lib/clock.js';
 import { silentLogger } from '../../src/lib/logger.js';
+import { listenOnUnixSocket } from '../../src/lib/unix-socket.js';
 import type { ConnectionStatus } from '../../src/xds/connection.js';
 import { createXdsMetrics } from '../../src/xds/metrics.js';
 import { startXdsServer } from '../../src/xds/server.js';
@@ -44,7 +45,7 @@ export async function startSketchServer(sketch: Sketch | undefined, { stream = {
   let published: Snapshot | undefined = sketch === undefined ? undefined : snapshot(sketch);
   const metrics = createXdsMetrics(registry, () => new Map());
   const server = await startXdsServer({
-    socketPath,
+    listen: (listener) => listenOnUnixSocket(listener, socketPath),
     logger: silentLogger,
     metrics: {
       ...metrics,
