@@ -10,7 +10,7 @@ import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
 import { listenOnUnixSocket } from '../lib/unix-socket.js';
 import type { DesiredState } from '../model/desired-state.js';
-import type { Connection, ConnectionOptions, ConnectionStatus } from './connection.js';
+import type { ConnectionOptions, ConnectionStatus } from './connection.js';
 import { createXdsMetrics } from './metrics.js';
 import { KINDS, RESOURCE_TYPES } from './resource-types.js';
 import type { ResourceSet, TypeUrl } from './resource-types.js';
@@ -94,7 +94,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
 
   function isAcked(): boolean {
     const snapshot = published;
-    const aggregated = [...server.connections].filter(isAggregated);
+    const aggregated = [...server.connections].filter((connection) => connection.isAggregated);
     return snapshot !== undefined && aggregated.length > 0 && aggregated.every((connection) => connection.hasAll(snapshot));
   }
 
@@ -121,10 +121,6 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     whenAcked,
     close: () => server.close(),
   };
-}
-
-function isAggregated(connection: Connection): boolean {
-  return connection.status().service === 'aggregated';
 }
 
 /** What keeps the clients from having everything, in words. */

@@ -131,10 +131,12 @@ describe('nonces and acknowledgements', () => {
         wanted: 'r@2',
         sent: 'r@2',
         acked: 'r@1',
+        ackedAtMs: 0,
+        unansweredSinceMs: undefined,
         current: false,
         wildcard: false,
         names: 1,
-        rejected: [{ name: 'r', lastGood: '1', rejection: { version: 'r@2', atMs: 0, code: 13, message: 'no such filter' } }],
+        rejected: [{ name: 'r', lastGood: '1', named: true, rejection: { version: 'r@2', atMs: 0, code: 13, message: 'no such filter' } }],
       },
     ]);
   });
@@ -144,7 +146,7 @@ describe('nonces and acknowledgements', () => {
     play.request('cluster');
     play.sent();
     play.nack('cluster', 'b is bad');
-    expect(play.stream.status()[0]?.rejected.map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(play.stream.status()[0]?.rejected.map(({ name, named }) => [name, named])).toEqual([['a', false], ['b', true]]);
     play.publish({ cluster: { a: '1', b: '2' } });
     expect(play.settle()).toEqual(['cluster +b@2']);
     expect(play.stream.status()[0]?.rejected.map(({ name }) => name)).toEqual(['a']);

@@ -158,12 +158,12 @@ export class Subscription {
 
   /** Names that differ in a new snapshot. */
   changed(names: Iterable<string>): void {
-    for (const name of names) if (this.#inScope(name) || this.#known.has(name)) this.#dirty.add(name);
+    for (const name of names) if (this.inScope(name) || this.#known.has(name)) this.#dirty.add(name);
   }
 
   /** Sends names once more though their content is the same (rules 7 and 18). Says which of them the client wants at all. */
   sendAgain(names: Iterable<string>): string[] {
-    const wanted = [...names].filter((name) => this.#inScope(name));
+    const wanted = [...names].filter((name) => this.inScope(name));
     for (const name of wanted) {
       this.#known.set(name, FORGOTTEN);
       this.#dirty.add(name);
@@ -171,7 +171,8 @@ export class Subscription {
     return wanted;
   }
 
-  #inScope(name: string): boolean {
+  /** Whether the client asks for a name. */
+  inScope(name: string): boolean {
     return this.#wildcard || this.#names.has(name);
   }
 
@@ -254,7 +255,7 @@ export class Subscription {
   }
 
   #wanted(name: string, state: TypeState): VersionedResource | undefined {
-    return this.#inScope(name) ? state.resources.get(name) : undefined;
+    return this.inScope(name) ? state.resources.get(name) : undefined;
   }
 
   #resolveAllDirty(state: TypeState): void {
@@ -272,7 +273,7 @@ export class Subscription {
   /** All that the client shall have now: what there is, and what is gone but may not be taken away yet. */
   #everything(state: TypeState): VersionedResource[] {
     const all: VersionedResource[] = [];
-    for (const [name, resource] of state.resources) if (this.#inScope(name)) all.push(resource);
+    for (const [name, resource] of state.resources) if (this.inScope(name)) all.push(resource);
     for (const name of this.#dirty) {
       const known = this.#known.get(name);
       if (known !== undefined && isResource(known) && !state.resources.has(name)) all.push(known);
