@@ -14,7 +14,7 @@ import type { TempDir } from '../../test/support/temp-dir.js';
 import { systemClock } from '../lib/clock.js';
 import { dial } from './dial.js';
 import type { DialOptions } from './dial.js';
-import type { TlsCredentials } from './options.js';
+import type { TlsCredentials } from '../model/agent-settings.js';
 import { startSession } from './session.js';
 
 /** One tunnel over a network whose uplink can be held while its downlink goes on, and a dial that is given up. */

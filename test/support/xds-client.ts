@@ -113,8 +113,8 @@ export class XdsCall {
     const timer = setTimeout(() => this.#end(new Error(`no response within ${RESPONSE_TIMEOUT_MS} ms`)), RESPONSE_TIMEOUT_MS);
     try {
       for (;;) {
-        const response = this.#received.shift();
-        if (response !== undefined) return response;
+        const first = this.#received.shift();
+        if (first !== undefined) return first;
         if (this.#ended) throw this.error ?? new Error('the stream has ended');
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
       }
