@@ -107,6 +107,9 @@ class Scrape {
     this.#startedMs = startedMs;
     this.#target = target;
     this.#onEnd = onEnd;
+    // Node resets a stream (NO_ERROR) whose request nobody has read as soon as our side is written, and with it the end of a
+    // body that still waits for the hub's window.
+    stream.resume();
     // an error is always followed by 'close', where it is dealt with; unhandled it would end the process
     stream.on('error', () => undefined);
     stream.on('close', () => this.#finish(this.#answered && stream.rstCode === 0 ? 'ok' : 'cancelled'));

@@ -73,6 +73,18 @@ describe.each(DOORS)('through %s', (path) => {
   });
 });
 
+describe('bodies around the sizes of windows and frames', () => {
+  const SIZES = [16_383, 16_384, 16_385, 65_535, 65_536, 262_144, 2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1, 3 * 2 ** 20];
+
+  it.each(SIZES)('%i bytes come whole, ten times', async (size) => {
+    const body = randomBytes(size);
+    for (let turn = 0; turn < 10; turn += 1) {
+      world.siteA.exporter.behave({ kind: 'answer', body, chunked: turn % 2 === 0 });
+      expect((await world.ask('team-a', '/scrape/site-a/web')).body.equals(body)).toBe(true);
+    }
+  });
+});
+
 describe('what is asked for', () => {
   beforeAll(() => world.siteA.exporter.behave(textAnswer()));
   it.each([

@@ -1,0 +1,55 @@
+import { describe, expect, it } from '@jest/globals';
+import { desiredState } from '../../test/support/desired-state.js';
+import { credentialId } from '../model/credential-id.js';
+import type { Credential, Revoked, TenantLimits } from '../model/desired-state.js';
+import { Tenancy } from './tenancy.js';
+
+const CERTIFICATE: Credential = { kind: 'certificate', san: { type: 'uri', value: 'spiffe://x/job' } };
+const BASIC: Credential = { kind: 'basic', user: 'u', bcryptHash: '$2b$10$old' };
+
+function tenancy(parts: { readonly credentials?: readonly Credential[]; readonly limits?: Partial<TenantLimits>; readonly revoked?: Partial<Revoked> } = {}): Tenancy {
+  const made = new Tenancy();
+  const { credentials = [CERTIFICATE, BASIC], limits, revoked } = parts;
+  made.setState(desiredState({ tenants: [{ name: 'team-a', credentials, limits: { requestsPerSecond: 1, burst: 1, ...limits } }], ...(revoked && { revoked }) }));
+  return made;
+}
+
+describe('scrapes in flight', () => {
+  it('are as many as the tenant may have, and one that ends makes room', () => {
+    const made = tenancy({ limits: { maxConcurrentScrapes: 2 } });
+    expect([made.enter('team-a'), made.enter('team-a'), made.enter('team-a')]).toEqual([undefined, undefined, 'tenant_busy']);
+    made.leave('team-a');
+    expect(made.enter('team-a')).toBeUndefined();
+  });
+
+  it('have no bound without one', () => {
+    const made = tenancy();
+    expect(Array.from({ length: 1000 }, () => made.enter('team-a')).every((reason) => reason === undefined)).toBe(true);
+    expect(made.maxBodyBytes('team-a')).toBe(Infinity);
+  });
+});
+
+describe('what was let through is revoked', () => {
+  const party = { tenant: 'team-a', credentials: `${credentialId(CERTIFICATE)} ${credentialId(BASIC)}`, serial: '1f' };
+
+  it.each([
+    ['not, while nothing has changed', tenancy(), false],
+    ['when its tenant is gone', new Tenancy(), true],
+    ['when one of its credentials is gone', tenancy({ credentials: [CERTIFICATE] }), true],
+    ['when its password is another', tenancy({ credentials: [CERTIFICATE, { ...BASIC, bcryptHash: '$2b$10$new' }] }), true],
+    ['when its certificate is revoked by serial', tenancy({ revoked: { serials: ['1f'] } }), true],
+    ['when its certificate is revoked by name', tenancy({ revoked: { sans: [{ type: 'uri', value: 'spiffe://x/job' }] } }), true],
+    ['not, when another certificate is', tenancy({ revoked: { serials: ['1e'] } }), false],
+  ])('%s', (_name, made, expected) => {
+    expect(made.isRevoked(party)).toBe(expected);
+  });
+
+  it('not, for a token of an issuer: it ends by itself', () => {
+    expect(tenancy().isRevoked({ tenant: 'team-a', credentials: 'jwt:okta:alice', serial: undefined })).toBe(false);
+  });
+
+  it('for a tunnel: only by its serial', () => {
+    expect(tenancy({ revoked: { serials: ['1f'] } }).isRevoked({ tenant: undefined, credentials: '', serial: '1f' })).toBe(true);
+    expect(tenancy().isRevoked({ tenant: undefined, credentials: '', serial: '1f' })).toBe(false);
+  });
+});
