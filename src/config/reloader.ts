@@ -63,8 +63,8 @@ export function startReloader<T>({ load, loaded, apply, onResult, clock = system
     cancel = clock.after(pauseMs, () => {
       const startMs = clock.nowMs();
       void queue(look).finally(() => {
-        // With thousands of files a look takes a while: at most a twentieth of a processor goes into it.
-        pauseMs = Math.max(intervalMs, 19 * (clock.nowMs() - startMs));
+        // With thousands of files a look takes a while, and then comes less often; but never so rarely that a revocation waits.
+        pauseMs = Math.min(4 * intervalMs, Math.max(intervalMs, 10 * (clock.nowMs() - startMs)));
         if (!stopped) schedule();
       });
     });
