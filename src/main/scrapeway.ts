@@ -3,14 +3,16 @@
  * The command line. Each command is a file; this one only finds it, and turns what it throws into an exit code.
  */
 import { agentCommand } from './agent-command.js';
+import { auditCommand } from './audit-command.js';
 import { checkCommand } from './check-command.js';
 import { complain, print, UsageError } from './command.js';
 import type { Command } from './command.js';
+import { explainCommand } from './explain-command.js';
 import { bootstrapCommand, gatewayCommand, upCommand } from './gateway-command.js';
 import { pkiCommand } from './pki-command.js';
 import { versionCommand } from './version.js';
 
-const COMMANDS: readonly Command[] = [upCommand, gatewayCommand, bootstrapCommand, agentCommand, checkCommand, pkiCommand, versionCommand];
+const COMMANDS: readonly Command[] = [upCommand, gatewayCommand, bootstrapCommand, agentCommand, checkCommand, explainCommand, auditCommand, pkiCommand, versionCommand];
 
 function help(): string {
   const width = Math.max(...COMMANDS.map((c) => c.usage.length));

@@ -1,0 +1,76 @@
+import { hash } from 'node:crypto';
+import { readAuthorization } from './authorization.js';
+import { readClientCertificate } from './client-certificate.js';
+import type { KnownCredential, Policy } from './compile.js';
+import { credentialHeader } from './identity.js';
+import type { PasswordChecker } from './password.js';
+import type { Question } from './question.js';
+
+/**
+ * Who a request would be, credential by credential: what was shown, which identity it matches, what fails and why. The words for
+ * what `identity.ts` decides; secrets are never among them.
+ */
+export interface ShownCredential {
+  /** `client certificate`, `Authorization: Basic`. */
+  readonly what: string;
+  readonly ok: boolean;
+  readonly why: string;
+}
+
+export async function explainIdentity(policy: Policy, passwords: PasswordChecker, question: Question, nowMs: number): Promise<ShownCredential[]> {
+  const header = credentialHeader(question.door);
+  const [ours, other] = header === 'authorization' ? [question.authorization, question.proxyAuthorization] : [question.proxyAuthorization, question.authorization];
+  const name = header === 'authorization' ? 'Authorization' : 'Proxy-Authorization';
+  const shown: ShownCredential[] = [];
+  if (question.clientCertificate !== undefined) shown.push(certificate(policy, question, question.clientCertificate, nowMs));
+  if (ours !== undefined) shown.push(await authorization(policy, passwords, { name, value: ours, nowMs }));
+  if (other !== undefined && header !== 'authorization') shown.push({ what: 'Authorization', ok: true, why: 'is not ours on this door: it goes on to the exporter' });
+  if (other !== undefined && header === 'authorization') shown.push({ what: 'Proxy-Authorization', ok: true, why: 'says nothing on this door and is removed' });
+  return shown;
+}
+
+function certificate(policy: Policy, question: Question, xfcc: string, nowMs: number): ShownCredential {
+  const what = 'client certificate';
+  const read = readClientCertificate(xfcc, question.principal);
+  if (!read.ok) return { what, ok: false, why: `its names cannot be trusted: ${read.error}` };
+  const { shown, whole } = read.value;
+  const revoked = shown.find((san) => policy.revoked.sans.has(san));
+  if (revoked !== undefined) return { what, ok: false, why: `${revoked} is revoked` };
+  if (question.peerSerial !== undefined && policy.revoked.serials.has(question.peerSerial)) return { what, ok: false, why: `the serial ${question.peerSerial} is revoked` };
+  const known = whole.flatMap((san) => [...(policy.credentials.certificates.get(san) ?? [])]);
+  if (known.length === 0) return { what, ok: false, why: `no tenant has a credential for ${shown.join(', ') || 'a certificate without names'}` };
+  const wrong = known.find(({ issuer }) => issuer !== undefined && issuer !== question.peerIssuer);
+  if (wrong !== undefined) return { what, ok: false, why: `${wrong.tenant} wants the issuer "${wrong.issuer ?? ''}", and it was issued by "${question.peerIssuer ?? ''}"` };
+  return verdict(what, known, nowMs);
+}
+
+async function authorization(
+  { credentials }: Policy,
+  passwords: PasswordChecker,
+  { name, value, nowMs }: { readonly name: string; readonly value: string; readonly nowMs: number },
+): Promise<ShownCredential> {
+  const read = readAuthorization(value);
+  switch (read.kind) {
+    case 'unknown':
+      return { what: name, ok: false, why: 'is neither "Basic <base64 of user:password>" nor "Bearer <token>"' };
+    case 'bearer':
+      return verdict(`${name}: Bearer`, [...(credentials.tokens.get(hash('sha256', read.token, 'hex')) ?? [])], nowMs);
+    case 'basic': {
+      const what = `${name}: Basic, user "${read.user}"`;
+      const candidates = credentials.passwords.get(read.user);
+      if (candidates === undefined) return { what, ok: false, why: 'no tenant has a credential of this user' };
+      const answers = await Promise.all(candidates.map(({ bcryptHash }) => passwords.matches(read.user, read.password, bcryptHash)));
+      const right = candidates.filter((_, index) => answers[index] === 'right').map(({ credential }) => credential);
+      return right.length === 0 ? { what, ok: false, why: 'the user is known, the password is another' } : verdict(what, right, nowMs);
+    }
+  }
+}
+
+function verdict(what: string, known: readonly KnownCredential[], nowMs: number): ShownCredential {
+  const [first] = known;
+  if (first === undefined) return { what, ok: false, why: 'no tenant has this credential' };
+  const tenants = [...new Set(known.map(({ tenant }) => tenant))];
+  if (tenants.length > 1) return { what, ok: false, why: `belongs to ${tenants.join(' and ')}` };
+  if (first.expiresMs !== undefined && first.expiresMs <= nowMs) return { what, ok: false, why: `${first.id} of ${first.tenant} ended on ${new Date(first.expiresMs).toISOString()}` };
+  return { what, ok: true, why: `is ${first.tenant}, by ${first.id}${first.covers === undefined ? '' : ', with a scope of its own'}` };
+}
