@@ -1,0 +1,37 @@
+import { describe, expect, it } from '@jest/globals';
+import { look, usageBetween } from './measure.js';
+import type { Look } from './measure.js';
+
+const stat = (id: number, name: string, cpuTicks: number) => ({ id, name, parentId: 1, cpuTicks });
+
+const at = (process: number, threads: readonly (readonly [number, string, number])[]): Look => ({
+  subjects: [{ role: 'envoy', process: stat(7, 'envoy', process), threads: threads.map(([id, name, ticks]) => stat(id, name, ticks)), residentBytes: process }],
+});
+
+describe('usage between two looks', () => {
+  it('is the difference, by thread name, the busiest first', () => {
+    const [usage] = usageBetween(at(100, [[7, 'main', 10], [8, 'worker', 90], [9, 'worker', 0]]), at(200, [[7, 'main', 20], [8, 'worker', 140], [9, 'worker', 40]]));
+    const msPerTick = (usage?.cpuMs ?? 0) / 100;
+    expect(usage).toEqual({
+      role: 'envoy',
+      cpuMs: 100 * msPerTick,
+      residentBytes: 200,
+      threads: [{ name: 'worker', cpuMs: 90 * msPerTick }, { name: 'main', cpuMs: 10 * msPerTick }],
+    });
+  });
+
+  it('counts a new thread from its start', () => {
+    expect(usageBetween(at(0, []), at(5, [[8, 'late', 5]]))[0]?.threads.map(({ name }) => name)).toEqual(['late']);
+  });
+});
+
+describe('a look', () => {
+  it('sees this process', () => {
+    const { subjects } = look([{ role: 'us', pid: process.pid }]);
+    expect(subjects[0]?.process.id).toBe(process.pid);
+    expect(subjects[0]?.residentBytes).toBeGreaterThan(1_000_000);
+    expect(subjects[0]?.threads.length).toBeGreaterThan(1);
+  });
+
+  it('says who is gone', () => expect(() => look([{ role: 'relay', pid: 2 ** 30 }])).toThrow('relay has ended'));
+});
