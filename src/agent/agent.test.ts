@@ -9,6 +9,8 @@ import type { TestPki } from '../../test/support/certificates.js';
 import { eventually } from '../../test/support/eventually.js';
 import { startExporter, textAnswer } from '../../test/support/exporter.js';
 import type { Behaviour, Exporter } from '../../test/support/exporter.js';
+import { startFaultProxy } from '../../test/support/fault-proxy.js';
+import type { FaultProxy } from '../../test/support/fault-proxy.js';
 import { startFakeGateway } from '../../test/support/fake-gateway.js';
 import type { FakeGateway, FakeTunnel } from '../../test/support/fake-gateway.js';
 import { freePort } from '../../test/support/ports.js';
@@ -56,12 +58,13 @@ interface Site extends AsyncDisposable {
   readonly metrics: () => Promise<string>;
 }
 
-async function startSite(targets: readonly TargetSpec[], change: Partial<AgentOptions> = {}): Promise<Site> {
+/** `between` may put something between agent and gateway: it gets the gateway's port, and returns the one to dial. */
+async function startSite(targets: readonly TargetSpec[], change: Partial<AgentOptions> = {}, between = async (port: number): Promise<number> => port): Promise<Site> {
   const gateway = await startFakeGateway(server);
   const registry = new Registry();
   const agent = startAgent(
     {
-      gateways: [{ host: '127.0.0.1', port: gateway.port, serverName: 'localhost' }],
+      gateways: [{ host: '127.0.0.1', port: await between(gateway.port), serverName: 'localhost' }],
       credentials: async () => credentials,
       targets,
       maxConcurrentScrapes: 100,
@@ -205,6 +208,7 @@ describe('a target that fails gives one reason', () => {
     expect((await known.tunnel.scrape(target)).headers['x-scrapeway-reason']).toBe('target_too_large');
     await using unknown = await startSiteWith({ kind: 'flood' }, { maxBodyBytes: 1_000_000 });
     await expect(unknown.tunnel.scrape(target)).rejects.toThrow(/NGHTTP2_INTERNAL_ERROR/);
+    await eventually(() => expect(unknown.exporter.requests[0]?.outcome).toBe('cancelled'));
   });
 });
 
@@ -214,11 +218,17 @@ describe('the agent has the last word', () => {
     ['a path that is not listed', { ...target, ':path': '/debug/pprof' }, 'agent_denied'],
     ['a path that climbs out', { ...target, ':path': '/metrics/../admin' }, 'agent_denied'],
     ['POST', { ...target, ':method': 'POST' }, 'agent_denied'],
-    ['CONNECT-like absolute paths', { ...target, ':path': 'http://other/metrics' }, 'agent_denied'],
   ])('refuses %s without dialling', async (_, headers, reason) => {
     await using site = await startSiteWith(textAnswer());
     expect((await site.tunnel.scrape(headers)).headers['x-scrapeway-reason']).toBe(reason);
     expect(site.exporter.requests).toEqual([]);
+  });
+
+  it('refuses an absolute URL as path: a malformed request (RFC 9113 §8.3.1), without dialling', async () => {
+    await using site = await startSiteWith(textAnswer(), { allowedPaths: ['*'] });
+    await expect(site.tunnel.scrape({ ...target, ':path': 'http://other/metrics' })).rejects.toThrow(/NGHTTP2_PROTOCOL_ERROR/);
+    expect(site.exporter.requests).toEqual([]);
+    expect((await site.tunnel.scrape(target)).status).toBe(200);
   });
 
   it('refuses more scrapes at once than it may have', async () => {
@@ -287,19 +297,35 @@ describe('the tunnel', () => {
     site.tunnel.socket.destroy();
     const again = await site.gateway.tunnel();
     expect(await again.message()).toMatchObject({ type: 'targets', revision: 1 });
-    const instance = (head: string | undefined): string | undefined => /tunnel-instance: (\S+)/.exec(head ?? '')?.[1];
-    expect(instance(site.gateway.handshakes[1])).toBe(instance(site.gateway.handshakes[0]));
+    const instances = site.gateway.handshakes.map((head) => /tunnel-instance: (\S+)/.exec(head)?.[1]);
+    expect(instances[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(instances[1]).toBe(instances[0]);
     expect((await again.scrape(target)).status).toBe(200);
   });
 
   it('that goes silent is given up and dialled again', async () => {
     const exporter = await startExporter();
-    await using site = await startSite([spec(exporter.port)], { keepAlive: { intervalMs: 50, timeoutMs: 150 } });
-    site.tunnel.socket.pause(); // nothing is read any more, so no PING is answered
+    const network = Promise.withResolvers<FaultProxy>();
+    const between = async (port: number): Promise<number> => {
+      network.resolve(await startFaultProxy({ port }));
+      return (await network.promise).port;
+    };
+    await using site = await startSite([spec(exporter.port)], { keepAlive: { intervalMs: 50, timeoutMs: 150 } }, between);
+    await using proxy = await network.promise;
+    proxy.silence();
+    await eventually(async () => expect(await site.metrics()).toContain('cause="keepalive"} 1'));
+    proxy.resume();
     const again = await site.gateway.tunnel();
     expect((await again.scrape(target)).status).toBe(200);
-    expect(await site.metrics()).toContain('cause="keepalive"} 1');
     await exporter.close();
+  });
+
+  it('drains once, however often it is told to', async () => {
+    await using site = await startSiteWith(textAnswer());
+    const drained = [site.agent.drain(), site.agent.drain()];
+    expect(await site.tunnel.message()).toEqual({ type: 'draining' });
+    expect(await site.tunnel.message()).toBeUndefined();
+    await Promise.all(drained);
   });
 
   it('drains: says so, finishes what is in flight, closes', async () => {
@@ -308,6 +334,9 @@ describe('the tunnel', () => {
     await eventually(() => expect(site.exporter.requests).toHaveLength(1));
     const drained = site.agent.drain();
     expect(await site.tunnel.message()).toEqual({ type: 'draining' });
+    // the control stream's end is the tunnel's end for the hub: never before the last scrape's
+    const controlEnd = site.tunnel.message();
+    expect(await Promise.race([answer.then(() => 'answered'), controlEnd.then(() => 'control ended')])).toBe('answered');
     expect((await answer).body.toString()).toBe('0123456789');
     await drained;
     expect(site.tunnel.socket.destroyed).toBe(true);

@@ -29,7 +29,7 @@ export interface Agent {
   setTargets(targets: readonly TargetSpec[]): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
-  /** Finishes the scrapes in flight and closes everything. */
+  /** Finishes the scrapes in flight and closes everything. A second call is the first. */
   drain(): Promise<void>;
 }
 
@@ -41,6 +41,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   let revision = 0;
   let inFlight = 0;
   let lastFaults = '';
+  let drained: Promise<void> | undefined;
 
   const onEnd = (record: ScrapeRecord): void => {
     inFlight -= 1;
@@ -101,7 +102,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
       for (const link of links) link.register();
     },
     connectedGateways: () => links.filter((link) => link.isUp()).length,
-    drain: () => drainAll(links, () => live.values()),
+    drain: () => (drained ??= drainAll(links, () => live.values())),
   };
 }
 
@@ -116,7 +117,8 @@ function linkMetrics(gateway: GatewayAddress, metrics: ReturnType<typeof createA
 
 async function drainAll(links: readonly Link[], targets: () => Iterable<LiveTarget>): Promise<void> {
   await Promise.all(links.map((link) => link.drain()));
-  await Promise.all([...targets()].map(({ pool }) => pool.close()));
+  // no scrape is left: what is still open is idle, or a connection to a target that does not answer
+  await Promise.all([...targets()].map(({ pool }) => pool.destroy()));
 }
 
 /** Whether a change of the specification leaves connections usable. */

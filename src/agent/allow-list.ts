@@ -8,6 +8,8 @@ import type { TargetSpec } from '../model/agent-settings.js';
 /** Whether this path, as it will be sent to the target, is one that the target's owner opened. The query takes no part. */
 export function isPathAllowed(spec: TargetSpec, pathAndQuery: string): boolean {
   const path = pathAndQuery.split('?', 1)[0] ?? '';
+  // the HTTP client would take an absolute URL for the path, and a `*` rule would let it
+  if (!path.startsWith('/')) return false;
   // Envoy has normalised already; an agent does not rely on it. A dot segment or an encoded one may climb out of a prefix.
   if (/\/\.{1,2}(?:\/|$)|%2e|%2f|%5c|\\|\/\//i.test(path)) return spec.allowedPaths.includes(path);
   return spec.allowedPaths.some((rule) => (rule.endsWith('*') ? path.startsWith(rule.slice(0, -1)) : path === rule));

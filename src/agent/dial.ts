@@ -7,7 +7,8 @@ import type { TLSSocket } from 'node:tls';
 import { errnoOf } from '../lib/errno.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import { REASON_HEADER } from '../model/reasons.js';
+import { isReason, REASON_HEADER } from '../model/reasons.js';
+import type { Reason } from '../model/reasons.js';
 import { GATEWAY_HEADER, upgradeRequest } from '../tunnel/handshake.js';
 import type { GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
 
@@ -17,6 +18,8 @@ export interface DialOptions {
   /** Random id of this process. */
   readonly instance: string;
   readonly timeoutMs: number;
+  /** Gives the dial up. */
+  readonly signal: AbortSignal;
 }
 
 export interface Dialled {
@@ -27,7 +30,7 @@ export interface Dialled {
 }
 
 export interface DialFault {
-  /** Short and stable, for the metric's label: `network`, `tls`, `timeout`, or the gateway's reason code. */
+  /** Short and stable, for the metric's label: `network`, `tls`, `timeout`, `protocol`, `cancelled`, or the gateway's reason code. */
   readonly cause: string;
   /** For the log. */
   readonly message: string;
@@ -36,9 +39,11 @@ export interface DialFault {
 const MAX_ANSWER_BYTES = 16 * 1024;
 
 /** Never rejects. */
-export function dial({ gateway, credentials, instance, timeoutMs }: DialOptions): Promise<Result<Dialled, DialFault>> {
+export function dial({ gateway, credentials, instance, timeoutMs, signal }: DialOptions): Promise<Result<Dialled, DialFault>> {
   const { host, port, serverName } = gateway;
   return new Promise((resolve) => {
+    const cancelled = err({ cause: 'cancelled', message: 'the agent stops' });
+    if (signal.aborted) return resolve(cancelled);
     let socket: TLSSocket;
     try {
       socket = connect({
@@ -62,13 +67,16 @@ export function dial({ gateway, credentials, instance, timeoutMs }: DialOptions)
       if (settled) return;
       settled = true;
       clearTimeout(timer);
+      signal.removeEventListener('abort', cancel);
       socket.removeAllListeners('data').removeAllListeners('error').removeAllListeners('close').removeAllListeners('secureConnect');
       socket.on('error', () => undefined);
-      // Without a listener, what comes now (or is put back) would flow away before HTTP/2 takes the socket over.
-      socket.pause();
-      if (!result.ok) socket.destroy();
+      // what comes from now on waits in the socket for HTTP/2
+      if (result.ok) socket.pause();
+      else socket.destroy();
       resolve(result);
     };
+    const cancel = (): void => settle(cancelled);
+    signal.addEventListener('abort', cancel);
     const timer = setTimeout(() => settle(err({ cause: 'timeout', message: `no tunnel within ${timeoutMs} ms` })), timeoutMs);
     socket.setNoDelay(true);
     const look = (): void => {
@@ -103,11 +111,13 @@ function readAnswer(answer: Buffer, socket: TLSSocket): Result<Dialled, DialFaul
   if (status === 101) {
     return ok({ socket, head: answer.subarray(end + 4), gatewayId: headers.get(GATEWAY_HEADER) ?? '' });
   }
-  const reason = headers.get(REASON_HEADER);
+  // it becomes a metric's label: from a closed list only
+  const named = headers.get(REASON_HEADER) ?? '';
+  const reason = isReason(named) ? named : undefined;
   return err({ cause: reason ?? 'protocol', message: refusal(statusLine, reason) });
 }
 
-function refusal(statusLine: string, reason: string | undefined): string {
+function refusal(statusLine: string, reason: Reason | undefined): string {
   switch (reason) {
     case 'agent_unknown':
       return "the gateway does not know the name in this agent's certificate: add the agent to the gateway's configuration, or use the right certificate (agent_unknown)";

@@ -50,7 +50,7 @@ export function headersFromTarget(raw: readonly (Buffer | string)[]): ResponseHe
 /** A second one of these is refused by HTTP/2 stacks; the first is what clients read. */
 const ONCE: ReadonlySet<string> = new Set(['content-type', 'content-length', 'content-encoding', 'date', 'etag', 'expires', 'last-modified', 'location', 'retry-after', 'server', 'age', 'content-range']);
 
-/** latin1, as HTTP/1 has it: every byte survives. */
+/** latin1, as HTTP/1 and Node's HTTP/2 have it: every byte survives. */
 function text(value: Buffer | string | undefined): string {
   return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
 }

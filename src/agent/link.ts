@@ -36,7 +36,7 @@ export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConc
 
 type State =
   | { readonly kind: 'waiting'; readonly cancel: () => void }
-  | { readonly kind: 'dialling' }
+  | { readonly kind: 'dialling'; readonly cancel: () => void }
   | { readonly kind: 'up'; readonly session: Session }
   | { readonly kind: 'stopped' };
 
@@ -62,7 +62,7 @@ export function startLink(options: LinkOptions): Link {
   let registered = false;
 
   const setState = (next: State): void => {
-    if (state.kind === 'waiting') state.cancel();
+    if (state.kind === 'waiting' || state.kind === 'dialling') state.cancel();
     const wasUp = state.kind === 'up';
     state = next;
     if (wasUp !== (next.kind === 'up')) options.onState(next.kind === 'up');
@@ -70,9 +70,10 @@ export function startLink(options: LinkOptions): Link {
   const wait = (delayMs: number): void => setState({ kind: 'waiting', cancel: clock.after(delayMs, () => void dialNow()) });
 
   const dialNow = async (): Promise<void> => {
-    setState({ kind: 'dialling' });
-    const result = await readAndDial(options);
-    if (state.kind !== 'dialling') {
+    const abort = new AbortController();
+    setState({ kind: 'dialling', cancel: () => abort.abort() });
+    const result = await readAndDial(options, abort.signal);
+    if (abort.signal.aborted) {
       if (result.ok) result.value.socket.destroy();
       return;
     }
@@ -133,10 +134,10 @@ export function startLink(options: LinkOptions): Link {
 }
 
 /** Credentials are read for every dial: a renewed certificate is used from the next tunnel on. */
-async function readAndDial(options: LinkOptions): ReturnType<typeof dial> {
+async function readAndDial(options: LinkOptions, signal: AbortSignal): ReturnType<typeof dial> {
   try {
     const credentials = await options.credentials();
-    return await dial({ gateway: options.gateway, credentials, instance: options.instance, timeoutMs: options.dialTimeoutMs });
+    return await dial({ gateway: options.gateway, credentials, instance: options.instance, timeoutMs: options.dialTimeoutMs, signal });
   } catch (error) {
     return { ok: false, error: { cause: 'credentials', message: error instanceof Error ? error.message : String(error) } };
   }

@@ -3,9 +3,9 @@
  *
  * The one idea: a scrape ends exactly once, in `finish`, whoever ends it first: the target (answered, failed), the deadline, or the
  * hub (reset). Before the answer's head is out a failure is a status with a reason; after it the stream is reset, so that
- * Prometheus fails the scrape instead of taking a part of it (facts/prometheus-scrape.md §5).
+ * Prometheus fails the scrape instead of taking a part of it (facts/prometheus-scrape.md §5). The deadline runs until the last byte
+ * has left: a hub that stops reading holds nothing for longer.
  */
-import { constants } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Dispatcher, Pool } from 'undici';
 import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
@@ -43,6 +43,8 @@ export interface ScrapeDeps {
 
 /** When the hub names no deadline (it always does). */
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** What a timer can hold; a longer one would fire at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** The agent's answer must reach the hub before the hub's own deadline: a twentieth of it, at least this. */
 const MIN_MARGIN_MS = 50;
 const MAX_MARGIN_MS = 500;
@@ -75,7 +77,7 @@ function readRequest(received: readonly string[]): ScrapeRequest {
     method: value(':method'),
     authority: value(':authority'),
     path: value(':path'),
-    timeoutMs: Number.isFinite(timeoutMs) && timeoutMs > 0 ? timeoutMs : DEFAULT_TIMEOUT_MS,
+    timeoutMs: Number.isFinite(timeoutMs) && timeoutMs > 0 ? Math.min(timeoutMs, MAX_TIMEOUT_MS) : DEFAULT_TIMEOUT_MS,
   };
 }
 
@@ -97,6 +99,8 @@ class Scrape {
   #bodyBytes = 0;
   #maxBodyBytes = Infinity;
   #finished = false;
+  /** The target has answered all of it; what is left is to hand it to the hub. */
+  #answered = false;
 
   constructor(stream: ServerHttp2Stream, startedMs: number, target: string | undefined, onEnd: (record: ScrapeRecord) => void) {
     this.#stream = stream;
@@ -105,7 +109,7 @@ class Scrape {
     this.#onEnd = onEnd;
     // an error is always followed by 'close', where it is dealt with; unhandled it would end the process
     stream.on('error', () => undefined);
-    stream.on('close', () => this.#finish('cancelled'));
+    stream.on('close', () => this.#finish(this.#answered && stream.rstCode === 0 ? 'ok' : 'cancelled'));
   }
 
   run({ spec, pool }: LiveTarget, request: ScrapeRequest, received: readonly string[]): void {
@@ -151,7 +155,7 @@ class Scrape {
   }
 
   #answer(status: number, headers: ResponseHeaders, isHead: boolean): void {
-    if (this.#finished) return;
+    if (this.#finished || this.#stream.closed) return;
     const length = Number(headers['content-length']);
     if (!isHead && length > this.#maxBodyBytes) return this.fail('target_too_large');
     try {
@@ -169,10 +173,10 @@ class Scrape {
       try {
         this.#stream.sendTrailers(trailers);
       } catch {
-        this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+        breakOff(this.#stream);
       }
     });
-    this.#finish('ok');
+    this.#answered = true;
     this.#stream.end();
   }
 
@@ -181,7 +185,7 @@ class Scrape {
     if (this.#finished) return;
     this.#finish(reason);
     if (this.#stream.destroyed || this.#stream.closed) return;
-    if (this.#stream.headersSent) return this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (this.#stream.headersSent) return breakOff(this.#stream);
     this.#stream.respond({ ':status': REASONS[reason].status, 'content-type': 'text/plain; charset=utf-8', [REASON_HEADER]: reason });
     this.#stream.end(reasonBody(reason));
   }
@@ -193,6 +197,11 @@ class Scrape {
     if (outcome !== 'ok') this.#controller?.abort(new Error(`the scrape ended: ${outcome}`));
     this.#onEnd({ target: this.#target, outcome, durationMs: performance.now() - this.#startedMs, bodyBytes: this.#bodyBytes });
   }
+}
+
+/** Resets with INTERNAL_ERROR. Not by `close(code)`: that ends the body in order first, and the reset then comes too late or never. */
+function breakOff(stream: ServerHttp2Stream): void {
+  stream.destroy(new Error('the answer broke off'));
 }
 
 function rawList(raw: Dispatcher.DispatchController['rawHeaders']): readonly (Buffer | string)[] {

@@ -37,6 +37,10 @@ export interface Session {
 
 /** Requests have no bodies; control lines are short. The window limits what a hostile gateway can make us hold. */
 const WINDOW_BYTES = 256 * 1024;
+/** For the last bytes to leave and the peer to close, once the last scrape has ended. */
+const CLOSE_GRACE_MS = 2000;
+/** How often the count of received bytes is looked at: a silence is noticed at most a fifth of the interval late. */
+const WATCHES_PER_INTERVAL = 5;
 
 /** Takes over a dialled connection. */
 export function startSession({ socket, head }: Dialled, options: SessionOptions): Session {
@@ -49,15 +53,36 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   let control: ServerHttp2Stream | undefined;
   let end: { cause: SessionEnd; detail: string } = { cause: 'gateway_closed', detail: 'the gateway closed the tunnel' };
   let draining = false;
+  let scrapes = 0;
   const giveUp = (cause: SessionEnd, detail: string): void => {
     end = { cause, detail };
     session.destroy();
+    // a session that is closing already waits for the other end of the socket
+    socket.destroy();
+  };
+
+  let cancelGrace: (() => void) | undefined;
+  /** The control stream is the last to end: for the hub its end is the tunnel's. */
+  const endIfDrained = (): void => {
+    if (!draining || scrapes > 0) return;
+    if (control !== undefined && !control.destroyed) control.end(() => control?.close(constants.NGHTTP2_NO_ERROR));
+    // a peer that went away in this moment is not always noticed by a session that is closing
+    cancelGrace ??= options.clock.after(CLOSE_GRACE_MS, () => socket.destroy());
+  };
+  /** A PING can wait behind a slow upload, whose WINDOW_UPDATEs node:http2 does not show: any byte is a sign of life. */
+  let seenBytes = socket.bytesRead;
+  let cancelWatch: () => void;
+  const watchBytes = (): void => {
+    if (socket.bytesRead !== seenBytes) keepAlive.received();
+    seenBytes = socket.bytesRead;
+    cancelWatch = options.clock.after(options.keepAlive.intervalMs / WATCHES_PER_INTERVAL, watchBytes);
   };
 
   const keepAlive = startKeepAlive(options.keepAlive, options.clock, {
     ping: () => ping(session, keepAlive.received),
     dead: (silentMs) => giveUp('keepalive', `nothing came from the gateway for ${Math.round(silentMs)} ms`),
   });
+  watchBytes();
   session.on('ping', keepAlive.received);
   session.on('remoteSettings', keepAlive.received);
   session.on('error', (error) => {
@@ -65,12 +90,21 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   });
   session.on('close', () => {
     keepAlive.stop();
+    cancelWatch();
+    cancelGrace?.();
     socket.destroy();
     options.onClose(draining ? 'drained' : end.cause, end.detail);
   });
   session.on('stream', (stream, headers, _flags, rawHeaders) => {
     keepAlive.received();
-    if (headers[':authority'] !== CONTROL_AUTHORITY) return options.onScrape(stream, rawHeaders);
+    if (headers[':authority'] !== CONTROL_AUTHORITY) {
+      scrapes += 1;
+      stream.once('close', () => {
+        scrapes -= 1;
+        endIfDrained();
+      });
+      return options.onScrape(stream, rawHeaders);
+    }
     if (control !== undefined) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
     control = stream;
     openControl(stream, options, keepAlive.received, (fault) => giveUp('protocol', fault));
@@ -86,9 +120,10 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
       if (session.destroyed) return;
       const closed = new Promise<void>((resolve) => session.once('close', () => resolve()));
       // said on the control stream first: GOAWAY alone would race with scrapes that are on their way
-      if (control !== undefined && !control.destroyed) control.end(encodeMessage({ type: 'draining' }));
+      if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'draining' }));
       await turn();
       session.close();
+      endIfDrained();
       await closed;
     },
     destroy: () => session.destroy(),

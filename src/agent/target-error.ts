@@ -51,7 +51,8 @@ export function targetReason(error: unknown): Reason {
   const code = errnoOf(error) ?? '';
   const known = BY_CODE[code];
   if (known !== undefined) return known;
-  if (code.startsWith('HPE_')) return 'target_garbage';
+  // undici's parser errors come with and without llhttp's code
+  if (code.startsWith('HPE_') || (error instanceof Error && error.name === 'HTTPParserError')) return 'target_garbage';
   if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL')) return 'target_tls';
   if (error instanceof Error && error.cause !== undefined && error.cause !== error) return targetReason(error.cause);
   return 'agent_error';

@@ -54,12 +54,12 @@ describe('the authorizer', () => {
   });
 
   it('applies a configuration that came while a password was checked', async () => {
-    let finish: (answer: 'right') => void = () => {};
-    const authorizer = createAuthorizer({ registry: new Registry(), passwords: { matches: () => new Promise((resolve) => (finish = resolve)) } });
+    const password = Promise.withResolvers<'right'>();
+    const authorizer = createAuthorizer({ registry: new Registry(), passwords: { matches: () => password.promise } });
     authorizer.setState(STATE);
     const pending = reasonOf(authorizer, request('/scrape/site-1/node'));
     authorizer.setState(desiredState());
-    finish('right');
+    password.resolve('right');
     await expect(pending).resolves.toBe('bad_credentials');
   });
 

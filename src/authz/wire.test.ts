@@ -112,15 +112,20 @@ describe('a CheckRequest', () => {
   });
 
   it('with map entries in any order, or in part, is read as protobuf says', () => {
-    const header = (...entry: string[]): string => bytes(0x0a, bytes(0x22, bytes(0x12, bytes(0x1a, entry.join('')))));
-    expect(read(Buffer.from(header(bytes(0x12, 'a'), bytes(0x0a, 'upgrade')), 'latin1'))).toMatchObject({ upgrade: 'a' });
-    expect(read(Buffer.from(header(bytes(0x0a, 'upgrade')), 'latin1'))).toMatchObject({ upgrade: '' });
-    expect(read(Buffer.from(header(bytes(0x12, 'a')), 'latin1'))).toMatchObject({ upgrade: undefined });
+    const header = (...entry: string[]): string => field(0x0a, field(0x22, field(0x12, field(0x1a, entry.join('')))));
+    expect(read(Buffer.from(header(field(0x12, 'a'), field(0x0a, 'upgrade')), 'latin1'))).toMatchObject({ upgrade: 'a' });
+    expect(read(Buffer.from(header(field(0x0a, 'upgrade')), 'latin1'))).toMatchObject({ upgrade: '' });
+    expect(read(Buffer.from(header(field(0x12, 'a')), 'latin1'))).toMatchObject({ upgrade: undefined });
   });
 });
 
+/** A header as Envoy sets it. */
+function option(key: string, value: string): object {
+  return { header: { key, value }, appendAction: OVERWRITE };
+}
+
 /** A length-delimited field: tag, length, content, one byte per character. */
-function bytes(tag: number, content: string): string {
+function field(tag: number, content: string): string {
   return String.fromCharCode(tag, content.length) + content;
 }
 
@@ -241,7 +246,6 @@ describe('a CheckResponse that allows', () => {
   });
 
   it('is what the generated code encodes', () => {
-    const option = (key: string, value: string): object => ({ header: { key, value }, appendAction: OVERWRITE });
     const reference = create(CheckResponseSchema, {
       status: { code: 0 },
       httpResponse: {

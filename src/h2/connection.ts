@@ -114,6 +114,7 @@ export class Connection<C> implements Receiver, Core<C> {
     this.outbound.rstStream(stream.id, code);
     if (!stream.remoteClosed) this.streams.rememberReset(stream.id);
     this.#remove(stream);
+    this.#handler.onStreamClosed?.(stream);
   }
 
   /** Lets the peer send `increment` bytes more on this stream. */

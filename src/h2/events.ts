@@ -60,7 +60,7 @@ export interface ConnectionHandler<C> {
   onReady?(): void;
   /** The peer accepts no new streams. */
   onGoaway?(code: number): void;
-  /** A stream has ended in order, both halves. */
+  /** A stream has ended in order, both halves, or by our `reset`. */
   onStreamClosed?(stream: Stream<C>): void;
   /** Once, last; every open stream has had its `onAbort`. */
   onClose(close: Close): void;

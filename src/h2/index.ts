@@ -11,3 +11,5 @@ export type { LocalSettings, PeerSettings } from './settings.js';
 export { SocketIo } from './socket-io.js';
 export type { Stream } from './stream.js';
 export type { Receiver, Transport } from './transport.js';
+export { MAX_UNARY_MESSAGE_BYTES, serveUnary } from './unary.js';
+export type { UnaryMethod, UnaryOptions } from './unary.js';

@@ -1,4 +1,4 @@
-import { encodeBlock } from '../h2/index.js';
+import { encodeBlock, ErrorCode } from '../h2/index.js';
 import type { Connection, Stream } from '../h2/index.js';
 import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
@@ -12,11 +12,15 @@ interface Answer {
 
 const answers = new Map<Reason, Answer>();
 
-/** As an HTTP/2 response, towards Envoy. If the request's body is still coming, Envoy ends that by itself. */
+/**
+ * As an HTTP/2 response, towards Envoy. Where the request has not ended, nobody will read the rest of it: the client is told so
+ * (RFC 9113 §8.1), since without a window of ours it could not even end it.
+ */
 export function sendAnswer<C>(connection: Connection<C>, stream: Stream<C>, reason: Reason, method: string): void {
   const { head, body } = answerOf(reason);
   connection.sendHeaders(stream, head, method === 'HEAD');
   if (method !== 'HEAD') connection.sendData(stream, body, 0, body.length, true);
+  if (stream.localClosed && !stream.remoteClosed) connection.reset(stream, ErrorCode.noError);
 }
 
 function answerOf(reason: Reason): Answer {

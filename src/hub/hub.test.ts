@@ -70,7 +70,7 @@ describe('a scrape', () => {
     });
     const { body, trailers } = await scrape(await rig.envoy());
     expect(body.toString()).toBe('up 1\n');
-    expect({ ...trailers }).toEqual({ 'x-sum': '42' });
+    expect(Object.entries(trailers)).toEqual([['x-sum', '42']]);
   });
 
   it('gets interim responses before the answer', async () => {
@@ -198,8 +198,22 @@ describe('an agent that fails', () => {
 
   it('in mid-body by a reset: the stream is reset', async () => {
     await using rig = await startHubRig();
-    await rig.agent('a', { onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.write('half', () => stream.close(2))) });
+    // not close(2): node:http2 then sends END_STREAM and no RST_STREAM, a whole answer on the wire
+    await rig.agent('a', { onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.write('half', () => stream.destroy(new Error('broken')))) });
     await expect(scrape(await rig.envoy())).rejects.toThrow();
+    expect(await rig.metric('scrapeway_hub_scrapes_total', { outcome: 'broken' })).toBe(1);
+  });
+
+  it('in mid-body is the last that a drain waits for', async () => {
+    await using rig = await startHubRig();
+    const begun = Promise.withResolvers<() => void>();
+    await rig.agent('a', { onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.write('half', () => begun.resolve(() => stream.destroy(new Error('broken'))))) });
+    const answer = scrape(await rig.envoy());
+    const breakOff = await begun.promise;
+    const drained = rig.hub.drain();
+    breakOff();
+    await expect(answer).rejects.toThrow();
+    await drained;
   });
 
   it('by a reset before its answer: 502 agent_error', async () => {
@@ -291,7 +305,9 @@ describe('what ext_authz forgot', () => {
     await using rig = await startHubRig();
     const session = await rig.envoy();
     const request = session.request({ ':method': 'CONNECT', ':authority': 'x:443', 'x-scrapeway-agent': 'a' });
-    expect((await answerTo(request)).status).toBe(404);
+    // the client never ends its side: the stream must not stay half-open
+    const answer = await answerTo(request);
+    expect([answer.status, answer.reason]).toEqual([404, 'door_forbidden']);
   });
 });
 

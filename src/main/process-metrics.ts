@@ -5,6 +5,8 @@ import { version } from './version.js';
 export function createProcessRegistry(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  // Gauges that end in _total: promtool refuses them, and the metrics without the suffix say the same by type.
+  for (const name of ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']) registry.removeSingleMetric(name);
   new Gauge({
     name: 'scrapeway_build_info',
     help: 'Always 1; the labels say what runs.',

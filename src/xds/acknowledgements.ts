@@ -2,6 +2,7 @@
  * What became of the responses of one type on one stream: at most one is unanswered (xds.md rule 16), and for each resource the
  * last version that the client took, and, where it refused a later one, the client's own words (rules 13 to 15).
  */
+import type { VersionedResource } from './snapshot.js';
 import type { Answer } from './subscription.js';
 
 export interface Pending {
@@ -9,7 +10,11 @@ export interface Pending {
   readonly answer: Answer;
   /** Version of the type when it was sent. */
   readonly version: string;
+  readonly sentAtMs: number;
 }
+
+/** A resource that the client has; without bytes where only the client knows what it is (rule 3). */
+export type Good = Pick<VersionedResource, 'version'> & { readonly bytes?: Uint8Array };
 
 export interface Rejection {
   /** Version of the type that was refused. */
@@ -29,7 +34,8 @@ export class Acknowledgements {
   #pending: Pending | undefined;
   #sent: string | undefined;
   #acked: string | undefined;
-  readonly #lastGood = new Map<string, string>();
+  #ackedAtMs: number | undefined;
+  readonly #lastGood = new Map<string, Good>();
   readonly #rejected = new Map<string, Rejection>();
 
   get pending(): Pending | undefined {
@@ -49,8 +55,12 @@ export class Acknowledgements {
     return this.#acked;
   }
 
-  /** Name → version that the client took last. */
-  get lastGood(): ReadonlyMap<string, string> {
+  get ackedAtMs(): number | undefined {
+    return this.#ackedAtMs;
+  }
+
+  /** By name what the client took last. */
+  get lastGood(): ReadonlyMap<string, Good> {
     return this.#lastGood;
   }
 
@@ -63,26 +73,30 @@ export class Acknowledgements {
   }
 
   /** What a client that reconnects says that it has, it once took (rule 3). */
-  seed(versions: Readonly<Record<string, string>>): void {
-    for (const [name, version] of Object.entries(versions)) this.#lastGood.set(name, version);
+  seed(versions: Readonly<Record<string, string>>, now: ReadonlyMap<string, VersionedResource>): void {
+    for (const [name, version] of Object.entries(versions)) {
+      const resource = now.get(name);
+      this.#lastGood.set(name, resource?.version === version ? resource : { version });
+    }
   }
 
-  sent(nonce: string, version: string, answer: Answer): void {
-    this.#pending = { nonce, version, answer };
+  sent(nonce: string, version: string, answer: Answer, sentAtMs: number): void {
+    this.#pending = { nonce, version, answer, sentAtMs };
     this.#sent = version;
     this.lastNonce = nonce;
   }
 
   /** `fullState`: the response held everything, so whatever is not in it is gone (rule 12). */
-  acknowledge({ answer, version }: Pending, fullState: boolean): void {
+  acknowledge({ answer, version }: Pending, fullState: boolean, atMs: number): void {
     this.#pending = undefined;
     this.#acked = version;
+    this.#ackedAtMs = atMs;
     if (fullState) {
       this.#lastGood.clear();
       this.#rejected.clear();
     }
     for (const resource of answer.resources) {
-      this.#lastGood.set(resource.name, resource.version);
+      this.#lastGood.set(resource.name, resource);
       this.#rejected.delete(resource.name);
     }
     for (const name of answer.removed) {

@@ -10,7 +10,8 @@ import type { TypeUrl } from './resource-types.js';
 import type { DiscoveryMethod } from './services.js';
 import type { Snapshot } from './snapshot.js';
 import { DEFAULT_STREAM_OPTIONS, DiscoveryStream } from './stream.js';
-import type { RequestOutcome, StreamOptions, TypeStatus, Variant } from './stream.js';
+import type { RequestOutcome, StreamOptions, Variant } from './stream.js';
+import type { DifferingResource, TypeStatus } from './stream-status.js';
 import { decodeRequest, encodeResponse } from './wire.js';
 import type { DecodedRequest, NodeIdentity } from './wire.js';
 
@@ -22,7 +23,7 @@ export interface ConnectionOptions {
   readonly logger: Logger;
   readonly metrics: XdsMetrics;
   readonly clock: Clock;
-  readonly stream: Partial<Omit<StreamOptions, 'variant'>>;
+  readonly stream: Partial<Omit<StreamOptions, 'variant' | 'aggregated'>>;
   /** After each request, when something may have been acknowledged. */
   readonly onProgress: () => void;
   readonly onClose: () => void;
@@ -53,7 +54,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     const { call, method, snapshot, stream, clock } = options;
     this.#options = options;
-    this.#stream = new DiscoveryStream({ ...DEFAULT_STREAM_OPTIONS, ...stream, variant: method.variant }, snapshot);
+    this.#stream = new DiscoveryStream({ ...DEFAULT_STREAM_OPTIONS, ...stream, variant: method.variant, aggregated: method.typeUrl === undefined }, snapshot);
     this.#openedMs = clock.nowMs();
     this.#logger = options.logger.child({ stream: options.id });
     call.on('data', (bytes: Uint8Array) => this.#receive(bytes));
@@ -88,6 +89,16 @@ export class Connection {
       connectedMs: Math.round(clock.nowMs() - this.#openedMs),
       types: this.#stream.status(),
     };
+  }
+
+  /** Whether it carries all types. */
+  get isAggregated(): boolean {
+    return this.#options.method.typeUrl === undefined;
+  }
+
+  /** Every resource that the client does not have as it is wanted; costs as much as there are resources. */
+  differing(): readonly DifferingResource[] {
+    return this.#stream.differing();
   }
 
   #receive(bytes: Uint8Array): void {

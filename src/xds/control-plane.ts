@@ -8,8 +8,9 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
+import { listenOnUnixSocket } from '../lib/unix-socket.js';
 import type { DesiredState } from '../model/desired-state.js';
-import type { Connection, ConnectionOptions, ConnectionStatus } from './connection.js';
+import type { ConnectionOptions, ConnectionStatus } from './connection.js';
 import { createXdsMetrics } from './metrics.js';
 import { KINDS, RESOURCE_TYPES } from './resource-types.js';
 import type { ResourceSet, TypeUrl } from './resource-types.js';
@@ -57,7 +58,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
   const waiters = new Set<() => void>();
   const metrics = createXdsMetrics(registry, () => rejectedByType(status()));
   const server = await startXdsServer({
-    socketPath,
+    listen: (listener) => listenOnUnixSocket(listener, socketPath),
     logger,
     metrics,
     clock,
@@ -93,7 +94,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
 
   function isAcked(): boolean {
     const snapshot = published;
-    const aggregated = [...server.connections].filter(isAggregated);
+    const aggregated = [...server.connections].filter((connection) => connection.isAggregated);
     return snapshot !== undefined && aggregated.length > 0 && aggregated.every((connection) => connection.hasAll(snapshot));
   }
 
@@ -120,10 +121,6 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     whenAcked,
     close: () => server.close(),
   };
-}
-
-function isAggregated(connection: Connection): boolean {
-  return connection.status().service === 'aggregated';
 }
 
 /** What keeps the clients from having everything, in words. */

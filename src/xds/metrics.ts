@@ -27,6 +27,7 @@ export function createXdsMetrics(registry: Registry, rejected: () => ReadonlyMap
     labelNames: ['type', 'kind'],
     registers,
   });
+  const nacks = new Counter({ name: 'scrapeway_xds_nacks_total', help: 'Responses that an Envoy refused. Any is worth an alert.', labelNames: ['type'], registers });
   const responses = new Counter({ name: 'scrapeway_xds_responses_total', help: 'xDS responses sent.', labelNames: ['type'], registers });
   const bytesSent = new Counter({ name: 'scrapeway_xds_sent_bytes_total', help: 'Bytes of xDS responses.', labelNames: ['type'], registers });
   const snapshots = new Counter({
@@ -54,12 +55,15 @@ export function createXdsMetrics(registry: Registry, rejected: () => ReadonlyMap
   });
   for (const variant of ['sotw', 'delta']) streams.set({ variant }, 0);
   for (const result of ['published', 'refused']) snapshots.inc({ result }, 0);
-  for (const kind of KINDS) requests.inc({ type: kind, kind: 'nack' }, 0);
+  for (const kind of KINDS) nacks.inc({ type: kind }, 0);
 
   return {
     streamOpened: (variant) => streams.inc({ variant }),
     streamClosed: (variant) => streams.dec({ variant }),
-    request: (typeUrl, kind) => requests.inc({ type: label(typeUrl), kind }),
+    request: (typeUrl, kind) => {
+      requests.inc({ type: label(typeUrl), kind });
+      if (kind === 'nack') nacks.inc({ type: label(typeUrl) });
+    },
     response: (typeUrl, bytes) => {
       responses.inc({ type: label(typeUrl) });
       bytesSent.inc({ type: label(typeUrl) }, bytes);

@@ -1,12 +1,12 @@
 /**
- * The gRPC edge: all xDS services on one Unix socket. It knows nothing of resources; each call becomes a Connection.
+ * The gRPC edge: all xDS services on one socket. It knows nothing of resources; each call becomes a Connection.
  */
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { createServer } from 'node:net';
+import type { Server as NetServer } from 'node:net';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import { listenOnUnixSocket } from '../lib/unix-socket.js';
 import { Connection } from './connection.js';
 import type { ConnectionOptions } from './connection.js';
 import type { XdsMetrics } from './metrics.js';
@@ -16,7 +16,8 @@ import type { DiscoveryMethod } from './services.js';
 import type { Snapshot } from './snapshot.js';
 
 export interface XdsServerOptions extends Pick<ConnectionOptions, 'stream' | 'onProgress'> {
-  readonly socketPath: string;
+  /** Makes the server take connections: on a Unix socket in the product, on a port in the conformance adapter. */
+  readonly listen: (server: NetServer) => Promise<void>;
   readonly logger: Logger;
   readonly metrics: XdsMetrics;
   readonly clock: Clock;
@@ -42,7 +43,7 @@ const GRPC_OPTIONS = {
   'grpc.keepalive_timeout_ms': 20_000,
 };
 
-/** Resolves when the socket takes clients. */
+/** Resolves when it takes clients. */
 export async function startXdsServer(options: XdsServerOptions): Promise<XdsServer> {
   const connections = new Set<Connection>();
   let lastId = 0;
@@ -77,7 +78,7 @@ export async function startXdsServer(options: XdsServerOptions): Promise<XdsServ
   // Our own listener in front, since grpc-js sets no mode on a Unix socket.
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const listener = createServer((socket) => injector.injectConnection(socket));
-  await listenOnUnixSocket(listener, options.socketPath);
+  await options.listen(listener);
 
   return {
     connections,

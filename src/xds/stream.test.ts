@@ -22,7 +22,7 @@ class Play {
   constructor(variant: Variant, sketch?: Sketch) {
     this.#variant = variant;
     this.#snapshot = sketch === undefined ? undefined : snapshot(sketch);
-    this.#stream = new DiscoveryStream({ variant, maxHoldMs: MAX_HOLD_MS, maxResources: 3, maxBytes: 1_000_000 }, this.#snapshot);
+    this.#stream = new DiscoveryStream({ variant, aggregated: true, maxHoldMs: MAX_HOLD_MS, maxResources: 3, maxBytes: 1_000_000 }, this.#snapshot);
   }
 
   get stream(): DiscoveryStream {
@@ -131,10 +131,12 @@ describe('nonces and acknowledgements', () => {
         wanted: 'r@2',
         sent: 'r@2',
         acked: 'r@1',
+        ackedAtMs: 0,
+        unansweredSinceMs: undefined,
         current: false,
         wildcard: false,
         names: 1,
-        rejected: [{ name: 'r', lastGood: '1', rejection: { version: 'r@2', atMs: 0, code: 13, message: 'no such filter' } }],
+        rejected: [{ name: 'r', lastGood: '1', named: true, rejection: { version: 'r@2', atMs: 0, code: 13, message: 'no such filter' } }],
       },
     ]);
   });
@@ -144,7 +146,7 @@ describe('nonces and acknowledgements', () => {
     play.request('cluster');
     play.sent();
     play.nack('cluster', 'b is bad');
-    expect(play.stream.status()[0]?.rejected.map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(play.stream.status()[0]?.rejected.map(({ name, named }) => [name, named])).toEqual([['a', false], ['b', true]]);
     play.publish({ cluster: { a: '1', b: '2' } });
     expect(play.settle()).toEqual(['cluster +b@2']);
     expect(play.stream.status()[0]?.rejected.map(({ name }) => name)).toEqual(['a']);
@@ -195,7 +197,11 @@ describe('nonces and acknowledgements', () => {
     play.request('cluster', { initialVersions: { gone: '1', a: '1' } });
     expect(play.sent()).toEqual([]);
     play.publish({ cluster: { a: '1', b: '1' } });
-    expect(play.sent()).toEqual(['cluster +b@1 -gone']);
+    expect(play.sent()).toEqual(['cluster +b@1']);
+    play.ack('cluster');
+    play.request('route', { subscribe: ['r'] });
+    play.request('listener');
+    expect(play.settle()).toEqual(['listener', 'route -r', 'cluster -gone']);
   });
 
   it('a type that is not served is answered as one without resources', () => {
@@ -318,6 +324,26 @@ describe('rule 20, make before break', () => {
     const play = connectedEnvoy(BEFORE);
     play.publish({ ...BEFORE, cluster: {}, endpoint: {} });
     expect(play.sent()).toEqual(['cluster -old', 'endpoint -old']);
+  });
+
+  it('a client that returns still has routes to a cluster that is gone: it stays until they were asked for and replaced', () => {
+    const play = new Play('delta', AFTER);
+    play.request('cluster', { initialVersions: { old: '1', new: '1' } });
+    expect(play.sent()).toEqual(['cluster']); // rule 8
+    play.ack('cluster');
+    expect(play.sent()).toEqual([]);
+    play.request('listener', { initialVersions: { l: '1' } });
+    play.request('route', { subscribe: ['r'], initialVersions: { r: 'to-old' } });
+    expect(play.settle()).toEqual(['listener', 'route +r@to-new', 'cluster -old']);
+  });
+
+  it('and leaves in the bounded time when nobody asks', () => {
+    const play = new Play('delta', AFTER);
+    play.request('cluster', { initialVersions: { old: '1', new: '1' } });
+    play.settle();
+    play.nowMs = play.stream.wakeAtMs ?? -1;
+    expect(play.nowMs).toBe(MAX_HOLD_MS);
+    expect(play.sent()).toEqual(['cluster -old']);
   });
 
   it('a reconnect with an empty answer under way holds up nothing', () => {

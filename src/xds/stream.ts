@@ -6,11 +6,14 @@
  * pressure (xds.md rule 16).
  */
 import { Acknowledgements } from './acknowledgements.js';
-import type { NackDetail, Rejection } from './acknowledgements.js';
+import type { NackDetail } from './acknowledgements.js';
+import { Holds } from './holds.js';
 import { breaksWaitFor, byResponseOrder, makesWaitFor } from './order.js';
 import { RESOURCE_TYPES, resourceType } from './resource-types.js';
 import type { TypeUrl } from './resource-types.js';
 import type { Snapshot, TypeState, VersionedResource } from './snapshot.js';
+import { differing, isCurrent, typeStatus } from './stream-status.js';
+import type { DifferingResource, TypeStatus, TypeStream } from './stream-status.js';
 import { Subscription } from './subscription.js';
 import type { Answer, DeltaChange, SubscriptionTraits } from './subscription.js';
 
@@ -39,6 +42,8 @@ export type RequestOutcome =
 
 export interface StreamOptions {
   readonly variant: Variant;
+  /** Whether the stream carries all types, so that a client which has state of one may still ask for others. */
+  readonly aggregated: boolean;
   /** How long a type waits for others before it goes ahead all the same (rule 20), ms. */
   readonly maxHoldMs: number;
   /** A delta response is cut at either (xds.md §2). */
@@ -46,7 +51,7 @@ export interface StreamOptions {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_STREAM_OPTIONS: Omit<StreamOptions, 'variant'> = {
+export const DEFAULT_STREAM_OPTIONS: Omit<StreamOptions, 'variant' | 'aggregated'> = {
   maxHoldMs: 5_000,
   maxResources: 5_000,
   maxBytes: 2 * 1024 * 1024,
@@ -61,34 +66,6 @@ const UNSERVED: SubscriptionTraits = { legacyWildcard: false, fullState: false }
 const CLUSTERS = RESOURCE_TYPES.cluster.url;
 const ENDPOINTS = RESOURCE_TYPES.endpoint.url;
 
-interface TypeStream {
-  readonly url: TypeUrl;
-  readonly traits: SubscriptionTraits;
-  readonly subscription: Subscription;
-  readonly acks: Acknowledgements;
-}
-
-/** What a client refused and still has not taken, and the version that it keeps instead. */
-export interface RejectedResource {
-  readonly name: string;
-  readonly lastGood: string | undefined;
-  /** With the client's own words. */
-  readonly rejection: Rejection;
-}
-
-/** How far a client is with one type, for people. */
-export interface TypeStatus {
-  readonly typeUrl: TypeUrl;
-  readonly wanted: string;
-  readonly sent: string | undefined;
-  readonly acked: string | undefined;
-  /** Everything that it shall have was sent and taken. */
-  readonly current: boolean;
-  readonly wildcard: boolean;
-  readonly names: number;
-  readonly rejected: readonly RejectedResource[];
-}
-
 export class DiscoveryStream {
   readonly #options: StreamOptions;
   readonly #types = new Map<TypeUrl, TypeStream>();
@@ -96,11 +73,13 @@ export class DiscoveryStream {
   #nonces = 0; // rule 17
   /** Endpoints of clusters that were sent: the cluster serves nothing until they have arrived (rules 18 and 22). */
   readonly #warming = new Set<string>();
-  /** Since when a phase of a type has been held back, ms. */
-  readonly #heldSinceMs = new Map<string, number>();
+  /** Types of which the client brought state along from another stream, until their first removal: it has users of it, too. */
+  readonly #returning = new Set<TypeUrl>();
+  readonly #holds: Holds;
 
   constructor(options: StreamOptions, snapshot: Snapshot | undefined) {
     this.#options = options;
+    this.#holds = new Holds(options.maxHoldMs);
     this.#snapshot = snapshot;
   }
 
@@ -141,7 +120,7 @@ export class DiscoveryStream {
       type.acks.reject(pending, error, nowMs);
       return { kind: 'nack', detail: error, names: [...pending.answer.resources.map(({ name }) => name), ...pending.answer.removed] };
     }
-    type.acks.acknowledge(pending, this.#options.variant === 'sotw' && type.traits.fullState);
+    type.acks.acknowledge(pending, this.#options.variant === 'sotw' && type.traits.fullState, nowMs);
     if (type.url === ENDPOINTS) this.#warmed(type, pending.answer);
     return { kind: 'ack' };
   }
@@ -150,7 +129,10 @@ export class DiscoveryStream {
     if (change.variant === 'sotw') {
       subscription.stateOfTheWorld(change.names);
     } else {
-      if (first) acks.seed(change.initialVersions);
+      if (first) {
+        acks.seed(change.initialVersions, this.#stateOf(url).resources);
+        if (this.#options.aggregated && Object.keys(change.initialVersions).length > 0) this.#returning.add(url);
+      }
       subscription.delta(change);
     }
     // Rule 18 across a reconnect: the cluster was sent before its endpoints were asked for.
@@ -168,20 +150,28 @@ export class DiscoveryStream {
   /** The responses that are due, in the order in which they are to be sent (rule 19). */
   responses(nowMs: number): DiscoveryResponse[] {
     if (this.#snapshot === undefined) return [];
-    const types = [...this.#types.values()].sort((a, b) => byResponseOrder(a.url, b.url));
-    return types.flatMap((type) => this.#respond(type, nowMs) ?? []);
+    const types = this.#inOrder();
+    const all: DiscoveryResponse[] = [];
+    // Once more after the last one: only then is it known what waits for an answer, and since when (rule 20).
+    for (let before = -1; before < all.length; ) {
+      before = all.length;
+      for (const type of types) {
+        const response = this.#respond(type, nowMs);
+        if (response !== undefined) all.push(response);
+      }
+    }
+    return all;
   }
 
   /** When `responses` may have more to say without any input: a type has waited long enough. Undefined = never. */
   get wakeAtMs(): number | undefined {
-    const since = [...this.#heldSinceMs.values()];
-    return since.length === 0 ? undefined : Math.min(...since) + this.#options.maxHoldMs;
+    return this.#holds.wakeAtMs;
   }
 
   #respond(type: TypeStream, nowMs: number): DiscoveryResponse | undefined {
     if (type.acks.pending !== undefined) {
       // Rule 16; and the type waits for its own client now, for nothing else.
-      for (const phase of ['make', 'break']) this.#heldSinceMs.delete(`${phase} ${type.url}`);
+      for (const phase of ['make', 'break']) this.#holds.forget(`${phase} ${type.url}`);
       return undefined;
     }
     const state = this.#stateOf(type.url);
@@ -195,7 +185,7 @@ export class DiscoveryStream {
     if (type.url === CLUSTERS) this.#warm(answer.fresh);
     this.#nonces += 1;
     const nonce = String(this.#nonces);
-    type.acks.sent(nonce, state.version, answer);
+    type.acks.sent(nonce, state.version, answer, nowMs);
     return { typeUrl: type.url, nonce, version: state.version, ...answer };
   }
 
@@ -214,7 +204,7 @@ export class DiscoveryStream {
 
   #mayMake(url: TypeUrl, due: boolean, nowMs: number): boolean {
     const waits = due && makesWaitFor(url).some((other) => !this.#hasArrived(other));
-    const may = this.#hold(`make ${url}`, waits, nowMs);
+    const may = this.#holds.pass(`make ${url}`, waits, nowMs);
     if (waits && may) this.#warming.clear(); // nobody came for these
     return may;
   }
@@ -222,25 +212,23 @@ export class DiscoveryStream {
   #mayBreak(url: TypeUrl, due: boolean, nowMs: number): boolean {
     const users = due ? breaksWaitFor(url) : [];
     if (users.some((user) => this.#usesStateBefore(user))) {
-      this.#heldSinceMs.delete(`break ${url}`); // for as long as it takes
+      this.#holds.forget(`break ${url}`); // for as long as it takes
       return false;
     }
-    return this.#hold(`break ${url}`, users.some((user) => !this.#hasArrived(user)), nowMs);
+    const may = this.#holds.pass(`break ${url}`, users.some((user) => !this.#hasArrived(user) || this.#mayStillAskFor(user, url)), nowMs);
+    if (due && may) this.#returning.delete(url);
+    return may;
+  }
+
+  /** A client that returns asks for one type after the other: what it had of `url`, its routes of old may still use. */
+  #mayStillAskFor(user: TypeUrl, url: TypeUrl): boolean {
+    return this.#returning.has(url) && !this.#types.has(user);
   }
 
   /** Whether the client certainly still uses what a type said before: the new state was refused, or not even sent yet. */
   #usesStateBefore(url: TypeUrl): boolean {
     const type = this.#types.get(url);
     return type !== undefined && (type.acks.rejected.size > 0 || type.subscription.due(this.#stateOf(url)).makes);
-  }
-
-  /** Whether a phase may go ahead: nothing to wait for, or waited long enough. */
-  #hold(phase: string, waits: boolean, nowMs: number): boolean {
-    const since = this.#heldSinceMs.get(phase) ?? nowMs;
-    const may = !waits || nowMs - since >= this.#options.maxHoldMs;
-    if (may) this.#heldSinceMs.delete(phase);
-    else this.#heldSinceMs.set(phase, since);
-    return may;
   }
 
   /** Whether the client has taken all that is new in a type. A type that this stream never asked for is not waited for (rule 21). */
@@ -269,21 +257,16 @@ export class DiscoveryStream {
   }
 
   status(): TypeStatus[] {
-    return [...this.#types.values()]
-      .sort((a, b) => byResponseOrder(a.url, b.url))
-      .map((type) => ({
-        typeUrl: type.url,
-        wanted: this.#stateOf(type.url).version,
-        sent: type.acks.sentVersion,
-        acked: type.acks.ackedVersion,
-        current: isCurrent(type),
-        wildcard: type.subscription.wildcard,
-        names: type.subscription.size,
-        rejected: [...type.acks.rejected].map(([name, rejection]) => ({ name, lastGood: type.acks.lastGood.get(name), rejection })),
-      }));
+    return this.#inOrder().map((type) => typeStatus(type, this.#stateOf(type.url)));
   }
-}
 
-function isCurrent({ subscription, acks }: TypeStream): boolean {
-  return subscription.isCurrent() && acks.pending === undefined && acks.rejected.size === 0;
+  /** Every resource that the client does not have as it is wanted. Costs as much as there are resources. */
+  differing(): DifferingResource[] {
+    return this.#inOrder().flatMap((type) => differing(type, this.#stateOf(type.url), this.#options.variant === 'sotw'));
+  }
+
+  /** Rule 19. */
+  #inOrder(): TypeStream[] {
+    return [...this.#types.values()].sort((a, b) => byResponseOrder(a.url, b.url));
+  }
 }

@@ -54,6 +54,8 @@ export interface Due {
   readonly breaks: boolean;
 }
 
+type Step = VersionedResource | 'absent' | 'break' | 'nothing';
+
 export class Subscription {
   readonly #traits: SubscriptionTraits;
   #wildcard = false;
@@ -156,12 +158,12 @@ export class Subscription {
 
   /** Names that differ in a new snapshot. */
   changed(names: Iterable<string>): void {
-    for (const name of names) if (this.#inScope(name) || this.#known.has(name)) this.#dirty.add(name);
+    for (const name of names) if (this.inScope(name) || this.#known.has(name)) this.#dirty.add(name);
   }
 
   /** Sends names once more though their content is the same (rules 7 and 18). Says which of them the client wants at all. */
   sendAgain(names: Iterable<string>): string[] {
-    const wanted = [...names].filter((name) => this.#inScope(name));
+    const wanted = [...names].filter((name) => this.inScope(name));
     for (const name of wanted) {
       this.#known.set(name, FORGOTTEN);
       this.#dirty.add(name);
@@ -169,7 +171,8 @@ export class Subscription {
     return wanted;
   }
 
-  #inScope(name: string): boolean {
+  /** Whether the client asks for a name. */
+  inScope(name: string): boolean {
     return this.#wildcard || this.#names.has(name);
   }
 
@@ -222,8 +225,10 @@ export class Subscription {
     const removed: string[] = [];
     let bytes = 0;
     for (const name of this.#dirty) {
-      if (resources.length + removed.length >= options.maxResources || bytes >= options.maxBytes) break;
+      if (resources.length + removed.length >= options.maxResources) break;
       const step = this.#step(name, state);
+      // One that is over the limit by itself goes alone.
+      if (isSendable(step) && resources.length > 0 && bytes + step.bytes.length > options.maxBytes) break;
       const isBreak = step === 'break';
       if (isBreak ? !options.breaks : !options.makes) continue;
       this.#dirty.delete(name);
@@ -241,7 +246,7 @@ export class Subscription {
   }
 
   /** What is to be said of a name: the resource; that it is absent, to one who asked; that it is gone, to one who has it. */
-  #step(name: string, state: TypeState): VersionedResource | 'absent' | 'break' | 'nothing' {
+  #step(name: string, state: TypeState): Step {
     const wanted = this.#wanted(name, state);
     const known = this.#known.get(name);
     if (wanted !== undefined) return known?.version === wanted.version ? 'nothing' : wanted;
@@ -250,7 +255,7 @@ export class Subscription {
   }
 
   #wanted(name: string, state: TypeState): VersionedResource | undefined {
-    return this.#inScope(name) ? state.resources.get(name) : undefined;
+    return this.inScope(name) ? state.resources.get(name) : undefined;
   }
 
   #resolveAllDirty(state: TypeState): void {
@@ -268,13 +273,17 @@ export class Subscription {
   /** All that the client shall have now: what there is, and what is gone but may not be taken away yet. */
   #everything(state: TypeState): VersionedResource[] {
     const all: VersionedResource[] = [];
-    for (const [name, resource] of state.resources) if (this.#inScope(name)) all.push(resource);
+    for (const [name, resource] of state.resources) if (this.inScope(name)) all.push(resource);
     for (const name of this.#dirty) {
       const known = this.#known.get(name);
       if (known !== undefined && isResource(known) && !state.resources.has(name)) all.push(known);
     }
     return all;
   }
+}
+
+function isSendable(step: Step): step is VersionedResource {
+  return typeof step === 'object';
 }
 
 function isResource(known: Known): known is VersionedResource {

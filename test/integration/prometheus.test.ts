@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { textAnswer } from '../support/exporter.js';
-import { startExporter } from '../support/exporter.js';
+import { startExporter, textAnswer } from '../support/exporter.js';
 import type { Exporter } from '../support/exporter.js';
 import { startAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
@@ -58,9 +57,9 @@ it('every way in is up, the foreign one is refused, and Prometheus says why', as
 
 it('discovered targets carry the exporter\'s address as instance, their own labels, agent and target', async () => {
   const instance = `127.0.0.1:${world.siteA.exporter.port}`;
-  const [target] = (await prometheus.targets()).filter(({ scrapePool }) => scrapePool === 'a-sd');
+  const target = (await prometheus.targets()).find(({ scrapePool }) => scrapePool === 'a-sd');
   expect(target?.labels).toEqual({ job: 'a-sd', instance, agent: 'site-a', target: 'web', env: 'prod' });
-  const [proxied] = (await prometheus.targets()).filter(({ scrapePool }) => scrapePool === 'b-sd-proxy');
+  const proxied = (await prometheus.targets()).find(({ scrapePool }) => scrapePool === 'b-sd-proxy');
   expect(proxied?.labels).toEqual({ job: 'b-sd-proxy', instance: `127.0.0.1:${world.siteB.exporter.port}`, agent: 'site-b', target: 'web', env: 'prod' });
 });
 
@@ -74,6 +73,8 @@ describe('1,000 targets of one agent', () => {
   const TARGETS = 1000;
   let exporter: Exporter;
   beforeAll(async () => {
+    // It would discover them too, and scrape all of them every second.
+    await prometheus.stop();
     exporter = await startExporter();
   });
   afterAll(() => exporter.close());

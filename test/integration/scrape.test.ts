@@ -35,13 +35,13 @@ describe.each(DOORS)('through %s', (path) => {
     for (const encoding of [undefined, 'gzip']) {
       for (const chunked of [false, true]) {
         const bytes = encoding === undefined ? body : gzipSync(body);
-        world.siteA.exporter.behave({ kind: 'answer', headers: { 'content-type': contentType, 'x-custom': 'é', ...(encoding && { 'content-encoding': encoding }) }, body: bytes, chunked });
+        world.siteA.exporter.behave({ kind: 'answer', headers: { 'content-type': contentType, 'x-custom': 'a, b;c="d"', ...(encoding && { 'content-encoding': encoding }) }, body: bytes, chunked });
         const answer = await world.ask('team-a', path, { headers: { 'accept-encoding': 'gzip' } });
         expect(answer.status).toBe(200);
         expect(answer.body.equals(bytes)).toBe(true);
         expect(answer.headers['content-type']).toBe(contentType);
         expect(answer.headers['content-encoding']).toBe(encoding);
-        expect(answer.headers['x-custom']).toBe('é');
+        expect(answer.headers['x-custom']).toBe('a, b;c="d"');
         if (!chunked) expect(answer.headers['content-length']).toBe(String(bytes.length));
         expect(Object.keys(answer.headers).filter((name) => name.startsWith('x-scrapeway') || name.startsWith('x-envoy'))).toEqual([]);
       }
@@ -205,7 +205,7 @@ describe('streaming', () => {
 describe('what is left behind', () => {
   it('an audit line says who, what, how and why', async () => {
     world.siteA.exporter.behave(textAnswer());
-    await world.ask('team-a', '/scrape/site-a/web?secret=1');
+    await world.ask('team-a', '/scrape/site-a/web?token=hunter2');
     await world.ask('team-a', '/scrape/site-b/web');
     const lines = await eventually(async () => {
       const found = (await readFile(world.gateway.accessLogFile, 'utf8')).trim().split('\n').map((line): Record<string, unknown> => JSON.parse(line));
@@ -213,7 +213,7 @@ describe('what is left behind', () => {
       return found;
     });
     expect(lines.at(-2)).toMatchObject({ door: 'path', tenant: 'team-a', agent: 'site-a', target: 'web', decision: 'allow', rule: 'tenants/team-a/scrape[0]', status: 200, path: '/scrape/site-a/web' });
-    expect(JSON.stringify(lines)).not.toMatch(/secret|Basic /);
+    expect(JSON.stringify(lines)).not.toMatch(/hunter2|Basic /);
   });
 
   it('metrics of both processes that promtool accepts', async () => {

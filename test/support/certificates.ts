@@ -30,14 +30,24 @@ export async function createTestPki(dir: string): Promise<TestPki> {
     agentsCaFile: only(files, 'agents-ca.crt'),
     clientsCaFile: only(files, 'clients-ca.crt'),
     gateway,
-    agent: async (name) => issued(await issueAgent({ dir, name })),
-    client: async (tenant) => issued(await issueClient({ dir, tenant })),
+    agent: once(async (name) => issued(await issueAgent({ dir, name }))),
+    client: once(async (tenant) => issued(await issueClient({ dir, tenant }))),
   };
 }
 
 /** The contents, for a client's TLS options. */
 export async function readPair({ certificateFile, keyFile }: CertificateFiles): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
   return { cert: await readFile(certificateFile), key: await readFile(keyFile) };
+}
+
+/** One certificate a name, whoever asks first. */
+function once(issue: (name: string) => Promise<CertificateFiles>): (name: string) => Promise<CertificateFiles> {
+  const made = new Map<string, Promise<CertificateFiles>>();
+  return (name) => {
+    const files = made.get(name) ?? issue(name);
+    made.set(name, files);
+    return files;
+  };
 }
 
 function issued(result: Result<Issued>): CertificateFiles {

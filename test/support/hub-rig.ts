@@ -231,7 +231,7 @@ export function answerTo(request: http2.ClientHttp2Stream): Promise<ScrapeAnswer
     request.on('error', reject);
     request.on('close', () => {
       const reason = headers['x-scrapeway-reason'];
-      if (request.rstCode !== 0) reject(new Error(`reset with ${request.rstCode}`));
+      if (request.rstCode !== 0) return reject(new Error(`reset with ${request.rstCode}`));
       resolve({ status: Number(headers[':status']), headers, body: Buffer.concat(chunks), trailers, reason: typeof reason === 'string' ? reason : undefined });
     });
   });

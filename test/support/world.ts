@@ -81,7 +81,8 @@ async function build(stack: AsyncDisposableStack, options: WorldOptions): Promis
         { name: 'site-a', tenants: ['team-a'] },
         { name: 'site-b', tenants: ['team-b'] },
       ],
-      config: { discovery: { settle: '2s' }, ...options.gateway },
+      // 127.0.0.1 is left to the proxy door
+      config: { gateway: { id: 'test', names: ['localhost'] }, discovery: { settle: '2s' }, ...options.gateway },
     }),
   );
   const site = async (name: 'site-a' | 'site-b', gatewayPort: number, config: ConfigFile, more: readonly ConfigFile[]): Promise<Site> => {

@@ -32,6 +32,8 @@ export function createChildren(logDir: string, pidFile: string, onExit: (name: s
   return {
     logFile,
     start: (name, command, args) => {
+      // Ctrl-C came while the start was still under way.
+      if (stopping) return;
       const log = openSync(logFile(name), 'a');
       // its own process group, or Ctrl-C in a terminal would reach it before we could end things in order
       const child: Child = { name, process: spawn(command, args, { stdio: ['ignore', log, log], detached: true }) };

@@ -65,7 +65,7 @@ export function prometheusYaml(layout: Layout, ports: Ports): string {
   const ca = `${layout.pkiDir}/server-ca.crt`;
   const teamA = `basic_auth: { username: team-a, password_file: ${layout.teamAPasswordFile} }`;
   const teamB = `tls_config: { ca_file: ${ca}, cert_file: ${layout.pkiDir}/clients/team-b.crt, key_file: ${layout.pkiDir}/clients/team-b.key }`;
-  return `global: { scrape_interval: 3s, scrape_timeout: 3s }
+  return `global: { scrape_interval: 2s, scrape_timeout: 2s }
 scrape_configs:
   # team-a: targets by discovery, scraped by path
   - job_name: team-a

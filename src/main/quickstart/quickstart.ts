@@ -21,7 +21,8 @@ import type { Layout, Ports } from './layout.js';
 import { issueQuickstartCertificates } from './certificates.js';
 
 const CHECK_TIMEOUT_MS = 60_000;
-const POLL_MS = 250;
+const READY_TIMEOUT_MS = 20_000;
+const POLL_MS = 100;
 
 interface Binaries {
   readonly prometheus: string;
@@ -46,9 +47,9 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopped.resolve(0));
   // The process that started us was killed: nobody is left to press Ctrl-C.
   process.once('disconnect', () => stopped.resolve(0));
-  startAll(children, layout, ports, binaries);
   try {
-    const ready = await Promise.race([untilUp(layout, ports), stopped.promise.then(() => undefined)]);
+    const up = startAll(children, layout, ports, binaries).then(() => untilUp(layout, ports));
+    const ready = await Promise.race([up, stopped.promise.then(() => undefined)]);
     if (ready === undefined) return await stopped.promise;
     print(`\n${formatRows(ready)}\n`);
     if (values.check || !ready.every((row) => row.ok)) return ready.every((row) => row.ok) ? 0 : failed(layout);
@@ -108,7 +109,8 @@ function textfileDir(layout: Layout): string {
   return `${layout.runDir}/textfile`;
 }
 
-function startAll(children: Children, layout: Layout, ports: Ports, binaries: Binaries): void {
+/** In the order in which each finds the one before it: whoever comes too early waits for its own next try. */
+async function startAll(children: Children, layout: Layout, ports: Ports, binaries: Binaries): Promise<void> {
   const scrapeway = new URL('../scrapeway.js', import.meta.url).pathname;
   const node = (args: readonly string[]): readonly string[] => [scrapeway, ...args];
   for (const [name, port] of [['node-exporter-a', ports.nodeA], ['node-exporter-b', ports.nodeB]] as const) {
@@ -116,14 +118,30 @@ function startAll(children: Children, layout: Layout, ports: Ports, binaries: Bi
     children.start(name, binaries.nodeExporter, [`--web.listen-address=127.0.0.1:${port}`, `--collector.textfile.directory=${textfileDir(layout)}`]);
   }
   children.start('gateway', process.execPath, node(['up', '-c', layout.gatewayConfig]));
+  await untilReady(ports.gatewayStatus);
   children.start('agent-a', process.execPath, node(['agent', '-c', layout.agentAConfig]));
   children.start('agent-b', process.execPath, node(['agent', '-c', layout.agentBConfig]));
+  await Promise.all([untilReady(ports.agentAStatus), untilReady(ports.agentBStatus)]);
   children.start('prometheus', binaries.prometheus, [
     `--config.file=${layout.prometheusConfig}`,
     `--storage.tsdb.path=${layout.prometheusData}`,
     '--storage.tsdb.retention.time=1d',
     `--web.listen-address=127.0.0.1:${ports.prometheus}`,
   ]);
+}
+
+/** Asks `/readyz` until it says so, or gives up: what does not come up is told by `untilUp`. */
+async function untilReady(statusPort: number): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  while (!(await isReady(statusPort)) && performance.now() < deadline) await new Promise((wake) => setTimeout(wake, POLL_MS));
+}
+
+async function isReady(statusPort: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${statusPort}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok;
+  } catch {
+    return false;
+  }
 }
 
 /** Polls until every row is ok or the time is up; the last look either way. */

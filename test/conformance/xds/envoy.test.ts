@@ -1,70 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
-import { fromJson, isMessage, toJson } from '@bufbuild/protobuf';
-import type { JsonObject, JsonValue, Message } from '@bufbuild/protobuf';
-import { AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { readFile } from 'node:fs/promises';
 import type { DesiredState } from '../../../src/model/desired-state.js';
-import { registry } from '../../../src/xds/registry.js';
-import { RESOURCE_TYPES, resourceName } from '../../../src/xds/resource-types.js';
-import type { Kind, ResourceSet } from '../../../src/xds/resource-types.js';
+import { RESOURCE_TYPES } from '../../../src/xds/resource-types.js';
 import { buildResources } from '../../../src/xds/resources/index.js';
-import { makeSnapshot } from '../../../src/xds/snapshot.js';
 import { createTestPki } from '../../support/certificates.js';
 import { eventually } from '../../support/eventually.js';
 import { createTempDir } from '../../support/temp-dir.js';
+import { held, readable, wantedOf } from './config-dump.js';
 import { certificatePems, startEnvoyUnderTest, tenant } from './envoy-under-test.js';
-import type { EnvoyUnderTest } from './envoy-under-test.js';
 
 /**
  * What we publish, as the Envoy that is shipped takes it.
  */
 
 const NO_COMPLAINT = /\[(warning|error|critical)\]|deprecated/i;
-
-interface ConfigDump {
-  readonly configs: readonly JsonObject[];
-}
-
-/** What Envoy holds of a type: name → version and content, from its config dump. */
-async function held({ envoy }: EnvoyUnderTest): Promise<ReadonlyMap<string, { readonly version: string; readonly message: Message }>> {
-  const { configs } = await envoy.adminJson<ConfigDump>('config_dump');
-  const found = new Map<string, { readonly version: string; readonly message: Message }>();
-  const visit = (value: JsonValue): void => {
-    if (Array.isArray(value)) return value.forEach(visit);
-    if (typeof value !== 'object' || value === null) return;
-    const inner = ['cluster', 'listener', 'route_config', 'secret'].map((key) => value[key]).find((each) => each !== undefined);
-    if (typeof value['version_info'] === 'string' && inner !== undefined) {
-      const message = anyUnpack(fromJson(AnySchema, inner, { registry }), registry);
-      if (message === undefined) throw new Error('a resource that cannot be unpacked');
-      found.set(`${message.$typeName} ${String(Reflect.get(message, 'name'))}`, { version: value['version_info'], message });
-    }
-    for (const each of Object.values(value)) if (each !== undefined) visit(each);
-  };
-  visit([...configs]);
-  return found;
-}
-
-const DUMPED: readonly Kind[] = ['cluster', 'listener', 'route', 'secret'];
-
-function wantedOf(set: ResourceSet): Map<string, { readonly version: string; readonly message: Message }> {
-  const made = makeSnapshot(set);
-  if (!made.ok) throw new Error(JSON.stringify(made.error));
-  const wanted = new Map<string, { readonly version: string; readonly message: Message }>();
-  for (const kind of DUMPED) {
-    for (const message of set[kind]) {
-      const version = made.value.types.get(RESOURCE_TYPES[kind].url)?.resources.get(resourceName(message))?.version ?? '';
-      wanted.set(`${message.$typeName} ${resourceName(message)}`, { version, message });
-    }
-  }
-  return wanted;
-}
-
-/** As JSON, without what Envoy redacts in its dump: keys, and the context extensions (the test of the doors shows those). */
-function readable(message: Message): JsonValue {
-  const schema = registry.getMessage(message.$typeName);
-  if (schema === undefined || !isMessage(message, schema)) throw new Error(`no schema of ${message.$typeName}`);
-  return JSON.parse(JSON.stringify(toJson(schema, message, { registry })).replaceAll(/"(privateKey|contextExtensions)":\{[^}]*\}/g, '"$1":{}'));
-}
 
 const withTenants = (state: DesiredState, ...tenants: DesiredState['tenants']): DesiredState => ({ ...state, tenants });
 
@@ -75,7 +24,7 @@ describe('the real Envoy', () => {
     await world.envoy.waitUntilReady();
 
     const wanted = wantedOf(buildResources(world.state, world.topology));
-    const got = await held(world);
+    const got = await held(world.envoy);
     expect([...got.keys()].sort()).toEqual([...wanted.keys()].sort());
     for (const [name, { version, message }] of wanted) {
       expect({ name, version: got.get(name)?.version }).toEqual({ name, version });
@@ -208,7 +157,7 @@ describe('the real Envoy', () => {
     await world.publish(withTenants(world.state, tenant('team-a', 7), tenant('team-b', 5)));
     const wanted = wantedOf(buildResources(withTenants(world.state, tenant('team-a', 7), tenant('team-b', 5)), world.topology));
     const route = 'envoy.config.route.v3.RouteConfiguration scrape';
-    expect((await held(world)).get(route)?.version).toBe(wanted.get(route)?.version);
+    expect((await held(world.envoy)).get(route)?.version).toBe(wanted.get(route)?.version);
     expect(await agent.echo('still here')).toBe('still here');
     const after = await world.envoy.stats('listener_manager.');
     for (const name of ['listener_added', 'listener_modified', 'listener_in_place_updated', 'listener_removed']) {
