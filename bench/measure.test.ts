@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { look, usageBetween } from './measure.js';
+import { foreignShare, look, usageBetween } from './measure.js';
 import type { Look } from './measure.js';
 
 const stat = (id: number, name: string, cpuTicks: number) => ({ id, name, parentId: 1, cpuTicks });
 
 const at = (process: number, threads: readonly (readonly [number, string, number])[]): Look => ({
+  machine: { busy: 0, total: 0 },
   subjects: [{ role: 'envoy', process: stat(7, 'envoy', process), threads: threads.map(([id, name, ticks]) => stat(id, name, ticks)), residentBytes: process }],
 });
 
@@ -25,7 +26,17 @@ describe('usage between two looks', () => {
   });
 });
 
+describe('the foreign share', () => {
+  it('is what the machine did besides', () => {
+    const before = { ...at(10, []), machine: { busy: 100, total: 1000 } };
+    const after = { ...at(60, []), machine: { busy: 170, total: 1200 } };
+    expect(foreignShare(before, after)).toBe(0.1);
+  });
+});
+
 describe('a look', () => {
+  it('sees the machine', () => expect(look([]).machine.total).toBeGreaterThan(look([]).machine.busy));
+
   it('sees this process', () => {
     const { subjects } = look([{ role: 'us', pid: process.pid }]);
     expect(subjects[0]?.process.id).toBe(process.pid);

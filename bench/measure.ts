@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { errnoOf } from '../src/lib/errno.js';
-import { descendants, parseResidentBytes, parseStat } from './proc.js';
-import type { ProcStat } from './proc.js';
+import { descendants, parseMachineTicks, parseResidentBytes, parseStat } from './proc.js';
+import type { MachineTicks, ProcStat } from './proc.js';
 
 /** What processes and their threads have used of the CPU between two looks, and the memory they hold. */
 
@@ -13,6 +13,7 @@ export interface Subject {
 }
 
 export interface Look {
+  readonly machine: MachineTicks;
   readonly subjects: readonly { readonly role: string; readonly process: ProcStat; readonly threads: readonly ProcStat[]; readonly residentBytes: number }[];
 }
 
@@ -30,6 +31,7 @@ const MS_PER_TICK = 1000 / TICKS_PER_SECOND;
 /** Throws where a subject is gone: it has crashed. */
 export function look(subjects: readonly Subject[]): Look {
   return {
+    machine: parseMachineTicks(read('/proc/stat') ?? ''),
     subjects: subjects.map(({ role, pid }) => {
       const process = parseStat(read(`/proc/${pid}/stat`) ?? '');
       if (process === undefined) throw new Error(`${role} has ended`);
@@ -53,6 +55,13 @@ export function usageBetween(before: Look, after: Look): readonly Usage[] {
       threads: [...byName].map(([name, cpuMs]) => ({ name, cpuMs })).toSorted((a, b) => b.cpuMs - a.cpuMs),
     };
   });
+}
+
+/** Share of the machine's processors that went to anything but the subjects; the kernel's interrupts, those for the subjects too, are among it. */
+export function foreignShare(before: Look, after: Look): number {
+  const ticksOf = ({ subjects }: Look): number => subjects.reduce((sum, { process }) => sum + process.cpuTicks, 0);
+  const foreign = after.machine.busy - before.machine.busy - (ticksOf(after) - ticksOf(before));
+  return Math.max(0, foreign / (after.machine.total - before.machine.total));
 }
 
 /** The process called `name` that `pid` has started, itself or by others. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { descendants, parseResidentBytes, parseStat } from './proc.js';
+import { descendants, parseMachineTicks, parseResidentBytes, parseStat } from './proc.js';
 
 const REST = 'S 10 42 42 0 -1 4194304 100 0 0 0 250 50 7 8 20 0 11 0 12345 1000000 2000 18446744073709551615';
 
@@ -21,6 +21,13 @@ describe('/proc/<pid>/status', () => {
   });
 
   it('may have none', () => expect(parseResidentBytes('Name:\tkthreadd\n')).toBe(0));
+});
+
+describe('/proc/stat', () => {
+  it('tells how busy the machine is', () => {
+    const text = 'cpu  10 1 20 1000 50 2 3 4 99 99\ncpu0 1 1 1 1 1 1 1 1 1 1\nintr 5\n';
+    expect(parseMachineTicks(text)).toEqual({ busy: 40, total: 1090 });
+  });
 });
 
 const stat = (id: number, parentId: number) => ({ id, parentId, name: 'x', cpuTicks: 0 });

@@ -1,4 +1,4 @@
-/** Reads what Linux tells of processes and threads: /proc/<pid>/stat, its like in task/<tid>/, and /proc/<pid>/status. Pure. */
+/** Reads what Linux tells of processes and threads: /proc/<pid>/stat, its like in task/<tid>/, /proc/<pid>/status, and /proc/stat. Pure. */
 
 export interface ProcStat {
   readonly id: number;
@@ -21,6 +21,19 @@ export function parseStat(text: string): ProcStat | undefined {
 /** Resident memory in bytes, 0 where the text has none (a thread of the kernel). */
 export function parseResidentBytes(status: string): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** All processors together since the start of the machine, in clock ticks. */
+export interface MachineTicks {
+  readonly busy: number;
+  readonly total: number;
+}
+
+/** The first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; what follows is contained in these. */
+export function parseMachineTicks(text: string): MachineTicks {
+  const ticks = (/^cpu +(.*)$/m.exec(text)?.[1] ?? '').split(' ').slice(0, 8).map(Number);
+  const total = ticks.reduce((sum, each) => sum + each, 0);
+  return { total, busy: total - (ticks[3] ?? 0) - (ticks[4] ?? 0) };
 }
 
 /** The processes below `id`, however deep, parents before children. */

@@ -3,7 +3,7 @@ import { startChild } from './child.js';
 import type { Child } from './child.js';
 import type { Contestant, Round } from './contestant.js';
 import type { LoadMessage, LoadOptions } from './load.js';
-import { look, usageBetween } from './measure.js';
+import { foreignShare, look, usageBetween } from './measure.js';
 
 /** One contestant, once: started, warmed up, loaded, measured, stopped. */
 
@@ -13,6 +13,8 @@ export interface RoundResult {
   readonly scrapesPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of all processors, 0 to 1: what went to neither servers nor clients. Much of it: the rates are worth little, CPU per scrape still something. */
+  readonly foreignShare: number;
   readonly processes: readonly ProcessFigures[];
 }
 
@@ -51,6 +53,7 @@ export async function runRound(contestant: Contestant, plan: RoundPlan): Promise
     scrapesPerSecond: scrapes / seconds,
     p50Ms,
     p99Ms,
+    foreignShare: foreignShare(before, after),
     processes: usageBetween(before, after).map(({ role, cpuMs, residentBytes, threads }) => ({
       role,
       side: servers.some((server) => server.role === role) ? 'server' : 'client',

@@ -9,6 +9,7 @@ function round(value: number, threadName = 'worker'): RoundResult {
     scrapesPerSecond: value * 1000,
     p50Ms: value,
     p99Ms: value * 3,
+    foreignShare: value / 100,
     processes: [
       { role: 'Envoy', side: 'server', ...cost, threads: [{ name: threadName, cpuUsPerScrape: value }, { name: 'idle', cpuUsPerScrape: 0 }] },
       { role: 'hub', side: 'server', ...cost, threads: [] },
@@ -40,7 +41,7 @@ describe('the median of rounds', () => {
 
 describe('the summary', () => {
   it('sets servers apart from those that load them', () => {
-    expect(cells(summaryTable([standing('plain', round(5))]))).toEqual(['plain', '5,000', '5', '15', '10', '5', '5', '10', '10', '5']);
+    expect(cells(summaryTable([standing('plain', round(5))]))).toEqual(['plain', '5,000', '5', '15', '10', '5', '5', '10', '10', '5', '5']);
   });
 
   it('says who failed, and shows the rounds before', () => {

@@ -20,6 +20,7 @@ export function medianRound(rounds: readonly RoundResult[]): RoundResult | undef
     scrapesPerSecond: median(rounds.map((round) => round.scrapesPerSecond)),
     p50Ms: median(rounds.map((round) => round.p50Ms)),
     p99Ms: median(rounds.map((round) => round.p99Ms)),
+    foreignShare: median(rounds.map((round) => round.foreignShare)),
     processes: first.processes.flatMap(({ role }) => medianProcess(rounds.flatMap((round) => round.processes.filter((process) => process.role === role))) ?? []),
   };
 }
@@ -48,6 +49,7 @@ const HEAD = [
   'RSS MB Envoy',
   'RSS MB the other',
   'CPU µs/scrape, load and agents',
+  'CPU % of the machine, anything else',
 ];
 
 /** A line a contestant. "The other" is the hub, the relay, the gateway or the proxy. */
@@ -73,6 +75,7 @@ function summaryRow({ name, note, rounds }: Standing): readonly string[] {
     sum(isEnvoy, memory),
     sum(isOther, memory),
     sum(isClient, cpu),
+    figure(round.foreignShare * 100),
   ];
 }
 
