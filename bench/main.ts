@@ -50,7 +50,7 @@ async function runAll(entries: readonly Entry[], rounds: number, plan: RoundPlan
       try {
         const result = await runRound(entry.contestant, plan);
         entry.rounds.push(result);
-const { scrapesPerSecond, p50Ms, p99Ms, foreignShare } = result;
+        const { scrapesPerSecond, p50Ms, p99Ms, foreignShare } = result;
         print(`${head} ${figure(scrapesPerSecond)} scrapes/s, p50 ${figure(p50Ms)} ms, p99 ${figure(p99Ms)} ms; ${figure(foreignShare * 100)} % of the CPU for anything else`);
       } catch (error) {
         entry.note = { kind: 'failed', reason: error instanceof Error ? error.message : String(error) };
