@@ -30,11 +30,13 @@ export interface AuthorizerOptions {
   readonly registry: Registry;
   /** Default: bcrypt with the bounds of `password.ts`. */
   readonly passwords?: PasswordChecker;
+  /** Wall clock, ms since the epoch: credentials expire by it. Default: the system's. */
+  readonly wallMs?: () => number;
 }
 
 const SECOND_BUCKETS = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 0.5, 1, 5];
 
-export function createAuthorizer({ registry, passwords = createPasswordChecker() }: AuthorizerOptions): Authorizer {
+export function createAuthorizer({ registry, passwords = createPasswordChecker(), wallMs = Date.now }: AuthorizerOptions): Authorizer {
   const checks = new Counter({
     name: 'scrapeway_authz_checks_total',
     help: 'Decisions of the ext_authz service, by door, decision and reason (empty when allowed).',
@@ -56,7 +58,7 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     const question = read.value;
     if (policy === undefined) return { allow: false, reason: 'authz_starting', audit: { door: question.door } };
     const { limits } = policy;
-    return whenReady(identify(policy, passwords, question), (caller) => decide(question, caller, { inventory, limits }));
+    return whenReady(identify(policy, passwords, question, wallMs()), (caller) => decide(question, caller, { inventory, limits }));
   }
 
   function record(decision: Decision, startMs: number): Buffer {

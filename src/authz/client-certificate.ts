@@ -26,7 +26,7 @@ export function sanKey(type: 'uri' | 'dns', value: string): SanKey {
 }
 
 /** Whose certificate it is: the owners of all its names, or nobody where no whole name says so. */
-export function ownersOf(certificate: ClientCertificate, owners: ReadonlyMap<SanKey, ReadonlySet<string>>): ReadonlySet<string> {
+export function ownersOf<T>(certificate: ClientCertificate, owners: ReadonlyMap<SanKey, ReadonlySet<T>>): ReadonlySet<T> {
   if (!certificate.whole.some((san) => owners.has(san))) return new Set();
   return new Set(certificate.shown.flatMap((san) => [...(owners.get(san) ?? [])]));
 }

@@ -1,6 +1,8 @@
-import { compileRights } from '../model/grants.js';
+import { credentialId } from '../model/credential-id.js';
+import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
 import type { Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
+import type { Target } from '../model/target.js';
 import { sanKey } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
 import { decoyHash } from './password.js';
@@ -16,21 +18,41 @@ export interface Policy {
   /** What each tenant may scrape. */
   readonly rights: ReadonlyMap<string, ScrapeRights>;
   readonly limits: GatewayLimits;
+  readonly revoked: RevokedTable;
 }
 
-/** Credential → tenants. Config sees to it that there is one; where there are more, identification refuses. */
+export interface RevokedTable {
+  readonly serials: ReadonlySet<string>;
+  readonly sans: ReadonlySet<SanKey>;
+}
+
+/** A credential as it decides: whose it is, and on which terms. */
+export interface KnownCredential {
+  readonly id: string;
+  readonly tenant: string;
+  /** How it was shown, for the audit line. */
+  readonly method: Credential['kind'];
+  /** ms since the epoch. */
+  readonly expiresMs: number | undefined;
+  /** The issuer that a certificate must have. */
+  readonly issuer: string | undefined;
+  /** What it may be used for, of what the tenant may; undefined = all. */
+  readonly covers: ((agent: string, target: Target) => boolean) | undefined;
+}
+
+/** What is shown → whose it is. Config sees to it that there is one; where there are more tenants, identification refuses. */
 export interface CredentialTable {
-  readonly certificates: ReadonlyMap<SanKey, ReadonlySet<string>>;
+  readonly certificates: ReadonlyMap<SanKey, ReadonlySet<KnownCredential>>;
   /** By user. */
   readonly passwords: ReadonlyMap<string, readonly Password[]>;
   /** What an unknown user's password is checked against. */
   readonly decoy: readonly Password[];
   /** By lower-case hex SHA-256 of the token. */
-  readonly tokens: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly tokens: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
 }
 
 export interface Password {
-  readonly tenant: string;
+  readonly credential: KnownCredential;
   readonly bcryptHash: string;
 }
 
@@ -40,23 +62,28 @@ export function compilePolicy(state: DesiredState): Policy {
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
     limits: state.gateway.limits,
+    revoked: {
+      serials: new Set(state.gateway.revoked?.serials),
+      sans: new Set((state.gateway.revoked?.sans ?? []).map(({ type, value }) => sanKey(type, value))),
+    },
   };
 }
 
 function compileCredentials(state: DesiredState): CredentialTable {
-  const certificates: [SanKey, string][] = [];
-  const tokens: [string, string][] = [];
+  const certificates: [SanKey, KnownCredential][] = [];
+  const tokens: [string, KnownCredential][] = [];
   const passwords = new Map<string, Password[]>();
   const add = (tenant: string, credential: Credential): void => {
+    const known = knownCredential(tenant, credential);
     switch (credential.kind) {
       case 'certificate':
-        certificates.push([sanKey(credential.san.type, credential.san.value), tenant]);
+        certificates.push([sanKey(credential.san.type, credential.san.value), known]);
         break;
       case 'bearer':
-        tokens.push([credential.sha256.toLowerCase(), tenant]);
+        tokens.push([credential.sha256.toLowerCase(), known]);
         break;
       case 'basic':
-        passwords.set(credential.user, [...(passwords.get(credential.user) ?? []), { tenant, bcryptHash: credential.bcryptHash }]);
+        passwords.set(credential.user, [...(passwords.get(credential.user) ?? []), { credential: known, bcryptHash: credential.bcryptHash }]);
         break;
     }
   };
@@ -64,13 +91,28 @@ function compileCredentials(state: DesiredState): CredentialTable {
   return { certificates: groupBy(certificates), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords) };
 }
 
-function decoyFor(passwords: ReadonlyMap<string, readonly Password[]>): readonly Password[] {
-  const bcryptHash = decoyHash([...passwords.values()].flat().map((password) => password.bcryptHash));
-  return bcryptHash === undefined ? [] : [{ tenant: '', bcryptHash }];
+function knownCredential(tenant: string, credential: Credential): KnownCredential {
+  const { kind, expiresMs, scope } = credential;
+  return {
+    id: credentialId(credential),
+    tenant,
+    method: kind,
+    expiresMs,
+    issuer: kind === 'certificate' ? credential.issuer : undefined,
+    covers: scope && compileScope(scope),
+  };
 }
 
-function groupBy<K>(pairs: readonly (readonly [K, string])[]): ReadonlyMap<K, ReadonlySet<string>> {
-  const groups = new Map<K, Set<string>>();
+function decoyFor(passwords: ReadonlyMap<string, readonly Password[]>): readonly Password[] {
+  const bcryptHash = decoyHash([...passwords.values()].flat().map((password) => password.bcryptHash));
+  return bcryptHash === undefined ? [] : [{ credential: NOBODY, bcryptHash }];
+}
+
+/** Whose the decoy is: it covers nothing, should its hash ever match. */
+const NOBODY: KnownCredential = { id: '', tenant: '', method: 'basic', expiresMs: 0, issuer: undefined, covers: () => false };
+
+function groupBy<K, V>(pairs: readonly (readonly [K, V])[]): ReadonlyMap<K, ReadonlySet<V>> {
+  const groups = new Map<K, Set<V>>();
   for (const [key, member] of pairs) groups.set(key, (groups.get(key) ?? new Set()).add(member));
   return groups;
 }

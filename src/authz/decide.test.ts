@@ -3,6 +3,7 @@ import { desiredState, target } from '../../test/support/desired-state.js';
 import { question } from '../../test/support/question.js';
 import { compileRights } from '../model/grants.js';
 import { decide } from './decide.js';
+import type { KnownCredential } from './compile.js';
 import type { Caller } from './identity.js';
 import { Inventory } from './inventory.js';
 import type { Decision, Question } from './question.js';
@@ -46,7 +47,10 @@ function inventory(): Inventory {
   return made;
 }
 
-const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a' };
+/** A credential of team-a without terms. */
+const KNOWN: KnownCredential = { id: 'bearer:1', tenant: 'team-a', method: 'bearer', expiresMs: undefined, issuer: undefined, covers: undefined };
+const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a', credentials: [KNOWN] };
+const WHO = { tenant: 'team-a', auth: 'bearer', credential: 'bearer:1' };
 
 function ask(parts: Partial<Question>, caller: Caller = TEAM_A, tables = inventory()): Decision {
   return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits });
@@ -148,7 +152,7 @@ describe('the proxy door', () => {
     expect(ask({ door: 'proxy', host: '10.0.0.1:9100' })).toEqual({
       allow: false,
       reason: 'target_forbidden',
-      audit: { door: 'proxy', tenant: 'team-a', rule: 'ambiguous address' },
+      audit: { door: 'proxy', ...WHO, rule: 'ambiguous address' },
     });
   });
 
@@ -169,6 +173,7 @@ describe('a scrape', () => {
       allow: true,
       stamp: {
         'x-scrapeway-tenant': 'team-a',
+        'x-scrapeway-credential': 'bearer:1',
         'x-scrapeway-agent': 'site-2',
         'x-scrapeway-target': 'shared',
         'x-scrapeway-path': '/metrics?a=b',
@@ -176,7 +181,7 @@ describe('a scrape', () => {
         'x-envoy-upstream-rq-timeout-ms': '9500',
       },
       remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
-      audit: { door: 'path', tenant: 'team-a', agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
+      audit: { door: 'path', ...WHO, agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
     });
   });
 
@@ -187,7 +192,7 @@ describe('a scrape', () => {
   });
 
   it('notes what was asked for when it is refused', () => {
-    expect(ask({ path: '/scrape/site-9/node' }).audit).toEqual({ door: 'path', tenant: 'team-a', agent: 'site-9', target: 'node' });
+    expect(ask({ path: '/scrape/site-9/node' }).audit).toEqual({ door: 'path', ...WHO, agent: 'site-9', target: 'node' });
   });
 
   it.each([
@@ -223,9 +228,9 @@ describe('http_sd', () => {
   it('is for every tenant', () => {
     expect(ask({ door: 'sd', path: '/sd?door=proxy' })).toEqual({
       allow: true,
-      stamp: { 'x-scrapeway-tenant': 'team-a' },
+      stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-credential': 'bearer:1' },
       remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
-      audit: { door: 'sd', tenant: 'team-a', rule: 'tenants/team-a' },
+      audit: { door: 'sd', ...WHO, rule: 'tenants/team-a' },
     });
   });
 
@@ -265,7 +270,7 @@ describe('a tunnel', () => {
 
 describe('elsewhere', () => {
   it.each(['none', 'connect'] as const)('the door %s leads nowhere, for those who are known', (door) => {
-    expect(ask({ door, host: '127.0.0.1:9200', path: door === 'connect' ? '' : '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door, tenant: 'team-a' } });
+    expect(ask({ door, host: '127.0.0.1:9200', path: door === 'connect' ? '' : '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door, ...WHO } });
   });
 });
 
@@ -276,6 +281,23 @@ describe('a stranger', () => {
   });
 
   it('is who a tenant becomes that the configuration has no more', () => {
-    expect(inWords(ask({ path: '/scrape/site-1/node' }, { kind: 'tenant', tenant: 'team-z' }))).toBe('deny bad_credentials');
+    expect(inWords(ask({ path: '/scrape/site-1/node' }, { kind: 'tenant', tenant: 'team-z', credentials: [] }))).toBe('deny bad_credentials');
+  });
+});
+
+describe('a credential with a scope', () => {
+  const only = (agent: string, name: string): Caller => ({
+    kind: 'tenant',
+    tenant: 'team-a',
+    credentials: [KNOWN, { ...KNOWN, id: 'bearer:2', covers: (a, t) => a === agent && t.name === name }],
+  });
+
+  it('reaches what its scope has', () => {
+    expect(inWords(ask({ path: '/scrape/site-1/node' }, only('site-1', 'node')))).toMatch(/^allow/);
+  });
+
+  it('is refused elsewhere like a target that does not exist, and the audit line says why', () => {
+    const decision = ask({ path: '/scrape/site-1/node' }, only('site-1', 'other'));
+    expect(decision).toMatchObject({ allow: false, reason: 'target_forbidden', audit: { rule: 'scope of bearer:2', agent: 'site-1', target: 'node' } });
   });
 });

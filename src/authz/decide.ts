@@ -20,19 +20,18 @@ export function decide(question: Question, caller: Caller, tables: { readonly in
   if (caller.kind === 'stranger') return refuse(caller.reason, { door });
   if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
 
-  const { tenant } = caller;
-  const view = tables.inventory.view(tenant);
+  const view = tables.inventory.view(caller.tenant);
   if (view === undefined) return refuse('bad_credentials', { door }); // the tenant went while its password was checked
   switch (door) {
     case 'sd':
-      return decideDiscovery(question, tenant);
+      return decideDiscovery(question, caller);
     case 'path':
     case 'proxy':
-      return decideScrape(question, tenant, view, tables.limits);
+      return decideScrape(question, caller, view, tables.limits);
     case 'connect':
     case 'none':
     case 'agent':
-      return refuse('door_forbidden', { door, tenant });
+      return refuse('door_forbidden', whoAsks(question, caller));
     default:
       return assertNever(door, 'door');
   }
@@ -55,30 +54,49 @@ function decideTunnel({ door, method, path, upgrade }: Question, agent: string):
   return { allow: true, stamp: { 'x-scrapeway-agent': agent }, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
 }
 
+type Tenant = Extract<Caller, { kind: 'tenant' }>;
+
+/** The part of the audit line that says who asked, and how that is known. */
+function whoAsks({ door }: Question, { tenant, credentials }: Tenant): Audit {
+  return { door, tenant, auth: credentials.map(({ method }) => method).join('+'), credential: credentialIds(credentials) };
+}
+
+/** Ids have no space in them. */
+function credentialIds(credentials: Tenant['credentials']): string {
+  return credentials.map(({ id }) => id).join(' ');
+}
+
 // --------------------------------------------------------------------------------------------------------------- discovery
 
-function decideDiscovery(question: Question, tenant: string): Decision {
-  const { door } = question;
-  if (!isRead(question)) return refuse('method_forbidden', { door, tenant });
-  return { allow: true, stamp: { 'x-scrapeway-tenant': tenant }, remove: removed(question), audit: { door, tenant, rule: `tenants/${tenant}` } };
+function decideDiscovery(question: Question, caller: Tenant): Decision {
+  const who = whoAsks(question, caller);
+  if (!isRead(question)) return refuse('method_forbidden', who);
+  return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}` } };
+}
+
+function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, string>> {
+  return { 'x-scrapeway-tenant': tenant, 'x-scrapeway-credential': credentialIds(credentials) };
 }
 
 // ------------------------------------------------------------------------------------------------------------------ scrape
 
-function decideScrape(question: Question, tenant: string, view: TenantView, limits: GatewayLimits): Decision {
+function decideScrape(question: Question, caller: Tenant, view: TenantView, limits: GatewayLimits): Decision {
   const { door } = question;
-  if (!isRead(question)) return refuse('method_forbidden', { door, tenant });
+  const who = whoAsks(question, caller);
+  if (!isRead(question)) return refuse('method_forbidden', who);
   const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
-  if (timeoutMs === undefined) return refuse('malformed_request', { door, tenant });
+  if (timeoutMs === undefined) return refuse('malformed_request', who);
 
   const place = door === 'path' ? readScrapePath(question.path) : { asked: readAuthority(question.host) };
-  if (place === undefined) return refuse('door_forbidden', { door, tenant });
-  const audit: Audit = { door, tenant, ...(place.asked?.by === 'name' && { agent: place.asked.agent, target: place.asked.target }) };
+  if (place === undefined) return refuse('door_forbidden', who);
+  const audit: Audit = { ...who, ...(place.asked?.by === 'name' && { agent: place.asked.agent, target: place.asked.target }) };
 
   const finding = find(view, place.asked);
   switch (finding.kind) {
     case 'none':
       return refuse('target_forbidden', audit);
+    case 'denied':
+      return refuse('target_forbidden', { ...audit, rule: finding.rule });
     case 'ambiguous':
       return refuse('target_forbidden', { ...audit, rule: 'ambiguous address' });
     case 'unknown_yet':
@@ -86,10 +104,12 @@ function decideScrape(question: Question, tenant: string, view: TenantView, limi
     case 'granted': {
       const { entry, rule } = finding;
       const { agent, target } = entry;
+      const narrow = caller.credentials.find(({ covers }) => covers?.(agent, target) === false);
+      if (narrow !== undefined) return refuse('target_forbidden', { ...audit, agent, target: target.name, rule: `scope of ${narrow.id}` });
       return {
         allow: true,
         stamp: {
-          'x-scrapeway-tenant': tenant,
+          ...stampOf(caller),
           'x-scrapeway-agent': agent,
           'x-scrapeway-target': target.name,
           ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
@@ -97,7 +117,7 @@ function decideScrape(question: Question, tenant: string, view: TenantView, limi
           'x-envoy-upstream-rq-timeout-ms': String(timeoutMs),
         },
         remove: removed(question),
-        audit: { door, tenant, agent, target: target.name, rule },
+        audit: { ...who, agent, target: target.name, rule },
       };
     }
   }
@@ -137,6 +157,7 @@ function isRead({ method }: Question): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
+/** Not the certificate's serial: the hub cuts by it what a revoked certificate has open. */
 const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'];
 const INTERNAL_AND_OURS = ['authorization', ...INTERNAL];
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { desiredState } from '../../test/support/desired-state.js';
-import type { Credential } from '../model/desired-state.js';
+import type { Credential, Revoked } from '../model/desired-state.js';
 import { compilePolicy } from './compile.js';
+import type { Policy } from './compile.js';
 import { identify } from './identity.js';
 import type { Caller } from './identity.js';
 import type { Answer, PasswordChecker } from './password.js';
@@ -55,8 +56,10 @@ const PASSWORDS: PasswordChecker = {
 const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 const certificate = (san: string): Partial<Question> => ({ clientCertificate: `Hash=1;Subject="CN=x";${san.startsWith('spiffe:') ? `URI=${san}` : `URI=;DNS=${san}`}`, principal: san });
 
+const NOW_MS = Date.UTC(2026, 0, 1);
+
 async function who(door: Door, parts: Partial<Question>): Promise<string> {
-  return inWords(await identify(POLICY, PASSWORDS, question({ door, ...parts })));
+  return inWords(await identify(POLICY, PASSWORDS, question({ door, ...parts }), NOW_MS));
 }
 
 function inWords(caller: Caller): string {
@@ -156,19 +159,43 @@ describe('a credential of two tenants, which no valid configuration has,', () =>
   );
 
   it.each([['Bearer t'], [basic('u', 'p')]])('is nobody: %s', async (authorization) => {
-    expect(inWords(await identify(policy, PASSWORDS, question({ door: 'path', authorization })))).toBe('conflicting_credentials');
+    expect(inWords(await identify(policy, PASSWORDS, question({ door: 'path', authorization }), NOW_MS))).toBe('conflicting_credentials');
   });
 });
 
 describe('identification', () => {
   it('is at once where nothing has to be waited for', () => {
-    expect(identify(POLICY, PASSWORDS, question({ authorization: basic('scraper-a', 'old-a') }))).toEqual({ kind: 'tenant', tenant: 'team-a' });
+    expect(identify(POLICY, PASSWORDS, question({ authorization: basic('scraper-a', 'old-a') }), NOW_MS)).toMatchObject({ kind: 'tenant', tenant: 'team-a' });
   });
 
   it('waits where a password has to be checked', async () => {
     const slow: PasswordChecker = { matches: (...asked) => Promise.resolve(PASSWORDS.matches(...asked)) };
-    const pending = identify(POLICY, slow, question({ authorization: basic('scraper-a', 'new-a') }));
+    const pending = identify(POLICY, slow, question({ authorization: basic('scraper-a', 'new-a') }), NOW_MS);
     expect(pending).toBeInstanceOf(Promise);
-    await expect(pending).resolves.toEqual({ kind: 'tenant', tenant: 'team-a' });
+    await expect(pending).resolves.toMatchObject({ kind: 'tenant', tenant: 'team-a' });
+  });
+});
+
+describe('terms of a credential', () => {
+  const uri = 'spiffe://x/job';
+  const policyOf = (credential: Partial<Extract<Credential, { kind: 'certificate' }>>, revoked: Partial<Revoked> = {}): Policy =>
+    compilePolicy(desiredState({ tenants: [{ name: 'team-a', credentials: [{ kind: 'certificate', san: { type: 'uri', value: uri }, ...credential }] }], revoked }));
+  const show = async (policy: Policy, parts: Partial<Question> = {}): Promise<string> =>
+    inWords(await identify(policy, PASSWORDS, question({ ...certificate(uri), peerIssuer: 'CN=a', peerSerial: '1f', ...parts }), NOW_MS));
+
+  it.each([
+    ['before its end', { expiresMs: NOW_MS + 1 }, {}, 'team-a'],
+    ['at its end', { expiresMs: NOW_MS }, {}, 'bad_credentials'],
+    ['from its own CA', { issuer: 'CN=a' }, {}, 'team-a'],
+    ['from another CA', { issuer: 'CN=b' }, {}, 'bad_credentials'],
+    ['revoked by serial', {}, { serials: ['1f'] }, 'bad_credentials'],
+    ['revoked by name', {}, { sans: [{ type: 'uri', value: uri }] }, 'bad_credentials'],
+    ['beside a revoked one', {}, { serials: ['1e'] }, 'team-a'],
+  ] as const)('%s', async (_name, terms, revoked, expected) => {
+    expect(await show(policyOf(terms, revoked))).toContain(expected);
+  });
+
+  it('without the issuer from Envoy nobody is of his own CA', async () => {
+    expect(await show(policyOf({ issuer: 'CN=a' }), { peerIssuer: undefined })).toBe('bad_credentials');
   });
 });

@@ -5,7 +5,7 @@ import type { Reason } from '../model/reasons.js';
 import { readAuthorization } from './authorization.js';
 import { ownersOf, readClientCertificate } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
-import type { CredentialTable, Policy } from './compile.js';
+import type { CredentialTable, KnownCredential, Policy, RevokedTable } from './compile.js';
 import type { Answer, PasswordChecker } from './password.js';
 import type { Door, Question } from './question.js';
 
@@ -17,42 +17,50 @@ import type { Door, Question } from './question.js';
  * Each kind is a function from the question to a claim; a new kind is one more entry in `claimsOf`.
  */
 export type Caller =
-  | { readonly kind: 'tenant'; readonly tenant: string }
+  | {
+      readonly kind: 'tenant';
+      readonly tenant: string;
+      /** All that were shown; each may narrow what is allowed. */
+      readonly credentials: readonly KnownCredential[];
+    }
   | { readonly kind: 'agent'; readonly agent: string }
   | { readonly kind: 'stranger'; readonly reason: Reason };
 
-/** What one credential says: these tenants (exactly one, when all is well), or that it could not be checked. */
-type Claim = ReadonlySet<string> | 'busy';
+/** What one credential says: these (of one tenant, when all is well), none, or that it could not be checked. */
+type Claim = ReadonlySet<KnownCredential> | 'busy';
 
-const INVALID: ReadonlySet<string> = new Set();
+const INVALID: ReadonlySet<never> = new Set();
 
-/** At once, except where a password has to be checked for the first time. Never rejects. */
-export function identify(policy: Policy, passwords: PasswordChecker, question: Question): MaybePromise<Caller> {
+/** At once, except where a password has to be checked for the first time. Never rejects. `nowMs`: wall clock. */
+export function identify(policy: Policy, passwords: PasswordChecker, question: Question, nowMs: number): MaybePromise<Caller> {
   if (question.door === 'agent') return identifyAgent(policy, question);
-  return whenAllReady(claimsOf(policy.credentials, passwords, question), (claims) => callerOf(claims, question.door));
+  return whenAllReady(claimsOf(policy, passwords, question), (claims) => callerOf(claims, question.door, nowMs));
 }
 
 /** On the agents' listener a certificate is the only credential, and Envoy has verified it. */
 function identifyAgent(policy: Policy, question: Question): Caller {
-  const [agent, ...others] = certificateClaim(policy.agentsBySan, question) ?? INVALID;
+  const [agent, ...others] = certificateOwners(policy.agentsBySan, policy.revoked, question) ?? INVALID;
   return agent !== undefined && others.length === 0 ? { kind: 'agent', agent } : { kind: 'stranger', reason: 'agent_unknown' };
 }
 
-function callerOf(claims: readonly Claim[], door: Door): Caller {
+function callerOf(claims: readonly Claim[], door: Door, nowMs: number): Caller {
   const proxy = credentialHeader(door) === 'proxy-authorization';
-  const tenants = new Set<string>();
+  const credentials: KnownCredential[] = [];
   let [busy, invalid] = [false, false];
   for (const claim of claims) {
     if (claim === 'busy') busy = true;
     else if (claim.size === 0) invalid = true;
-    else for (const tenant of claim) tenants.add(tenant);
+    else credentials.push(...claim);
   }
-  if (invalid) return { kind: 'stranger', reason: proxy ? 'proxy_bad_credentials' : 'bad_credentials' };
+  if (invalid || credentials.some(({ expiresMs }) => expiresMs !== undefined && expiresMs <= nowMs)) {
+    return { kind: 'stranger', reason: proxy ? 'proxy_bad_credentials' : 'bad_credentials' };
+  }
   if (busy) return { kind: 'stranger', reason: 'authz_busy' };
-  if (tenants.size > 1) return { kind: 'stranger', reason: 'conflicting_credentials' };
-  const [tenant] = tenants;
-  if (tenant === undefined) return { kind: 'stranger', reason: proxy ? 'proxy_no_credentials' : 'no_credentials' };
-  return { kind: 'tenant', tenant };
+  const [first] = credentials;
+  if (first === undefined) return { kind: 'stranger', reason: proxy ? 'proxy_no_credentials' : 'no_credentials' };
+  const { tenant } = first;
+  if (credentials.some((credential) => credential.tenant !== tenant)) return { kind: 'stranger', reason: 'conflicting_credentials' };
+  return { kind: 'tenant', tenant, credentials };
 }
 
 /**
@@ -63,16 +71,28 @@ export function credentialHeader(door: Door): 'authorization' | 'proxy-authoriza
   return door === 'proxy' || door === 'connect' ? 'proxy-authorization' : 'authorization';
 }
 
-function claimsOf(table: CredentialTable, passwords: PasswordChecker, question: Question): MaybePromise<Claim>[] {
-  const certificate = certificateClaim(table.certificates, question);
+function claimsOf(policy: Policy, passwords: PasswordChecker, question: Question): MaybePromise<Claim>[] {
   const authorization = credentialHeader(question.door) === 'authorization' ? question.authorization : question.proxyAuthorization;
-  return [certificate, authorization === undefined ? undefined : authorizationClaim(table, passwords, authorization)].filter((claim) => claim !== undefined);
+  return [
+    certificateClaim(policy, question),
+    authorization === undefined ? undefined : authorizationClaim(policy.credentials, passwords, authorization),
+  ].filter((claim) => claim !== undefined);
 }
 
-function certificateClaim(owners: ReadonlyMap<SanKey, ReadonlySet<string>>, question: Question): ReadonlySet<string> | undefined {
+function certificateClaim({ credentials, revoked }: Policy, question: Question): ReadonlySet<KnownCredential> | undefined {
+  const owners = certificateOwners(credentials.certificates, revoked, question);
+  // Tenants' CAs may know each other's names: a name counts only from the CA that it was configured with.
+  const isFromItsCa = ({ issuer }: KnownCredential): boolean => issuer === undefined || issuer === question.peerIssuer;
+  return owners === undefined || [...owners].every(isFromItsCa) ? owners : INVALID;
+}
+
+/** Whose the client's certificate is; undefined without one. */
+function certificateOwners<T>(owners: ReadonlyMap<SanKey, ReadonlySet<T>>, revoked: RevokedTable, question: Question): ReadonlySet<T> | undefined {
   if (question.clientCertificate === undefined) return undefined;
   const certificate = readClientCertificate(question.clientCertificate, question.principal);
-  return certificate.ok ? ownersOf(certificate.value, owners) : INVALID;
+  if (!certificate.ok) return INVALID;
+  const isRevoked = certificate.value.shown.some((san) => revoked.sans.has(san)) || (question.peerSerial !== undefined && revoked.serials.has(question.peerSerial));
+  return isRevoked ? INVALID : ownersOf(certificate.value, owners);
 }
 
 function authorizationClaim(table: CredentialTable, passwords: PasswordChecker, value: string): MaybePromise<Claim> {
@@ -92,7 +112,7 @@ function passwordClaim(table: CredentialTable, passwords: PasswordChecker, { use
   const candidates = table.passwords.get(user) ?? table.decoy;
   const answers = candidates.map(({ bcryptHash }) => passwords.matches(user, password, bcryptHash));
   return whenAllReady<Answer, Claim>(answers, (settled) => {
-    const tenants = new Set(candidates.filter((_, index) => settled[index] === 'right').map(({ tenant }) => tenant));
-    return tenants.size === 0 && settled.includes('busy') ? 'busy' : tenants;
+    const right = new Set(candidates.filter((_, index) => settled[index] === 'right').map(({ credential }) => credential));
+    return right.size === 0 && settled.includes('busy') ? 'busy' : right;
   });
 }

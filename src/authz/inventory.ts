@@ -65,6 +65,8 @@ export type Finding =
   | { readonly kind: 'unknown_yet' }
   /** Several targets of this tenant have the address. */
   | { readonly kind: 'ambiguous' }
+  /** Granted, and taken away by this rule. */
+  | { readonly kind: 'denied'; readonly rule: string }
   /** Does not exist, or is not this tenant's: nobody can tell which, from here on. */
   | { readonly kind: 'none' };
 
@@ -85,7 +87,7 @@ export class TenantView {
     const entries = this.registered.get(agent);
     if (entries === undefined) return this.rights.couldReach(agent, targetName) ? { kind: 'unknown_yet' } : NONE;
     const entry = entries.get(targetName);
-    return (entry && this.granted(entry)) ?? NONE;
+    return entry === undefined ? NONE : (this.granted(entry) ?? this.denied(entry) ?? NONE);
   }
 
   /** `address`: lower-case `host:port`. */
@@ -111,6 +113,12 @@ export class TenantView {
     let known = this.rules.get(entry);
     if (known === undefined) this.rules.set(entry, (known = { rule: this.rights.ruleFor(entry.agent, entry.target) }));
     return known.rule === undefined ? undefined : { kind: 'granted', entry, rule: known.rule };
+  }
+
+  /** Answered like `none`; the audit line says more. */
+  private denied({ agent, target }: Entry): Finding | undefined {
+    const rule = this.rights.denyFor(agent, target);
+    return rule === undefined ? undefined : { kind: 'denied', rule };
   }
 
   private everyAgentIsKnown(): boolean {

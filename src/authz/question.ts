@@ -34,6 +34,10 @@ export interface Question {
   /** x-prometheus-scrape-timeout-seconds */
   readonly scrapeTimeout: string | undefined;
   readonly upgrade: string | undefined;
+  /** Of the client's certificate, stamped by Envoy before anything reads a header: the issuer's name as RFC 2253 writes it. */
+  readonly peerIssuer: string | undefined;
+  /** Lower-case hex without leading zeros, as `Revoked.serials`. */
+  readonly peerSerial: string | undefined;
 }
 
 /** What goes into the access log as dynamic metadata. `agent` and `target` of a refusal are what was asked for. */
@@ -42,7 +46,11 @@ export interface Audit {
   readonly tenant?: string | undefined;
   readonly agent?: string | undefined;
   readonly target?: string | undefined;
-  /** Which rule allowed it: `tenants/team-a/scrape[0]`. */
+  /** How the caller showed who it is: `certificate`, `certificate+basic`. */
+  readonly auth?: string | undefined;
+  /** With which credentials (`model/credential-id.ts`). */
+  readonly credential?: string | undefined;
+  /** Which rule decided: `tenants/team-a/scrape[0]`, `tenants/team-a/deny[1]`. */
   readonly rule?: string | undefined;
 }
 

@@ -35,6 +35,8 @@ function expected({ attributes }: CheckRequest): Question {
     clientCertificate: header('x-forwarded-client-cert'),
     scrapeTimeout: header('x-prometheus-scrape-timeout-seconds'),
     upgrade: header('upgrade'),
+    peerIssuer: header('x-scrapeway-peer-issuer'),
+    peerSerial: header('x-scrapeway-peer-serial')?.toLowerCase().replace(/^0+/, ''),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
+import { compileRevoked, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort } from './units.js';
 import type { HostPort } from './units.js';
@@ -56,10 +57,10 @@ export function loadGatewayConfig(file: string, environment: Environment, nowMs:
 
 async function compile(draft: Draft, file: GatewayFile, environment: Environment): Promise<GatewayConfig | undefined> {
   const gateway = await compileGateway(draft, file);
-  const tenants = await compileTenants(draft, file);
+  const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents }, process };
+  return gateway && process && { state: { gateway, tenants, agents, templates }, process };
 }
 
 // ---- what takes effect at once
@@ -71,9 +72,10 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const scrape = await draft.part(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
   const agents = await draft.part(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
+  const revoked = draft.part(['revoked'], () => compileRevoked(file.revoked));
   draft.part(['listeners'], () => checkAddresses(draft, file));
-  if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath };
+  if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
+  return { id, names, scrape, agents, limits, accessLogPath, revoked };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {

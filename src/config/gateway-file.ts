@@ -10,6 +10,8 @@ export interface GatewayFile {
   };
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
+  readonly templates: readonly TemplateFile[];
+  readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
   readonly envoy: { readonly path?: string; readonly concurrency?: number; readonly logLevel: EnvoyLogLevel; readonly extraArgs: readonly string[] };
@@ -39,14 +41,26 @@ export interface TenantFile {
   readonly name: string;
   readonly credentials: readonly CredentialFile[];
   readonly scrape: readonly GrantFile[];
-  readonly limits: { readonly requestsPerSecond: number; readonly burst?: number };
+  readonly deny: readonly GrantFile[];
+  readonly limits: { readonly requestsPerSecond: number; readonly burst?: number; readonly maxConcurrentScrapes?: number; readonly maxBodySize?: string };
 }
 
-/** Exactly one key. */
+export interface TemplateFile {
+  readonly name: string;
+  readonly selector: string;
+  readonly tenants: readonly string[];
+  readonly scrapeInterval?: string;
+  readonly scrapeTimeout?: string;
+}
+
+/** Exactly one of the first three keys. */
 export interface CredentialFile {
   readonly certificate?: SanFile;
   readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
   readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
+  readonly issuer?: string;
+  readonly expires?: string;
+  readonly scope?: readonly GrantFile[];
 }
 
 /** Exactly one key. */

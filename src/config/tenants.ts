@@ -1,11 +1,12 @@
 import { parseSelector } from '../model/selector.js';
 import { agentUri } from '../model/identity.js';
-import type { Agent, Credential, ScrapeGrant, Tenant } from '../model/desired-state.js';
+import type { Agent, Credential, CredentialTerms, ScrapeGrant, Tenant, TenantLimits } from '../model/desired-state.js';
 import type { Selector } from '../model/selector.js';
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
-import type { AgentEntryFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
+import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
 import { suggest } from './suggest.js';
+import { parseSize } from './units.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
 
@@ -29,7 +30,7 @@ export async function compileAgents(draft: Draft, file: GatewayFile): Promise<Ag
 /** Reports the second and every further use of something that must be unique, naming the place of the first. */
 type Claim = (what: string, place: Path, message: (first: string) => string) => void;
 
-function createClaims(draft: Draft): Claim {
+export function createClaims(draft: Draft): Claim {
   const owners = new Map<string, string>();
   return (what, place, message) => {
     const first = owners.get(what);
@@ -41,13 +42,31 @@ function createClaims(draft: Draft): Claim {
 async function compileTenant(draft: Draft, place: Path, file: TenantFile, claim: Claim): Promise<Tenant> {
   claim(`name ${file.name}`, [...place, 'name'], (first) => `the tenant name "${file.name}" is taken by ${first}`);
   const credentials = await draft.list([...place, 'credentials'], () => file.credentials, async (entry, entryPlace) => {
-    const credential = await compileCredential(draft, entryPlace, entry);
+    const proof = await compileCredential(draft, entryPlace, entry);
+    const credential = proof && { ...proof, ...compileTerms(draft, entryPlace, entry) };
     if (credential !== undefined) claim(credentialKey(credential), entryPlace, (first) => `${CLAIMED[credential.kind]} stands at ${first} already; a request could not be told apart`);
     return credential;
   });
   const scrape = await draft.list([...place, 'scrape'], () => file.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
-  const { requestsPerSecond, burst = requestsPerSecond } = file.limits;
-  return { name: file.name, credentials, scrape, limits: { requestsPerSecond, burst } };
+  const deny = await draft.list([...place, 'deny'], () => file.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
+  return { name: file.name, credentials, scrape, deny, limits: compileLimits(file.limits) };
+}
+
+function compileLimits({ requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize }: TenantFile['limits']): TenantLimits {
+  return { requestsPerSecond, burst, maxConcurrentScrapes, maxBodyBytes: maxBodySize === undefined ? undefined : parseSize(maxBodySize) };
+}
+
+/** What a credential may be used for, and until when. */
+function compileTerms(draft: Draft, place: Path, { expires, scope, issuer, certificate }: CredentialFile): CredentialTerms & { readonly issuer?: string } {
+  const expiresMs = expires === undefined ? undefined : Date.parse(expires);
+  if (expiresMs !== undefined && Number.isNaN(expiresMs)) draft.fault([...place, 'expires'], 'is not a time');
+  else if (expiresMs !== undefined && expiresMs <= draft.nowMs) draft.warn([...place, 'expires'], 'has passed; the credential is not taken any more and can be removed');
+  if (issuer !== undefined && certificate === undefined) draft.fault([...place, 'issuer'], 'is for `certificate` only');
+  return {
+    expiresMs,
+    scope: scope?.map((grant, index) => compileGrant(draft, [...place, 'scope', index], grant)),
+    ...(issuer !== undefined && { issuer }),
+  };
 }
 
 const CLAIMED: Readonly<Record<Credential['kind'], string>> = {
@@ -60,7 +79,7 @@ function compileGrant(draft: Draft, place: Path, { agents, targets, selector }: 
   return { agents, targets, selector: selector === undefined ? undefined : compileSelectorText(draft, [...place, 'selector'], selector) };
 }
 
-function compileSelectorText(draft: Draft, place: Path, text: string): Selector | undefined {
+export function compileSelectorText(draft: Draft, place: Path, text: string): Selector | undefined {
   const parsed = parseSelector(text, formatPath(place));
   if (parsed.ok) return parsed.value;
   for (const { message } of parsed.error) draft.fault(place, message);
@@ -91,12 +110,12 @@ async function compileAgent(draft: Draft, place: Path, { agent, file, claim }: {
   return { name, san, tenants, maxTargets };
 }
 
-function unknownName(kind: string, name: string, known: readonly string[]): string {
+export function unknownName(kind: string, name: string, known: readonly string[]): string {
   const meant = suggest(name, known);
   return `no ${kind} has the name "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
 
 /** For looking names up only: a list that the schema may have refused, entries that are no maps left out. */
-function listed<T>(items: readonly T[]): readonly T[] {
+export function listed<T>(items: readonly T[]): readonly T[] {
   return Array.isArray(items) ? items.filter((item) => item !== null && item !== undefined) : [];
 }

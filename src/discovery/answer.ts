@@ -1,13 +1,16 @@
-import type { ScrapeRights } from '../model/grants.js';
 import { REASON_HEADER, REASONS, reasonBody } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
-import { SD_DOORS, targetGroups } from './groups.js';
+import { readSdQuery } from './filter.js';
+import { targetGroups } from './groups.js';
 import type { Inventory } from './inventory.js';
+import type { Tenancy } from './tenancy.js';
 
 /** `GET /sd`, decided: what is answered to whom. The transport is api-server.ts. */
 export interface SdQuestion {
   /** As ext_authz stamped it. */
   readonly tenant: string | undefined;
+  /** Ids of the credentials, as ext_authz stamped them. */
+  readonly credentials: string;
   /** The request's `:authority`. */
   readonly authority: string;
   /** Path and query. */
@@ -20,15 +23,21 @@ export interface Answer {
   readonly body: string;
 }
 
-export function answerSd({ tenant, authority, url }: SdQuestion, rightsOf: (tenant: string) => ScrapeRights | undefined, inventory: Inventory): Answer {
-  const query = new URL(url, 'http://gateway').searchParams;
-  const door = SD_DOORS.find((each) => each === (query.get('door') ?? 'path'));
-  const rights = tenant === undefined ? undefined : rightsOf(tenant);
+export function answerSd({ tenant, credentials, authority, url }: SdQuestion, tenancy: Tenancy | undefined, inventory: Inventory): Answer {
+  const rights = tenant === undefined ? undefined : tenancy?.rightsOf(tenant);
   // Only ext_authz stamps the tenant; without one, or with one that has just gone, there is nobody to answer.
-  if (rights === undefined) return refusal('target_forbidden');
-  if (door === undefined || [...query.keys()].some((key) => key !== 'door')) return refusal('malformed_request');
+  if (tenancy === undefined || rights === undefined) return refusal('target_forbidden');
+  const query = readSdQuery(new URL(url, 'http://gateway').searchParams);
+  if (query === undefined) return refusal('malformed_request');
   if (!inventory.isKnown(rights)) return refusal('discovery_unknown');
-  const groups = targetGroups({ rights, offered: inventory.offered, door, gatewayAddress: withPort(authority) });
+  const groups = targetGroups({
+    rights,
+    isWanted: (agent, target) => query.matches(agent, target) && tenancy.isCovered(credentials, agent, target),
+    hints: tenancy.hints,
+    offered: inventory.offered,
+    door: query.door,
+    gatewayAddress: withPort(authority),
+  });
   return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(groups) };
 }
 

@@ -8,6 +8,7 @@ import type { Answer, SdQuestion } from './answer.js';
 
 /** Stamped by ext_authz, and by nothing else (DESIGN §2.2). */
 const TENANT_HEADER = 'x-scrapeway-tenant';
+const CREDENTIAL_HEADER = 'x-scrapeway-credential';
 
 /** The control thread's HTTP server behind Envoy, on a Unix socket: questions that ext_authz has let pass. */
 export interface ApiServerOptions {
@@ -45,7 +46,8 @@ export async function startApiServer({ socketPath, answer, logger }: ApiServerOp
 
 function questionOf(request: IncomingMessage): SdQuestion {
   const tenant = request.headers[TENANT_HEADER];
-  return { tenant: typeof tenant === 'string' ? tenant : undefined, authority: request.headers.host ?? '', url: request.url ?? '/' };
+  const credentials = request.headers[CREDENTIAL_HEADER];
+  return { tenant: typeof tenant === 'string' ? tenant : undefined, credentials: typeof credentials === 'string' ? credentials : '', authority: request.headers.host ?? '', url: request.url ?? '/' };
 }
 
 function send(response: ServerResponse, { status, headers, body }: Answer): void {

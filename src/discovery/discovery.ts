@@ -4,15 +4,15 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
-import { compileRights } from '../model/grants.js';
-import type { ScrapeRights } from '../model/grants.js';
 import type { Target } from '../model/target.js';
 import { answerSd } from './answer.js';
 import type { Answer, SdQuestion } from './answer.js';
 import { Inventory } from './inventory.js';
 import { createMemoryWriter, readMemory } from './memory-file.js';
+import { compileTenancy } from './tenancy.js';
+import type { Tenancy } from './tenancy.js';
 
-/** http_sd: who offers what (inventory.ts), who may scrape what (model/grants.ts), told to Prometheus (answer.ts). */
+/** http_sd: who offers what (inventory.ts), who may scrape what (tenancy.ts), told to Prometheus (answer.ts). */
 export interface Discovery {
   /** All that is known now: after a restart, what was remembered. */
   readonly offered: ReadonlyMap<string, readonly Target[]>;
@@ -46,7 +46,7 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
   };
   const memory = createMemoryWriter(file, () => inventory.remembered());
   const inventory = new Inventory({ settleMs, retentionMs, clock, wallMs, onForgotten: forgotten }, await readMemory(file));
-  let rights: ReadonlyMap<string, ScrapeRights> = new Map();
+  let tenancy: Tenancy | undefined;
 
   const requests = new Counter({ name: 'scrapeway_discovery_requests_total', help: 'Answers of http_sd, by status.', labelNames: ['status'], registers: [registry] });
   const targets: Gauge = new Gauge({
@@ -59,7 +59,7 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
   return {
     offered: inventory.offered,
     setState: (state) => {
-      rights = compileRights(state);
+      tenancy = compileTenancy(state);
       inventory.keepOnly(new Set(state.agents.map(({ name }) => name)));
     },
     register: (agent, offered) => {
@@ -71,7 +71,7 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
       memory.touch();
     },
     answer: (question) => {
-      const answer = answerSd(question, (tenant) => rights.get(tenant), inventory);
+      const answer = answerSd(question, tenancy, inventory);
       requests.inc({ status: answer.status });
       return answer;
     },

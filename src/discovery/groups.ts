@@ -19,6 +19,10 @@ export type SdDoor = (typeof SD_DOORS)[number];
 
 export interface GroupsOptions {
   readonly rights: ScrapeRights;
+  /** What was asked for of it, and what the credential may be used for. */
+  readonly isWanted: (agent: string, target: Target) => boolean;
+  /** What templates say of how to scrape a target, as labels of Prometheus's own. */
+  readonly hints: (agent: string, target: Target) => Readonly<Record<string, string>>;
   /** Agent → what it offers, last known. */
   readonly offered: ReadonlyMap<string, readonly Target[]>;
   readonly door: SdDoor;
@@ -27,14 +31,14 @@ export interface GroupsOptions {
 }
 
 /** The groups of one tenant. */
-export function targetGroups({ rights, offered, door, gatewayAddress }: GroupsOptions): TargetGroup[] {
+export function targetGroups({ rights, isWanted, hints, offered, door, gatewayAddress }: GroupsOptions): TargetGroup[] {
   return [...rights.agents].toSorted().flatMap((agent) =>
     (offered.get(agent) ?? [])
-      .filter((target) => rights.ruleFor(agent, target) !== undefined)
+      .filter((target) => rights.ruleFor(agent, target) !== undefined && isWanted(agent, target))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map((target) => ({
         targets: [door === 'path' ? gatewayAddress : `${target.name}.${agent}${PROXY_SUFFIX}:${target.port}`] as const,
-        labels: { ...target.labels, ...steering(door, agent, target), agent, target: target.name, instance: targetAddress(target) },
+        labels: { ...target.labels, ...hints(agent, target), ...steering(door, agent, target), agent, target: target.name, instance: targetAddress(target) },
       })),
   );
 }

@@ -53,8 +53,15 @@ export class EnvoySide implements ConnectionHandler<Scrape> {
     if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const request = readRequest(fields);
     if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
+    const full = this.#context.tenancy.enter(request.party.tenant);
+    if (full !== undefined) return this.#refuse(stream, full, method);
     const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);
     new Scrape(this.#context, this.connection, stream, request, fields, timeoutMs).start();
+  }
+
+  /** Ends the scrapes whose credentials are revoked now. */
+  recheck(): void {
+    for (const stream of this.connection.streams.values()) stream.context?.recheck();
   }
 
   #refuse(stream: Stream<Scrape>, reason: Reason, method: string): void {

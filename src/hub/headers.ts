@@ -3,6 +3,8 @@ import type { BlockWriter, FieldList } from '../h2/index.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
 import { AGENT_HEADER } from '../tunnel/handshake.js';
 import { INTERNAL_PREFIX, TIMEOUT_HEADER } from '../tunnel/streams.js';
+import { normalSerial } from './tenancy.js';
+import type { Party } from './tenancy.js';
 
 /**
  * Which headers go which way (contracts: "Tunnel"; facts/envoy.md §12.14: Envoy strips nothing of this towards an upstream).
@@ -14,6 +16,10 @@ import { INTERNAL_PREFIX, TIMEOUT_HEADER } from '../tunnel/streams.js';
 
 const TARGET_HEADER = 'x-scrapeway-target';
 const PATH_HEADER = 'x-scrapeway-path';
+const TENANT_HEADER = 'x-scrapeway-tenant';
+const CREDENTIAL_HEADER = 'x-scrapeway-credential';
+/** Stamped by Envoy itself, on every request that came with a certificate. */
+const SERIAL_HEADER = 'x-scrapeway-peer-serial';
 
 /** What ext_authz resolved, read from the headers that it stamped. */
 export interface ScrapeRequest {
@@ -24,6 +30,7 @@ export interface ScrapeRequest {
   readonly method: string;
   /** Undefined: ext_authz stamped none, or no number. */
   readonly timeoutMs: number | undefined;
+  readonly party: Party & { readonly tenant: string };
 }
 
 /** Undefined: the request was let through without being resolved, which must not happen. */
@@ -33,9 +40,11 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   const method = fieldValue(fields, ':method');
   // On the path door the path to fetch is stamped; on the proxy door it is the request's own.
   const path = fieldValue(fields, PATH_HEADER) ?? fieldValue(fields, ':path');
-  if (!agent || !target || !method || !path?.startsWith('/')) return undefined;
+  const tenant = fieldValue(fields, TENANT_HEADER);
+  if (!agent || !target || !tenant || !method || !path?.startsWith('/')) return undefined;
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
-  return { agent, target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined };
+  const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)) };
+  return { agent, target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party };
 }
 
 /** The request as the agent gets it. `timeoutMs`: what is left of its deadline. */

@@ -31,7 +31,7 @@ describe('a scrape', () => {
     await using rig = await startHubRig();
     await rig.agent('a', { onScrape: (stream, headers) => (stream.respond({ ':status': 200 }), stream.end(String(headers[':path']))) });
     const session = await rig.envoy();
-    const request = session.request({ ':path': '/probe?x=1', 'x-scrapeway-agent': 'a', 'x-scrapeway-target': 'node', 'x-scrapeway-timeout-ms': '1000' });
+    const request = session.request({ ':path': '/probe?x=1', 'x-scrapeway-tenant': 't', 'x-scrapeway-agent': 'a', 'x-scrapeway-target': 'node', 'x-scrapeway-timeout-ms': '1000' });
     expect((await answerTo(request)).body.toString()).toBe('/probe?x=1');
   });
 

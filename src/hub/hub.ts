@@ -19,6 +19,7 @@ import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
 import { receiveHandshake } from './handshake.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
 import type { ScrapeContext } from './scrape.js';
+import { normalSerial, Tenancy } from './tenancy.js';
 import { Tunnel, TUNNEL_CONNECTION } from './tunnel.js';
 import { Tunnels } from './tunnels.js';
 
@@ -87,6 +88,7 @@ class HubServer implements Hub {
   readonly #envoys = new Set<EnvoySide>();
   /** Sockets on which a handshake is under way. */
   readonly #newcomers = new Set<SocketIo>();
+  readonly #tenancy = new Tenancy();
   #state: DesiredState | undefined;
   #maxTargets: ReadonlyMap<string, number> = new Map();
   #agentsUp = 0;
@@ -103,7 +105,7 @@ class HubServer implements Hub {
       onAgentUp: (agent) => this.#agentState(agent, 'up', 'connected'),
       onAgentDown: (agent, detail) => this.#agentState(agent, 'down', detail),
     });
-    this.#context = { tunnels: this.#tunnels, deadlines: this.#deadlines, metrics: this.#metrics, nowMs: () => this.#clock.nowMs() };
+    this.#context = { tunnels: this.#tunnels, deadlines: this.#deadlines, metrics: this.#metrics, tenancy: this.#tenancy, nowMs: () => this.#clock.nowMs() };
     registerHubMetrics(options.registry, this.#metrics, {
       tunnels: () => [...this.#tunnels.all()].length,
       agents: () => this.#agentsUp,
@@ -134,7 +136,18 @@ class HubServer implements Hub {
   setState(state: DesiredState): void {
     this.#state = state;
     this.#maxTargets = new Map(state.agents.map((agent) => [agent.name, agent.maxTargets]));
-    for (const agent of this.#tunnels.agents()) if (!this.#maxTargets.has(agent)) this.cut(agent);
+    this.#tenancy.setState(state);
+    const revoked = this.#revokedAgents(state);
+    for (const agent of this.#tunnels.agents()) if (!this.#maxTargets.has(agent) || revoked.has(agent)) this.cut(agent);
+    for (const side of this.#envoys) side.recheck();
+  }
+
+  /** By the name in their certificates, or by the serial of the one that they came with. */
+  #revokedAgents({ gateway, agents }: DesiredState): ReadonlySet<string> {
+    const sans = new Set(gateway.revoked?.sans.map(({ type, value }) => `${type}:${value}`));
+    const byName = agents.filter(({ san }) => sans.has(`${san.type}:${san.value}`)).map(({ name }) => name);
+    const bySerial = [...this.#tunnels.all()].filter(({ serial }) => this.#tenancy.isRevoked({ tenant: undefined, credentials: '', serial })).map(({ agent }) => agent);
+    return new Set([...byName, ...bySerial]);
   }
 
   cut(agent: string): number {
@@ -231,12 +244,13 @@ class HubServer implements Hub {
     io.end();
   }
 
-  #open(io: SocketIo, { agent, instance }: Upgrade): void {
+  #open(io: SocketIo, { agent, instance, serial }: Upgrade): void {
     this.#newcomers.delete(io);
     io.write(Buffer.from(upgradeAnswer(this.#state?.gateway.id ?? '')));
     const options = {
       agent,
       instance,
+      serial: normalSerial(serial),
       keepAlive: this.#timing.keepAlive,
       connection: { ...TUNNEL_CONNECTION, nowMs: this.#context.nowMs },
       maxTargets: () => this.#maxTargets.get(agent) ?? 0,

@@ -1,4 +1,4 @@
-import { BlockWriter, ErrorCode } from '../h2/index.js';
+import { BlockWriter, ErrorCode, fieldValue } from '../h2/index.js';
 import type { Abort, Connection, FieldList, Stream } from '../h2/index.js';
 import type { Reason } from '../model/reasons.js';
 import { sendAnswer } from './answers.js';
@@ -7,6 +7,7 @@ import { agentReason, writeRequest, writeRequestTrailers, writeResponse } from '
 import type { ScrapeRequest } from './headers.js';
 import type { HubMetrics, Outcome } from './metrics.js';
 import type { TunnelStreamUser } from './stream-user.js';
+import type { Tenancy } from './tenancy.js';
 import type { Tunnel } from './tunnel.js';
 import type { Tunnels, Waiter } from './tunnels.js';
 
@@ -26,6 +27,7 @@ export interface ScrapeContext {
   readonly tunnels: Tunnels;
   readonly deadlines: Deadlines;
   readonly metrics: HubMetrics;
+  readonly tenancy: Tenancy;
   readonly nowMs: () => number;
 }
 
@@ -55,6 +57,8 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
   #tunnel: Tunnel | undefined;
   #stream: Stream<TunnelStreamUser> | undefined;
   #attempts = 0;
+  /** That the answer may still have. */
+  #bytesLeft = Infinity;
   /** What the answer will count as when it ends in order. */
   #outcome: Outcome = 'answered';
   /** Request body that came before there was a tunnel: only from an Envoy that has not seen our SETTINGS yet (trap 5). */
@@ -71,10 +75,17 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
     stream.context = this;
   }
 
-  /** Finds a tunnel, or waits for one, or fails. */
+  /** Finds a tunnel, or waits for one, or fails. The tenancy has counted it in. */
   start(): void {
     this.#context.deadlines.arm(this);
     this.#dispatch();
+  }
+
+  /** Ends it if what it came with is revoked now. */
+  recheck(): void {
+    if (this.#state === 'done' || !this.#context.tenancy.isRevoked(this.#request.party)) return;
+    if (this.#state === 'answering') this.#breakOff('revoked');
+    else this.fail('revoked');
   }
 
   #dispatch(): void {
@@ -169,6 +180,8 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
   }
 
   onHead(fields: FieldList, endStream: boolean): void {
+    this.#bytesLeft = this.#context.tenancy.maxBodyBytes(this.#request.party.tenant);
+    if (this.#request.method !== 'HEAD' && Number(fieldValue(fields, 'content-length')) > this.#bytesLeft) return this.fail('body_too_large');
     this.#state = 'answering';
     this.#fields = [];
     this.#context.deadlines.disarm(this);
@@ -180,6 +193,11 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
   onBody(bytes: Buffer, start: number, end: number, endStream: boolean): void {
     const length = end - start;
     this.#context.metrics.bodyBytes += length;
+    this.#bytesLeft -= length;
+    if (this.#bytesLeft < 0) {
+      this.#tunnel?.connection.creditConnection(length);
+      return this.#breakOff('body_too_large');
+    }
     const sent = this.#client.sendData(this.#clientStream, bytes, start, end, endStream);
     this.#tunnel?.connection.creditConnection(sent);
     if (sent < length) this.#context.metrics.stalls += 1;
@@ -233,6 +251,13 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
     this.#finish(reason);
   }
 
+  /** Ends the scrape after its answer has begun: the client sees it break off. */
+  #breakOff(reason: Reason): void {
+    this.#releaseAgent(ErrorCode.cancel);
+    this.#client.reset(this.#clientStream, ErrorCode.internalError);
+    this.#finish(reason);
+  }
+
   #releaseAgent(code: number): void {
     if (this.#state === 'waiting') this.#context.tunnels.stopWaiting(this.#request.agent, this);
     const stream = this.#stream;
@@ -243,6 +268,7 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
   #finish(outcome: Outcome): void {
     this.#state = 'done';
     this.#context.deadlines.disarm(this);
+    this.#context.tenancy.leave(this.#request.party.tenant);
     this.#context.metrics.count(outcome, this.#context.nowMs() - this.#startedMs);
   }
 }

@@ -29,6 +29,7 @@ export interface TunnelEvents {
 export interface TunnelOptions {
   readonly agent: string;
   readonly instance: string;
+  readonly serial: string | undefined;
   readonly keepAlive: KeepAliveOptions;
   readonly connection: ConnectionOptions;
   readonly maxTargets: () => number;
@@ -53,6 +54,8 @@ export const TUNNEL_CONNECTION: Omit<ConnectionOptions, 'nowMs'> = {
 export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   readonly agent: string;
   readonly instance: string;
+  /** Of the agent's certificate; undefined where Envoy says none. */
+  readonly serial: string | undefined;
   readonly connection: Connection<TunnelStreamUser>;
   readonly #io: SocketIo;
   readonly #clock: Clock;
@@ -71,6 +74,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   constructor(io: SocketIo, options: TunnelOptions, clock: Clock, events: TunnelEvents) {
     this.agent = options.agent;
     this.instance = options.instance;
+    this.serial = options.serial;
     this.#io = io;
     this.#clock = clock;
     this.#events = events;

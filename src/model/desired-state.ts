@@ -8,6 +8,15 @@ export interface DesiredState {
   readonly gateway: GatewaySpec;
   readonly tenants: readonly Tenant[];
   readonly agents: readonly Agent[];
+  readonly templates?: readonly Template[];
+}
+
+/** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
+export interface Template {
+  readonly selector: Selector;
+  /** In Prometheus's notation; undefined = the scrape_config's. */
+  readonly scrapeInterval: string | undefined;
+  readonly scrapeTimeout: string | undefined;
 }
 
 export interface GatewaySpec {
@@ -20,6 +29,19 @@ export interface GatewaySpec {
   readonly limits: GatewayLimits;
   /** Where Envoy writes one JSON line per request; `/dev/stdout` by default. */
   readonly accessLogPath: string;
+  readonly revoked?: Revoked;
+}
+
+/** Certificates that are refused although their CA is trusted and their time has not passed; of tenants and of agents. */
+export interface Revoked {
+  /** Lower-case hex without separators and leading zeros. */
+  readonly serials: readonly string[];
+  readonly sans: readonly San[];
+}
+
+export interface San {
+  readonly type: 'uri' | 'dns';
+  readonly value: string;
 }
 
 export interface ListenerSpec {
@@ -48,19 +70,38 @@ export interface Tenant {
   readonly credentials: readonly Credential[];
   /** OR: a target is granted when any grant matches it, and its agent serves this tenant (`Agent.tenants`). */
   readonly scrape: readonly ScrapeGrant[];
+  /** What no grant gives: deny beats allow. */
+  readonly deny?: readonly ScrapeGrant[];
   readonly limits: TenantLimits;
 }
 
+/** How a tenant shows who it is. */
+export type Credential = CredentialProof & CredentialTerms;
+
+export interface CredentialTerms {
+  /** Not taken from then on, ms since the epoch; undefined = no end. */
+  readonly expiresMs?: number | undefined;
+  /** Less than what the tenant may: with this credential only what one of these matches as well. */
+  readonly scope?: readonly ScrapeGrant[] | undefined;
+}
+
 /** Secrets only as hashes. */
-export type Credential =
+export type CredentialProof =
   /** Matches a verified client certificate by exactly one of its URI or DNS SANs. */
-  | { readonly kind: 'certificate'; readonly san: { readonly type: 'uri' | 'dns'; readonly value: string } }
+  | {
+      readonly kind: 'certificate';
+      readonly san: San;
+      /** The issuer's distinguished name, where each tenant has a CA of its own; undefined = any that is trusted. */
+      readonly issuer?: string | undefined;
+    }
   /** bcrypt, as htpasswd writes it. */
   | { readonly kind: 'basic'; readonly user: string; readonly bcryptHash: string }
   /** Lower-case hex SHA-256 of the token: tokens are long and random, so a slow hash would only cost time. */
   | { readonly kind: 'bearer'; readonly sha256: string };
 
 export interface ScrapeGrant {
+  /** What the audit line calls it; undefined = its place in the tenant's list. */
+  readonly rule?: string | undefined;
   /** Agent names; undefined = every agent that serves this tenant. */
   readonly agents: readonly string[] | undefined;
   /** Target names; undefined = all. */
@@ -72,12 +113,16 @@ export interface ScrapeGrant {
 export interface TenantLimits {
   readonly requestsPerSecond: number;
   readonly burst: number;
+  /** Scrapes in flight; undefined = no bound of its own. */
+  readonly maxConcurrentScrapes?: number | undefined;
+  /** Of one answer, as the target sends it; undefined = no bound. */
+  readonly maxBodyBytes?: number | undefined;
 }
 
 export interface Agent {
   readonly name: string;
   /** The SAN that the agent's verified certificate must carry. Default: URI `spiffe://scrapeway/agent/<name>`. */
-  readonly san: { readonly type: 'uri' | 'dns'; readonly value: string };
+  readonly san: San;
   /** The tenants whose targets may live here: the ceiling that no registration and no label can widen. */
   readonly tenants: readonly string[];
   readonly maxTargets: number;

@@ -6,16 +6,19 @@ import type { Target } from './target.js';
 /**
  * Who may scrape what. The whole rule, and the only place that holds it:
  *
- *   tenant T may scrape target X of agent A  ⇔  A.tenants includes T  AND  some grant of T matches (A, X).
+ *   tenant T may scrape target X of agent A  ⇔  A.tenants includes T  AND  some grant of T matches (A, X)
+ *                                               AND  no deny of T does.
  *
- * The first half is the ceiling that the operator sets per site, which nothing that an agent registers can widen; the second
- * is what the tenant was given. ext_authz decides by it and http_sd lists by it, so that a listed target is a scrapable one.
+ * The first part is the ceiling that the operator sets per site, which nothing that an agent registers can widen; the second
+ * is what the tenant was given, the third what was taken from that: deny beats allow. ext_authz decides by it and http_sd lists by it, so that a listed target is a scrapable one.
  */
 export interface ScrapeRights {
   /** The agents that serve this tenant. */
   readonly agents: ReadonlySet<string>;
   /** The rule that lets the tenant scrape this target, as the audit line names it (`tenants/team-a/scrape[0]`), or undefined. */
   ruleFor(agent: string, target: Target): string | undefined;
+  /** The rule that takes away what a grant gives (`tenants/team-a/deny[0]`); undefined where none does. For the audit line. */
+  denyFor(agent: string, target: Target): string | undefined;
   /**
    * Whether any grant could match a target of this agent (of this name, where one is given) if it registered: tells "not there
    * yet" from "never yours".
@@ -38,17 +41,33 @@ export function compileRights(state: DesiredState): ReadonlyMap<string, ScrapeRi
 }
 
 function tenantRights(tenant: Tenant, agents: ReadonlySet<string>): ScrapeRights {
-  const grants = tenant.scrape.map((grant, index) => compileGrant(grant, `tenants/${tenant.name}/scrape[${index}]`));
+  const grants = compileGrants(tenant.scrape, `tenants/${tenant.name}/scrape`);
+  const denies = compileGrants(tenant.deny ?? [], `tenants/${tenant.name}/deny`);
+  const denyFor = (agent: string, target: Target): string | undefined => firstMatch(denies, agent, target);
   return {
     agents,
-    ruleFor(agent, target) {
-      if (!agents.has(agent)) return undefined;
-      // Ours last: a registration cannot pass for another agent or target by labels of these names.
-      const labels = { ...target.labels, agent, target: target.name };
-      return grants.find((grant) => namesMatch(grant, agent, target.name) && (grant.labelsMatch?.(labels) ?? true))?.rule;
-    },
+    ruleFor: (agent, target) => (agents.has(agent) && denyFor(agent, target) === undefined ? firstMatch(grants, agent, target) : undefined),
+    denyFor: (agent, target) => (agents.has(agent) ? denyFor(agent, target) : undefined),
     couldReach: (agent, targetName) => agents.has(agent) && grants.some((grant) => namesMatch(grant, agent, targetName)),
   };
+}
+
+/** Whether any of some grants matches, apart from any tenant: a credential's scope. */
+export function compileScope(scope: readonly ScrapeGrant[]): (agent: string, target: Target) => boolean {
+  const grants = compileGrants(scope, 'scope');
+  return (agent, target) => firstMatch(grants, agent, target) !== undefined;
+}
+
+function compileGrants(grants: readonly ScrapeGrant[], place: string): readonly CompiledGrant[] {
+  return grants.map((grant, index) => compileGrant(grant, grant.rule ?? `${place}[${index}]`));
+}
+
+/** The rule of the first grant that matches. */
+function firstMatch(grants: readonly CompiledGrant[], agent: string, target: Target): string | undefined {
+  if (grants.length === 0) return undefined;
+  // Ours last: a registration cannot pass for another agent or target by labels of these names.
+  const labels = { ...target.labels, agent, target: target.name };
+  return grants.find((grant) => namesMatch(grant, agent, target.name) && (grant.labelsMatch?.(labels) ?? true))?.rule;
 }
 
 function compileGrant(grant: ScrapeGrant, rule: string): CompiledGrant {

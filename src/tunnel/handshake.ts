@@ -19,6 +19,9 @@ export const GATEWAY_HEADER = 'x-scrapeway-gateway';
 /** Stamped by ext_authz from the verified certificate; never taken from outside. */
 export const AGENT_HEADER = 'x-scrapeway-agent';
 
+/** Stamped by Envoy from the handshake. */
+const SERIAL_HEADER = 'x-scrapeway-peer-serial';
+
 /** The agent's request, as it is written to the socket. `host` is the gateway's name. */
 export function upgradeRequest(host: string, instance: string): string {
   return [
@@ -37,6 +40,8 @@ const INSTANCE = /^[A-Za-z0-9-]{8,64}$/;
 export interface Upgrade {
   readonly agent: string;
   readonly instance: string;
+  /** Serial number of the agent's certificate, hex; undefined where Envoy stamped none. */
+  readonly serial: string | undefined;
 }
 
 /**
@@ -49,7 +54,8 @@ export function readUpgrade(headers: Readonly<Record<string, string | readonly s
   if (typeof agent !== 'string' || agent === '') return undefined;
   if (String(headers['upgrade']).toLowerCase() !== TUNNEL_PROTOCOL || headers[VERSION_HEADER] !== TUNNEL_VERSION) return undefined;
   if (typeof instance !== 'string' || !INSTANCE.test(instance)) return undefined;
-  return { agent, instance };
+  const serial = headers[SERIAL_HEADER];
+  return { agent, instance, serial: typeof serial === 'string' ? serial : undefined };
 }
 
 /** The hub's answer; HTTP/2 with the roles reversed follows at once. */

@@ -1,16 +1,17 @@
-import type { Agent, DesiredState, Tenant } from '../../src/model/desired-state.js';
+import type { Agent, DesiredState, Revoked, Tenant } from '../../src/model/desired-state.js';
 import type { Target } from '../../src/model/target.js';
 
 /** Values of the model for tests that say only what they are about. */
 
 export interface StateParts {
   readonly names?: readonly string[];
+  readonly revoked?: Partial<Revoked>;
   readonly tenants?: readonly (Partial<Tenant> & { readonly name: string })[];
   readonly agents?: readonly (Partial<Agent> & { readonly name: string })[];
 }
 
 /** By default a gateway `gw-0` with the name `gateway.example`, timeouts 10 s (at most 120 s) less 500 ms, no tenant, no agent. */
-export function desiredState({ names = ['gateway.example'], tenants = [], agents = [] }: StateParts = {}): DesiredState {
+export function desiredState({ names = ['gateway.example'], tenants = [], agents = [], revoked = {} }: StateParts = {}): DesiredState {
   const listener = { host: '127.0.0.1', port: 0, certificateChainPem: '', privateKeyPem: '' };
   return {
     gateway: {
@@ -20,6 +21,7 @@ export function desiredState({ names = ['gateway.example'], tenants = [], agents
       agents: { ...listener, clientCaPem: '' },
       limits: { maxConnections: 1000, maxScrapeConnections: 500, defaultScrapeTimeoutMs: 10_000, maxScrapeTimeoutMs: 120_000, deadlineMarginMs: 500 },
       accessLogPath: '/dev/stdout',
+      revoked: { serials: [], sans: [], ...revoked },
     },
     tenants: tenants.map((tenant) => ({
       credentials: [],

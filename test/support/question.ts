@@ -13,6 +13,8 @@ export function question(parts: Partial<Question> = {}): Question {
     clientCertificate: undefined,
     scrapeTimeout: undefined,
     upgrade: undefined,
+    peerIssuer: undefined,
+    peerSerial: undefined,
     ...parts,
   };
 }

@@ -25,6 +25,8 @@ const LINE = {
   target: decided('target'),
   decision: decided('decision'),
   rule: decided('rule'),
+  auth: decided('auth'),
+  credential: decided('credential'),
   // The response header: it holds the reason whoever gave it (ext_authz, Envoy's mapper, hub, agent).
   reason: '%RESP(X-SCRAPEWAY-REASON)%',
   method: '%REQ(:METHOD)%',

@@ -15,7 +15,7 @@ import {
 import { HeaderMutationSchema } from '../../gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js';
 import { accessLog } from './access-log.js';
 import { localReply } from './local-reply.js';
-import { PEER_ISSUER_HEADER, STAMPED_PREFIX } from './names.js';
+import { PEER_ISSUER_HEADER, PEER_SERIAL_HEADER, STAMPED_PREFIX } from './names.js';
 import { ads, pack, seconds } from './pack.js';
 
 type Manager = MessageInitShape<typeof HttpConnectionManagerSchema>;
@@ -80,21 +80,21 @@ const earlyHeaderMutation: NonNullable<Manager['earlyHeaderMutationExtensions']>
       removeByPrefix(STAMPED_PREFIX),
       // use_remote_address removes the x-envoy-* names that Envoy knows; this removes the rest too.
       removeByPrefix('x-envoy-'),
-      // XFCC has no issuer, and with a bundle of several CAs "verified" says too little. Cheaper than the whole PEM in each
-      // question (include_peer_certificate).
-      {
-        action: {
-          case: 'append',
-          value: {
-            header: { key: PEER_ISSUER_HEADER, value: '%DOWNSTREAM_PEER_ISSUER%' },
-            appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
-          },
-        },
-      },
+      // XFCC has neither issuer nor serial, and with a bundle of several CAs "verified" says too little. Cheaper than the whole
+      // PEM in each question (include_peer_certificate).
+      setHeader(PEER_ISSUER_HEADER, '%DOWNSTREAM_PEER_ISSUER%'),
+      setHeader(PEER_SERIAL_HEADER, '%DOWNSTREAM_PEER_SERIAL%'),
     ],
   }),
 };
 
-function removeByPrefix(prefix: string): NonNullable<MessageInitShape<typeof HeaderMutationSchema>['mutations']>[number] {
+type Mutation = NonNullable<MessageInitShape<typeof HeaderMutationSchema>['mutations']>[number];
+
+/** A header without a value (no certificate) is not added. */
+function setHeader(key: string, value: string): Mutation {
+  return { action: { case: 'append', value: { header: { key, value }, appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD } } };
+}
+
+function removeByPrefix(prefix: string): Mutation {
   return { action: { case: 'removeOnMatch', value: { keyMatcher: { matchPattern: { case: 'prefix', value: prefix } } } } };
 }

@@ -11,7 +11,7 @@ import { RouterSchema } from '../../gen/envoy/extensions/filters/http/router/v3/
 import type { HttpFilterSchema } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { StatusCode } from '../../gen/envoy/type/v3/http_status_pb.js';
 import type { Tenant, TenantLimits } from '../../model/desired-state.js';
-import { CLUSTER, FILTER, PEER_ISSUER_HEADER } from './names.js';
+import { CLUSTER, FILTER, PEER_ISSUER_HEADER, PEER_SERIAL_HEADER } from './names.js';
 import type { Door } from './names.js';
 import { pack, seconds } from './pack.js';
 
@@ -28,6 +28,7 @@ const ASKED_HEADERS = [
   'proxy-authorization',
   'x-forwarded-client-cert',
   PEER_ISSUER_HEADER,
+  PEER_SERIAL_HEADER,
   'x-prometheus-scrape-timeout-seconds',
   'upgrade',
 ];

@@ -21,6 +21,7 @@ export const FILTER = {
 export const STAMPED = { tenant: 'x-scrapeway-tenant', agent: 'x-scrapeway-agent' } as const;
 export const STAMPED_PREFIX = 'x-scrapeway-';
 export const PEER_ISSUER_HEADER = 'x-scrapeway-peer-issuer';
+export const PEER_SERIAL_HEADER = 'x-scrapeway-peer-serial';
 
 /** The protocol of the `Upgrade` by which agents open a tunnel (facts: tunnel handshake). */
 export const TUNNEL_UPGRADE = 'scrapeway-tunnel';

@@ -1,0 +1,59 @@
+import type { Revoked, San, ScrapeGrant, Template, Tenant } from '../model/desired-state.js';
+import { compileSan } from './credentials.js';
+import type { Draft } from './draft.js';
+import type { GatewayFile, TemplateFile } from './gateway-file.js';
+import { compileSelectorText, createClaims, listed, unknownName } from './tenants.js';
+import type { Path } from './yaml-source.js';
+
+/**
+ * What holds for targets or certificates across tenants: templates, and what is revoked.
+ *
+ * A template is no new kind of right: it is a grant in the list of each of its tenants, named after it, and a hint for http_sd.
+ */
+export interface CompiledTemplates {
+  readonly templates: readonly Template[];
+  /** Tenants with the templates' grants behind their own. */
+  readonly tenants: readonly Tenant[];
+}
+
+const SECOND_MS = 1000;
+const DAY_MS = 86_400_000;
+
+export async function compileTemplates(draft: Draft, file: GatewayFile, tenants: readonly Tenant[]): Promise<CompiledTemplates> {
+  const claim = createClaims(draft);
+  const grants = new Map<string, ScrapeGrant[]>();
+  const templates = await draft.list(['templates'], () => file.templates, (template, place) => {
+    claim(template.name, [...place, 'name'], (first) => `the template name "${template.name}" is taken by ${first}`);
+    const selector = compileSelectorText(draft, [...place, 'selector'], template.selector);
+    checkTenants(draft, place, { template, file });
+    checkTimes(draft, place, template);
+    if (selector === undefined) return undefined;
+    for (const tenant of template.tenants) {
+      grants.set(tenant, [...(grants.get(tenant) ?? []), { rule: `templates/${template.name}`, agents: undefined, targets: undefined, selector }]);
+    }
+    return { selector, scrapeInterval: template.scrapeInterval, scrapeTimeout: template.scrapeTimeout };
+  });
+  return { templates, tenants: tenants.map((tenant) => ({ ...tenant, scrape: [...tenant.scrape, ...(grants.get(tenant.name) ?? [])] })) };
+}
+
+function checkTenants(draft: Draft, place: Path, { template, file }: { readonly template: TemplateFile; readonly file: GatewayFile }): void {
+  const known = listed(file.tenants).map(({ name }) => name);
+  for (const [index, tenant] of template.tenants.entries()) {
+    if (!known.includes(tenant)) draft.fault([...place, 'tenants', index], unknownName('tenant', tenant, known));
+  }
+}
+
+/** Prometheus refuses a timeout above the interval, and with it the whole target. */
+function checkTimes(draft: Draft, place: Path, { scrapeInterval, scrapeTimeout }: TemplateFile): void {
+  const intervalMs = scrapeInterval === undefined ? undefined : draft.durationMs([...place, 'scrapeInterval'], scrapeInterval, { minMs: SECOND_MS, maxMs: DAY_MS });
+  if (scrapeTimeout === undefined) return;
+  if (intervalMs === undefined) draft.fault([...place, 'scrapeTimeout'], 'needs scrapeInterval beside it: Prometheus refuses a target whose timeout is above its interval');
+  else draft.durationMs([...place, 'scrapeTimeout'], scrapeTimeout, { minMs: SECOND_MS, maxMs: intervalMs });
+}
+
+export function compileRevoked(file: GatewayFile['revoked']): Revoked {
+  return {
+    serials: file.serials.map((serial) => serial.replaceAll(':', '').toLowerCase().replace(/^0+/, '')),
+    sans: file.names.map((name): San => compileSan(name)),
+  };
+}

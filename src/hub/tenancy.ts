@@ -1,0 +1,68 @@
+import { credentialId } from '../model/credential-id.js';
+import type { DesiredState, TenantLimits } from '../model/desired-state.js';
+import type { Reason } from '../model/reasons.js';
+
+/**
+ * What the hub knows of tenants: how much each may have in flight, and whether a scrape that ext_authz let through a while ago
+ * would still be known. ext_authz decides about requests; this is for what is under way.
+ */
+
+/** Who is behind a scrape or a tunnel, as stamped. */
+export interface Party {
+  /** Undefined: an agent's tunnel. */
+  readonly tenant: string | undefined;
+  /** Ids (model/credential-id.ts), parted by spaces. */
+  readonly credentials: string;
+  /** Of the client's certificate; undefined without one. */
+  readonly serial: string | undefined;
+}
+
+/** Kinds of credentials that the configuration lists one by one. Others (tokens of an issuer) end by themselves. */
+const LISTED = /^(?:certificate|basic|bearer):/;
+
+export class Tenancy {
+  #limits: ReadonlyMap<string, TenantLimits> = new Map();
+  #credentials: ReadonlySet<string> = new Set();
+  #serials: ReadonlySet<string> = new Set();
+  readonly #inFlight = new Map<string, number>();
+
+  setState({ tenants, gateway }: DesiredState): void {
+    this.#limits = new Map(tenants.map(({ name, limits }) => [name, limits]));
+    const revoked = new Set(gateway.revoked?.sans.map(({ type, value }) => `${type}:${value}`));
+    const isRevoked = (san: { readonly type: string; readonly value: string }): boolean => revoked.has(`${san.type}:${san.value}`);
+    const known = tenants.flatMap(({ credentials }) => credentials.filter((credential) => credential.kind !== 'certificate' || !isRevoked(credential.san)));
+    this.#credentials = new Set(known.map(credentialId));
+    this.#serials = new Set(gateway.revoked?.serials);
+  }
+
+  /** Counts a scrape of the tenant in; a reason where it may have no more. `leave` must follow where there is none. */
+  enter(tenant: string): Reason | undefined {
+    const count = this.#inFlight.get(tenant) ?? 0;
+    if (count >= (this.#limits.get(tenant)?.maxConcurrentScrapes ?? Infinity)) return 'tenant_busy';
+    this.#inFlight.set(tenant, count + 1);
+    return undefined;
+  }
+
+  leave(tenant: string): void {
+    const count = this.#inFlight.get(tenant) ?? 0;
+    if (count > 1) this.#inFlight.set(tenant, count - 1);
+    else this.#inFlight.delete(tenant);
+  }
+
+  /** Of one answer. */
+  maxBodyBytes(tenant: string): number {
+    return this.#limits.get(tenant)?.maxBodyBytes ?? Infinity;
+  }
+
+  /** Whether what was let through is revoked now. */
+  isRevoked({ tenant, credentials, serial }: Party): boolean {
+    if (serial !== undefined && this.#serials.has(serial)) return true;
+    if (tenant === undefined) return false;
+    return !this.#limits.has(tenant) || credentials.split(' ').some((id) => LISTED.test(id) && !this.#credentials.has(id));
+  }
+}
+
+/** A serial number as `Revoked.serials` has it. */
+export function normalSerial(serial: string | undefined): string | undefined {
+  return serial?.toLowerCase().replace(/^0+/, '');
+}
