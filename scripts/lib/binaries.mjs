@@ -134,6 +134,7 @@ export const BINARIES = {
 export const NEEDED = {
   build: [],
   start: ['envoy', 'anyPrometheus', 'nodeExporter'],
+  bench: ['envoy'],
   test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'h2spec'],
 };
 

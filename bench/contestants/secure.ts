@@ -1,0 +1,77 @@
+import { hash } from '@node-rs/bcrypt';
+import { createTestPki } from '../../test/support/certificates.js';
+import type { TestPki } from '../../test/support/certificates.js';
+import { startGateway } from '../../test/support/gateway.js';
+import { startChild } from '../child.js';
+import { ENVOY_WORKERS, scrapeRequest, START_TIMEOUT_MS } from '../contestant.js';
+import type { Contestant, Round, Running } from '../contestant.js';
+import type { AgentsMessage, AgentsOptions } from '../emulated-agents.js';
+import { findDescendant } from '../measure.js';
+
+/**
+ * All of it, as `scrapeway up` runs it. Of the shipped configuration only the tenant's rate limit is raised out of the way, and the audit log goes to a
+ * file.
+ */
+
+const PASSWORD = 'correct horse battery staple';
+const BCRYPT_COST = 10;
+const NO_LIMIT = 1_000_000;
+
+/** Issued once a run: a thousand keys take a while. */
+let pki: Promise<TestPki> | undefined;
+
+async function issueAll(dir: string, agents: readonly string[]): Promise<TestPki> {
+  const made = await createTestPki(dir);
+  for (const agent of agents) await made.agent(agent);
+  return made;
+}
+
+export const secure: Contestant = {
+  name: 'secure',
+  what: 'load → TLS, password → Envoy with ext_authz, rate limit, access log → hub → mTLS tunnels through Envoy; `scrapeway up`, hub and ext_authz on one data thread',
+  start,
+};
+
+async function start({ dir, runDir, agents, bodyFile }: Round, started: AsyncDisposableStack): Promise<Running> {
+  pki ??= issueAll(`${runDir}/pki`, agents);
+  const certificates = await pki;
+  const gateway = started.use(
+    await startGateway({
+      dir,
+      pki: certificates,
+      tenants: [
+        {
+          name: 'team-a',
+          credentials: [{ basic: { user: 'team-a', passwordHash: await hash(PASSWORD, { cost: BCRYPT_COST }) } }],
+          limits: { requestsPerSecond: NO_LIMIT },
+        },
+      ],
+      agents: agents.map((name) => ({ name, tenants: ['team-a'] })),
+      config: { dataThreads: 1, envoy: { concurrency: ENVOY_WORKERS } },
+    }),
+  );
+  const { ports } = gateway;
+  const emulated = started.use(
+    await startChild<AgentsOptions, AgentsMessage>('emulated-agents', dir, {
+      names: agents,
+      dial: { kind: 'tls', host: '127.0.0.1', port: ports.agents, serverName: 'localhost', caFile: certificates.serverCaFile, certificateDir: `${runDir}/pki/agents` },
+      registers: true,
+      bodyFile,
+    }),
+  );
+  await emulated.next(START_TIMEOUT_MS);
+  const authorization = `Authorization: Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
+  return {
+    servers: [
+      { role: 'Envoy', pid: findDescendant(gateway.process.pid, 'envoy') },
+      { role: 'gateway', pid: gateway.process.pid },
+    ],
+    agentsPid: emulated.pid,
+    load: {
+      host: '127.0.0.1',
+      port: ports.scrape,
+      tls: { serverName: 'localhost', caFile: certificates.serverCaFile },
+      requests: agents.map((agent) => scrapeRequest(`/scrape/${agent}/node`, `localhost:${ports.scrape}`, [authorization])),
+    },
+  };
+}
