@@ -19,6 +19,8 @@ import type { Topology } from './resources/index.js';
 import { startXdsServer } from './server.js';
 import { changesBetween, makeSnapshot } from './snapshot.js';
 import type { Snapshot } from './snapshot.js';
+import { statusReport } from './status-report.js';
+import type { XdsStatusReport } from './status-report.js';
 
 export interface ControlPlaneOptions {
   /** `xds.sock`; its folder must be 0700. */
@@ -35,6 +37,8 @@ export interface ControlPlane {
   /** The same with resources that do not come from a state. */
   publishResources(set: ResourceSet): Result<string>;
   status(): ControlPlaneStatus;
+  /** The same for people, with what each Envoy does not have as wanted and why. Costs as much as there are resources. */
+  report(): XdsStatusReport;
   /**
    * Resolves when a client is connected and every aggregated stream has taken the whole published snapshot; with what is
    * missing or was refused after `timeoutMs`.
@@ -55,6 +59,7 @@ export interface ControlPlaneStatus {
 export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { socketPath, logger, registry, clock = systemClock, stream = {} } = options;
   let published: Snapshot | undefined;
+  let publishedState: DesiredState | undefined;
   const waiters = new Set<() => void>();
   const metrics = createXdsMetrics(registry, () => rejectedByType(status()));
   const server = await startXdsServer({
@@ -69,7 +74,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     },
   });
 
-  function publishResources(set: ResourceSet): Result<string> {
+  function publish(set: ResourceSet, state: DesiredState | undefined): Result<string> {
     const made = makeSnapshot(set, published);
     if (!made.ok) {
       metrics.publishRefused();
@@ -78,6 +83,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     }
     const changes = changesBetween(published, made.value);
     published = made.value;
+    publishedState = state;
     metrics.published(published);
     logger.info({ version: published.version, changed: [...changes].map(([type, names]) => ({ type, names: names.size })) }, 'xDS snapshot published');
     server.publish(published, changes);
@@ -115,9 +121,10 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
   }
 
   return {
-    publish: (state, topology) => publishResources(buildResources(state, topology)),
-    publishResources,
+    publish: (state, topology) => publish(buildResources(state, topology), state),
+    publishResources: (set) => publish(set, undefined),
     status,
+    report: () => statusReport({ snapshot: published, state: publishedState, connections: server.connections, nowMs: clock.nowMs() }),
     whenAcked,
     close: () => server.close(),
   };

@@ -153,11 +153,11 @@ function decode(variant: Variant, bytes: Uint8Array): RawResponse {
   if (variant === 'sotw') {
     const { typeUrl, nonce, versionInfo, resources } = fromBinary(DiscoveryResponseSchema, bytes);
     const found = resources.map((any) => ({ ...content(any.value), typeUrl: any.typeUrl, version: '' }));
-    return response({ typeUrl, nonce, version: versionInfo, resources: found, removed: [], bytes: bytes.length });
+    return withLine({ typeUrl, nonce, version: versionInfo, resources: found, removed: [], bytes: bytes.length });
   }
   const { typeUrl, nonce, systemVersionInfo, resources, removedResources } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
   const found = resources.map(({ name, version, resource: any }) => ({ ...content(any?.value), name, version, typeUrl: any?.typeUrl ?? '' }));
-  return response({ typeUrl, nonce, version: systemVersionInfo, resources: found, removed: removedResources, bytes: bytes.length });
+  return withLine({ typeUrl, nonce, version: systemVersionInfo, resources: found, removed: removedResources, bytes: bytes.length });
 }
 
 function content(value: Uint8Array | undefined): { readonly name: string; readonly text: string } {
@@ -165,7 +165,7 @@ function content(value: Uint8Array | undefined): { readonly name: string; readon
   return { text, name: text.split('@')[0] ?? '' };
 }
 
-function response(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
+function withLine(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
   const kind = resourceType(parts.typeUrl)?.kind ?? 'other';
   const words = [...parts.resources.map(({ text }) => `+${text}`), ...parts.removed.map((name) => `-${name}`)];
   return { ...parts, kind, line: [kind, ...words.sort()].join(' ') };

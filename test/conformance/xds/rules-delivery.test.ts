@@ -20,6 +20,11 @@ function many(count: number, prefix = 'r', version = '1'): Record<string, string
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`${prefix}${index}`, version]));
 }
 
+/** One resource of each type. */
+function everything(version: string): Sketch {
+  return { cluster: { a: version }, endpoint: { a: version }, listener: { l: version }, route: { r: version }, secret: { s: version } };
+}
+
 /** Asks for everything of a sketch, in the order of the types, and takes what comes. */
 async function connected(client: XdsClient, sketch: Sketch): Promise<void> {
   const names = (kind: 'endpoint' | 'route' | 'secret'): string[] => Object.keys(sketch[kind] ?? {});
@@ -156,11 +161,10 @@ describe('rule-18-endpoints-after-their-cluster', () => {
 
 describe('rule-19-order-of-responses', () => {
   it.each(AGGREGATED)('one update goes out in the order of the types ($variant)', async (way) => {
-    const version = (v: string): Sketch => ({ cluster: { a: v }, endpoint: { a: v }, listener: { l: v }, route: { r: v }, secret: { s: v } });
-    await using server = await startSketchServer(version('1'));
+    await using server = await startSketchServer(everything('1'));
     const client = server.connect(way);
-    await connected(client, version('1'));
-    await server.publish(version('2'));
+    await connected(client, everything('1'));
+    await server.publish(everything('2'));
     const kinds: string[] = [];
     while (kinds.length < 5) kinds.push((await client.next('cluster')).split(' ')[0] ?? '');
     // Secrets wait for nothing, so they may come before the ACKs of what came first.
