@@ -12,25 +12,17 @@ import { createControlPlane } from './control-plane.js';
 import { readable } from './readable.js';
 import { statusText } from './status-text.js';
 
+/** A secret with a key, as it is shown. */
+function secret(key: string): unknown {
+  const tlsCertificate = {
+    certificateChain: { specifier: { case: 'inlineString' as const, value: 'CHAIN' } },
+    privateKey: { specifier: { case: 'inlineString' as const, value: key } },
+  };
+  return readable(SecretSchema, toBinary(SecretSchema, create(SecretSchema, { name: 's', type: { case: 'tlsCertificate', value: tlsCertificate } })));
+}
+
 describe('a resource as people read it', () => {
   it('shows no secret, and that one has changed', () => {
-    const secret = (key: string): unknown =>
-      readable(
-        SecretSchema,
-        toBinary(
-          SecretSchema,
-          create(SecretSchema, {
-            name: 's',
-            type: {
-              case: 'tlsCertificate',
-              value: {
-                certificateChain: { specifier: { case: 'inlineString', value: 'CHAIN' } },
-                privateKey: { specifier: { case: 'inlineString', value: key } },
-              },
-            },
-          }),
-        ),
-      );
     const hidden = { name: 's', tls_certificate: { certificate_chain: { inline_string: 'CHAIN' }, private_key: expect.stringMatching(/^\[redacted [0-9a-f]{8}\]$/) } };
     expect(secret('KEY-1')).toEqual(hidden);
     expect(secret('KEY-1')).toEqual(secret('KEY-1'));

@@ -152,17 +152,17 @@ export class XdsCall {
 function decode(variant: Variant, bytes: Uint8Array): RawResponse {
   if (variant === 'sotw') {
     const { typeUrl, nonce, versionInfo, resources } = fromBinary(DiscoveryResponseSchema, bytes);
-    const found = resources.map((any) => ({ ...content(any.value), typeUrl: any.typeUrl, version: '' }));
+    const found = resources.map(({ typeUrl: of, value }) => ({ name: nameIn(value), text: decoder.decode(value), typeUrl: of, version: '' }));
     return withLine({ typeUrl, nonce, version: versionInfo, resources: found, removed: [], bytes: bytes.length });
   }
   const { typeUrl, nonce, systemVersionInfo, resources, removedResources } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
-  const found = resources.map(({ name, version, resource: any }) => ({ ...content(any?.value), name, version, typeUrl: any?.typeUrl ?? '' }));
+  const found = resources.map(({ name, version, resource: any }) => ({ name, text: decoder.decode(any?.value), typeUrl: any?.typeUrl ?? '', version }));
   return withLine({ typeUrl, nonce, version: systemVersionInfo, resources: found, removed: removedResources, bytes: bytes.length });
 }
 
-function content(value: Uint8Array | undefined): { readonly name: string; readonly text: string } {
-  const text = decoder.decode(value);
-  return { text, name: text.split('@')[0] ?? '' };
+/** State of the world names a resource in its content only. */
+function nameIn(value: Uint8Array): string {
+  return decoder.decode(value).split('@')[0] ?? '';
 }
 
 function withLine(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
