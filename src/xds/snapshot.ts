@@ -4,10 +4,10 @@
  *
  * A version is a hash of the bytes (rule 23), so equal content keeps its version across publishes and restarts.
  */
-import { toBinary } from '@bufbuild/protobuf';
 import { createHash } from 'node:crypto';
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
+import { encode } from './encode.js';
 import { referencesOf } from './references.js';
 import type { Reference } from './references.js';
 import { KINDS, RESOURCE_TYPES, resourceName } from './resource-types.js';
@@ -67,7 +67,7 @@ function versioned({ kind, schema }: ResourceType, messages: readonly ResourceMe
     const root = `${kind} "${name}"`;
     if (name === '') faults.push({ place: kind, message: 'has no name' });
     if (resources.has(name)) faults.push({ place: root, message: 'stands twice' });
-    const bytes = toBinary(schema, message);
+    const bytes = encode(schema, message);
     const version = hash(bytes);
     const before = previous?.resources.get(name);
     if (before?.version === version) {
