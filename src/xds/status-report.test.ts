@@ -40,7 +40,7 @@ describe('the status report', () => {
     const topology = { dataThreads: 1, runtimeDir: '/run/scrapeway' };
     const state = desiredState();
     expect(controlPlane.publish(state, topology)).toMatchObject({ ok: true });
-    const client = new XdsClient(dir.join('xds.sock'), { variant: 'delta', service: 'aggregated' }, 'edge-1');
+    const client = new XdsClient(`unix:${dir.join('xds.sock')}`, { variant: 'delta', service: 'aggregated' }, 'edge-1');
     client.subscribe('listener');
     await client.next('listener');
     await eventually(() => expect(controlPlane.report().envoys[0]?.types[0]?.current).toBe(true));

@@ -69,12 +69,12 @@ export class XdsCall {
   #ended = false;
   error: Error | undefined;
 
-  constructor(socketPath: string, variant: Variant, kind: Kind | 'aggregated') {
+  constructor(target: string, variant: Variant, kind: Kind | 'aggregated') {
     const typeUrl = kind === 'aggregated' ? undefined : RESOURCE_TYPES[kind].url;
     const method = DISCOVERY_METHODS.find((each) => each.variant === variant && each.typeUrl === typeUrl);
     if (method === undefined) throw new Error(`no service for ${kind}`);
     const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
-    this.#client = new Client(`unix:${socketPath}`, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
+    this.#client = new Client(target, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
     this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     this.#variant = variant;
     this.#call.on('data', (bytes: Uint8Array) => {
@@ -174,7 +174,7 @@ function withLine(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
 /** A whole client in one of the four ways: what differs between them in form is hidden, what differs in meaning is not. */
 export class XdsClient {
   readonly way: Way;
-  readonly #socketPath: string;
+  readonly #target: string;
   readonly #calls = new Map<Kind | 'aggregated', XdsCall>();
   readonly #names = new Map<Kind, Set<string>>();
   readonly #last = new Map<Kind, RawResponse>();
@@ -183,8 +183,9 @@ export class XdsClient {
   /** Number of requests written. */
   sent = 0;
 
-  constructor(socketPath: string, way: Way, node: string = 'test-node') {
-    this.#socketPath = socketPath;
+  /** `target` as gRPC has it: `unix:/path` or `host:port`. */
+  constructor(target: string, way: Way, node: string = 'test-node') {
+    this.#target = target;
     this.way = way;
     this.#node = node;
   }
@@ -193,7 +194,7 @@ export class XdsClient {
   call(kind: Kind): XdsCall {
     const key = this.way.service === 'aggregated' ? 'aggregated' : kind;
     const known = this.#calls.get(key);
-    const call = known ?? new XdsCall(this.#socketPath, this.way.variant, key);
+    const call = known ?? new XdsCall(this.#target, this.way.variant, key);
     this.#calls.set(key, call);
     return call;
   }
