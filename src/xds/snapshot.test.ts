@@ -13,12 +13,12 @@ import { RESOURCE_TYPES } from './resource-types.js';
 import type { ResourceSet } from './resource-types.js';
 import { buildResources } from './resources/index.js';
 import { ads, seconds } from './resources/pack.js';
-import { changesBetween, makeSnapshot } from './snapshot.js';
-import type { Snapshot } from './snapshot.js';
+import { changeSnapshot, changesBetween, changesOf, makeSnapshot } from './snapshot.js';
+import type { CheckedSnapshot, ResourceChange, Snapshot } from './snapshot.js';
 
 const NOTHING: ResourceSet = { cluster: [], endpoint: [], listener: [], route: [], secret: [] };
 
-function made(set: Partial<ResourceSet>, previous?: Snapshot): Snapshot {
+function made(set: Partial<ResourceSet>, previous?: CheckedSnapshot): CheckedSnapshot {
   const result = makeSnapshot({ ...NOTHING, ...set }, previous);
   if (!result.ok) throw new Error(JSON.stringify(result.error));
   return result.value;
@@ -96,10 +96,10 @@ describe('rule-23-same-content-same-bytes', () => {
 
 describe('rule-24-pgv', () => {
   it('a resource that Envoy would refuse makes no snapshot; every fault is said with its path', () => {
-    expect(faults({ cluster: [cluster('a', { connectTimeout: seconds(0) }), cluster('')] })).toEqual([
-      'cluster: has no name',
+    expect(faults({ cluster: [cluster('a', { connectTimeout: seconds(0) }), cluster('')] }).toSorted()).toEqual([
       'cluster "" name: must not be empty',
       'cluster "a" connect_timeout: must be > 0s, is 0s',
+      'cluster: has no name',
     ]);
   });
 });
@@ -130,5 +130,60 @@ describe('rule-25-consistency', () => {
     ['all there', { cluster: [cluster('a', byEds)], endpoint: [create(ClusterLoadAssignmentSchema, { clusterName: 'a' })], route: [routesTo('a')] }, []],
   ])('%s', (_name, set, expected) => {
     expect(faults(set).toSorted()).toEqual(expected);
+  });
+});
+
+function assignment(name: string): ResourceSet['endpoint'][number] {
+  return create(ClusterLoadAssignmentSchema, { clusterName: name });
+}
+
+describe('a changed snapshot', () => {
+  const BEFORE: Partial<ResourceSet> = { cluster: [cluster('a', byEds), cluster('b')], endpoint: [assignment('a')], route: [routesTo('a')] };
+
+  /** `place: message` of every fault of a change. */
+  function changeFaults(change: ResourceChange): string[] {
+    const result = changeSnapshot(made(BEFORE), change);
+    return result.ok ? [] : result.error.map(({ place, message }) => `${place}: ${message}`);
+  }
+
+  it('is the same as one that is made of the whole', () => {
+    const before = made(BEFORE);
+    const change: ResourceChange = { put: { cluster: [cluster('c'), cluster('b', { connectTimeout: seconds(9) })], route: [routesTo('a', 'c')] }, remove: { cluster: ['gone long ago'] } };
+    const changed = changeSnapshot(before, change);
+    if (!changed.ok) throw new Error(JSON.stringify(changed.error));
+    const whole = made({ ...BEFORE, cluster: [cluster('a', byEds), cluster('b', { connectTimeout: seconds(9) }), cluster('c')], route: [routesTo('a', 'c')] });
+    expect(changed.value.version).toBe(whole.version);
+    for (const [url, names] of changesBetween(before, changed.value)) expect([...(changesOf(change).get(url) ?? [])]).toEqual(expect.arrayContaining([...names]));
+    expect(clusterIn(changed.value, 'a')).toBe(clusterIn(before, 'a'));
+  });
+
+  it.each<[string, ResourceChange, string[]]>([
+    ['takes a cluster away that is used', { remove: { cluster: ['a'] } }, ['endpoint "a": is named by no cluster', 'route "r": names cluster "a", which does not exist']],
+    ['takes endpoints away that are used', { remove: { endpoint: ['a'] } }, ['cluster "a": names endpoint "a", which does not exist']],
+    ['forgets endpoints whose cluster is of another kind now', { put: { cluster: [cluster('a')] } }, ['endpoint "a": is named by no cluster']],
+    ['adds endpoints of nobody', { put: { endpoint: [assignment('x')] } }, ['endpoint "x": is named by no cluster']],
+    ['adds a route to nowhere', { put: { route: [routesTo('x')] } }, ['route "r": names cluster "x", which does not exist']],
+    ['breaks a rule of Envoy', { put: { cluster: [cluster('b', { connectTimeout: seconds(0) })] } }, ['cluster "b" connect_timeout: must be > 0s, is 0s']],
+    ['moves a route and takes away what it named', { put: { route: [routesTo('b')] }, remove: { cluster: ['a'], endpoint: ['a'] } }, []],
+  ])('%s', (_name, change, expected) => {
+    expect(changeFaults(change).toSorted()).toEqual(expected);
+  });
+
+  it('stays right over so many changes that its layers are merged', () => {
+    let snapshot = made({});
+    const wanted = new Map<string, number>();
+    for (let turn = 0; turn < 1_500; turn += 1) {
+      const name = `c${(turn * 7) % 400}`;
+      const isRemoval = turn % 3 === 2;
+      const next = changeSnapshot(snapshot, isRemoval ? { remove: { cluster: [name] } } : { put: { cluster: [cluster(name, { connectTimeout: seconds(turn + 1) })] } });
+      if (!next.ok) throw new Error(JSON.stringify(next.error));
+      snapshot = next.value;
+      if (isRemoval) wanted.delete(name);
+      else wanted.set(name, turn + 1);
+    }
+    const whole = made({ cluster: [...wanted].map(([name, timeout]) => cluster(name, { connectTimeout: seconds(timeout) })) });
+    expect(snapshot.version).toBe(whole.version);
+    const state = snapshot.types.get(RESOURCE_TYPES.cluster.url);
+    expect([state?.resources.size, [...(state?.resources.keys() ?? [])].toSorted()]).toEqual([wanted.size, [...wanted.keys()].toSorted()]);
   });
 });
