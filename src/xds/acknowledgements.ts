@@ -2,7 +2,7 @@
  * What became of the responses of one type on one stream: at most one is unanswered (xds.md rule 16), and for each resource the
  * last version that the client took, and, where it refused a later one, the client's own words (rules 13 to 15).
  */
-import type { VersionedResource } from './snapshot.js';
+import type { Resources, VersionedResource } from './snapshot.js';
 import type { Answer } from './subscription.js';
 
 export interface Pending {
@@ -73,7 +73,7 @@ export class Acknowledgements {
   }
 
   /** What a client that reconnects says that it has, it once took (rule 3). */
-  seed(versions: Readonly<Record<string, string>>, now: ReadonlyMap<string, VersionedResource>): void {
+  seed(versions: Readonly<Record<string, string>>, now: Pick<Resources, 'get'>): void {
     for (const [name, version] of Object.entries(versions)) {
       const resource = now.get(name);
       this.#lastGood.set(name, resource?.version === version ? resource : { version });

@@ -116,9 +116,10 @@ async function startAdapterService(address: HostPort, methods: Methods): Promise
   };
 }
 
+const serialize = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
+const deserialize = (bytes: Buffer): Uint8Array => bytes;
+
 function unary(name: string): MethodDefinition<Uint8Array, Uint8Array> {
-  const serialize = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
-  const deserialize = (bytes: Buffer): Uint8Array => bytes;
   return {
     path: `/adapter.Adapter/${name}`,
     requestStream: false,

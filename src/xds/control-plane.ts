@@ -17,8 +17,10 @@ import type { ResourceSet, TypeUrl } from './resource-types.js';
 import { buildResources } from './resources/index.js';
 import type { Topology } from './resources/index.js';
 import { startXdsServer } from './server.js';
-import { changesBetween, makeSnapshot } from './snapshot.js';
-import type { Snapshot } from './snapshot.js';
+import { changeSnapshot, changesBetween, changesOf, makeSnapshot } from './snapshot.js';
+import type { Changes, CheckedSnapshot, ResourceChange } from './snapshot.js';
+import { statusReport } from './status-report.js';
+import type { XdsStatusReport } from './status-report.js';
 
 export interface ControlPlaneOptions {
   /** `xds.sock`; its folder must be 0700. */
@@ -34,7 +36,11 @@ export interface ControlPlane {
   publish(state: DesiredState, topology: Topology): Result<string>;
   /** The same with resources that do not come from a state. */
   publishResources(set: ResourceSet): Result<string>;
+  /** Changes what is published; costs as much as the change, however much there is. */
+  publishChange(change: ResourceChange): Result<string>;
   status(): ControlPlaneStatus;
+  /** The same for people, with what each Envoy does not have as wanted and why. Costs as much as there are resources. */
+  report(): XdsStatusReport;
   /**
    * Resolves when a client is connected and every aggregated stream has taken the whole published snapshot; with what is
    * missing or was refused after `timeoutMs`.
@@ -54,7 +60,8 @@ export interface ControlPlaneStatus {
 /** Resolves when the socket takes clients; they wait for the first publish. */
 export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { socketPath, logger, registry, clock = systemClock, stream = {} } = options;
-  let published: Snapshot | undefined;
+  let published: CheckedSnapshot | undefined;
+  let publishedState: DesiredState | undefined;
   const waiters = new Set<() => void>();
   const metrics = createXdsMetrics(registry, () => rejectedByType(status()));
   const server = await startXdsServer({
@@ -69,19 +76,23 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     },
   });
 
-  function publishResources(set: ResourceSet): Result<string> {
-    const made = makeSnapshot(set, published);
+  function publish(made: Result<CheckedSnapshot>, state: DesiredState | undefined, changesTo: (next: CheckedSnapshot) => Changes): Result<string> {
     if (!made.ok) {
       metrics.publishRefused();
       logger.error({ faults: made.error }, 'xDS resources are not valid: the last good ones stay');
       return made;
     }
-    const changes = changesBetween(published, made.value);
+    const changes = changesTo(made.value);
     published = made.value;
+    publishedState = state;
     metrics.published(published);
     logger.info({ version: published.version, changed: [...changes].map(([type, names]) => ({ type, names: names.size })) }, 'xDS snapshot published');
     server.publish(published, changes);
     return ok(published.version);
+  }
+
+  function publishSet(set: ResourceSet, state: DesiredState | undefined): Result<string> {
+    return publish(makeSnapshot(set, published), state, (next) => changesBetween(published, next));
   }
 
   function status(): ControlPlaneStatus {
@@ -115,9 +126,12 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
   }
 
   return {
-    publish: (state, topology) => publishResources(buildResources(state, topology)),
-    publishResources,
+    publish: (state, topology) => publishSet(buildResources(state, topology), state),
+    publishResources: (set) => publishSet(set, undefined),
+    publishChange: (change) =>
+      published === undefined ? err([{ place: 'xDS', message: 'nothing is published that could be changed' }]) : publish(changeSnapshot(published, change), publishedState, () => changesOf(change)),
     status,
+    report: () => statusReport({ snapshot: published, state: publishedState, connections: server.connections, nowMs: clock.nowMs() }),
     whenAcked,
     close: () => server.close(),
   };

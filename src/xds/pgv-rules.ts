@@ -1,5 +1,5 @@
 /**
- * One PGV rule set (`validate.FieldRules`) → one function that says what is wrong with a value (facts/protos.md §5).
+ * One PGV rule set (`validate.FieldRules`) → one function that says what is wrong with a value (xds.md rule 24, facts/protos.md §5).
  *
  * Closed: a rule that is set and not known here throws when it is compiled, so a new kind of rule in the protos fails the
  * tests and the start, and is never silently passed over.

@@ -262,6 +262,23 @@ describe('order', () => {
   });
 });
 
+describe('rule 21, a client that comes back with a cluster that warms', () => {
+  it('is sent the endpoints that it says it has, if it asks for them before it asks for clusters', () => {
+    const play = new Play('delta', { cluster: { a: '2', b: '1' }, endpoint: { a: '1', b: '1' } });
+    play.request('endpoint', { subscribe: ['a', 'b'], initialVersions: { a: '1', b: '1' } });
+    expect(play.settle()).toEqual(['endpoint +a@1 +b@1']);
+    play.request('cluster', { initialVersions: { a: '2', b: '1' } });
+    expect(play.settle()).toEqual(['cluster']);
+  });
+
+  it('is not if nothing warms: then it asks for clusters first', () => {
+    const play = new Play('delta', { cluster: { a: '2', b: '1' }, endpoint: { a: '1', b: '1' } });
+    play.request('cluster', { initialVersions: { a: '2', b: '1' } });
+    play.request('endpoint', { subscribe: ['a', 'b'], initialVersions: { a: '1', b: '1' } });
+    expect(play.settle()).toEqual(['cluster']);
+  });
+});
+
 describe('rule 20, make before break', () => {
   const BEFORE: Sketch = { cluster: { old: '1' }, endpoint: { old: '1' }, listener: { l: '1' }, route: { r: 'to-old' } };
   const AFTER: Sketch = { cluster: { new: '1' }, endpoint: { new: '1' }, listener: { l: '1' }, route: { r: 'to-new' } };

@@ -14,7 +14,7 @@ import type { TypeUrl } from './resource-types.js';
 import type { Snapshot, TypeState, VersionedResource } from './snapshot.js';
 import { differing, isCurrent, typeStatus } from './stream-status.js';
 import type { DifferingResource, TypeStatus, TypeStream } from './stream-status.js';
-import { Subscription } from './subscription.js';
+import { Subscription, WILDCARD } from './subscription.js';
 import type { Answer, DeltaChange, SubscriptionTraits } from './subscription.js';
 
 export type Variant = 'sotw' | 'delta';
@@ -135,8 +135,12 @@ export class DiscoveryStream {
       }
       subscription.delta(change);
     }
-    // Rule 18 across a reconnect: the cluster was sent before its endpoints were asked for.
-    if (first && url === ENDPOINTS) subscription.sendAgain(this.#warming);
+    if (!first || url !== ENDPOINTS) return;
+    // Rule 18 across a reconnect: the cluster was sent before its endpoints were asked for,
+    subscription.sendAgain(this.#warming);
+    // or on another stream. Envoy does not ask for clusters while one of them warms (rule 21), and it says that it has the
+    // endpoints for which that one still waits.
+    if (this.#options.aggregated && !this.#types.has(CLUSTERS) && change.variant === 'delta') subscription.sendAgain(change.subscribe.filter((name) => name !== WILDCARD));
   }
 
   /** Endpoints that were taken, unless they have become due again meanwhile. */

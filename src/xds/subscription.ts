@@ -218,7 +218,7 @@ export class Subscription {
     return { resources: this.#traits.fullState ? this.#everything(state) : resources, fresh: resources, removed: [] };
   }
 
-  /** Takes from the dirty names what may be said now. */
+  /** Takes from the dirty names what may be said now. They are a set, so none is said twice or in both lists (rule 9). */
   #take(state: TypeState, options: AnswerOptions): { resources: VersionedResource[]; removed: string[] } {
     this.#resolveAllDirty(state);
     const resources: VersionedResource[] = [];

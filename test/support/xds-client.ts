@@ -69,12 +69,12 @@ export class XdsCall {
   #ended = false;
   error: Error | undefined;
 
-  constructor(socketPath: string, variant: Variant, kind: Kind | 'aggregated') {
+  constructor(target: string, variant: Variant, kind: Kind | 'aggregated') {
     const typeUrl = kind === 'aggregated' ? undefined : RESOURCE_TYPES[kind].url;
     const method = DISCOVERY_METHODS.find((each) => each.variant === variant && each.typeUrl === typeUrl);
     if (method === undefined) throw new Error(`no service for ${kind}`);
     const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
-    this.#client = new Client(`unix:${socketPath}`, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
+    this.#client = new Client(target, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
     this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     this.#variant = variant;
     this.#call.on('data', (bytes: Uint8Array) => {
@@ -152,20 +152,20 @@ export class XdsCall {
 function decode(variant: Variant, bytes: Uint8Array): RawResponse {
   if (variant === 'sotw') {
     const { typeUrl, nonce, versionInfo, resources } = fromBinary(DiscoveryResponseSchema, bytes);
-    const found = resources.map((any) => ({ ...content(any.value), typeUrl: any.typeUrl, version: '' }));
-    return response({ typeUrl, nonce, version: versionInfo, resources: found, removed: [], bytes: bytes.length });
+    const found = resources.map(({ typeUrl: of, value }) => ({ name: nameIn(value), text: decoder.decode(value), typeUrl: of, version: '' }));
+    return withLine({ typeUrl, nonce, version: versionInfo, resources: found, removed: [], bytes: bytes.length });
   }
   const { typeUrl, nonce, systemVersionInfo, resources, removedResources } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
-  const found = resources.map(({ name, version, resource: any }) => ({ ...content(any?.value), name, version, typeUrl: any?.typeUrl ?? '' }));
-  return response({ typeUrl, nonce, version: systemVersionInfo, resources: found, removed: removedResources, bytes: bytes.length });
+  const found = resources.map(({ name, version, resource: any }) => ({ name, text: decoder.decode(any?.value), typeUrl: any?.typeUrl ?? '', version }));
+  return withLine({ typeUrl, nonce, version: systemVersionInfo, resources: found, removed: removedResources, bytes: bytes.length });
 }
 
-function content(value: Uint8Array | undefined): { readonly name: string; readonly text: string } {
-  const text = decoder.decode(value);
-  return { text, name: text.split('@')[0] ?? '' };
+/** State of the world names a resource in its content only. */
+function nameIn(value: Uint8Array): string {
+  return decoder.decode(value).split('@')[0] ?? '';
 }
 
-function response(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
+function withLine(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
   const kind = resourceType(parts.typeUrl)?.kind ?? 'other';
   const words = [...parts.resources.map(({ text }) => `+${text}`), ...parts.removed.map((name) => `-${name}`)];
   return { ...parts, kind, line: [kind, ...words.sort()].join(' ') };
@@ -174,7 +174,7 @@ function response(parts: Omit<RawResponse, 'kind' | 'line'>): RawResponse {
 /** A whole client in one of the four ways: what differs between them in form is hidden, what differs in meaning is not. */
 export class XdsClient {
   readonly way: Way;
-  readonly #socketPath: string;
+  readonly #target: string;
   readonly #calls = new Map<Kind | 'aggregated', XdsCall>();
   readonly #names = new Map<Kind, Set<string>>();
   readonly #last = new Map<Kind, RawResponse>();
@@ -183,8 +183,9 @@ export class XdsClient {
   /** Number of requests written. */
   sent = 0;
 
-  constructor(socketPath: string, way: Way, node: string = 'test-node') {
-    this.#socketPath = socketPath;
+  /** `target` as gRPC has it: `unix:/path` or `host:port`. */
+  constructor(target: string, way: Way, node: string = 'test-node') {
+    this.#target = target;
     this.way = way;
     this.#node = node;
   }
@@ -193,7 +194,7 @@ export class XdsClient {
   call(kind: Kind): XdsCall {
     const key = this.way.service === 'aggregated' ? 'aggregated' : kind;
     const known = this.#calls.get(key);
-    const call = known ?? new XdsCall(this.#socketPath, this.way.variant, key);
+    const call = known ?? new XdsCall(this.#target, this.way.variant, key);
     this.#calls.set(key, call);
     return call;
   }

@@ -78,7 +78,7 @@ export async function startSketchServer(sketch: Sketch | undefined, { stream = {
       server.publish(published, changesBetween(before, published));
     },
     connect: (way, node) => {
-      const client = new XdsClient(socketPath, way, node);
+      const client = new XdsClient(`unix:${socketPath}`, way, node);
       clients.push(client);
       return client;
     },

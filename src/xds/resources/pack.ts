@@ -2,20 +2,15 @@
  * Small helpers that every builder uses. All builders are pure and return plain init shapes; `create` happens once, when a
  * snapshot is made.
  */
-import { create } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
-import { anyPack } from '@bufbuild/protobuf/wkt';
-import type { Any, DurationSchema } from '@bufbuild/protobuf/wkt';
+import type { DurationSchema } from '@bufbuild/protobuf/wkt';
 import { ApiVersion } from '../../gen/envoy/config/core/v3/config_source_pb.js';
 import type { ConfigSourceSchema } from '../../gen/envoy/config/core/v3/config_source_pb.js';
 
 /** The plain shape alone, where a builder spreads one shape into another (a whole message cannot be spread). */
 export type Init<Desc extends DescMessage> = Extract<MessageInitShape<Desc>, { readonly $typeName?: never }>;
 
-/** Packs into `Any` with the type URL that Envoy looks up (`type.googleapis.com/…`). */
-export function pack<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Any {
-  return anyPack(schema, create(schema, init));
-}
+export { pack } from '../encode.js';
 
 /** A duration of whole or broken seconds. */
 export function seconds(value: number): MessageInitShape<typeof DurationSchema> {
@@ -28,8 +23,3 @@ export const ads: MessageInitShape<typeof ConfigSourceSchema> = {
   configSourceSpecifier: { case: 'ads', value: {} },
   resourceApiVersion: ApiVersion.V3,
 };
-
-/** Map fields are encoded in insertion order: sort them, or equal content gets other bytes (xds.md rule 23). */
-export function sorted<T>(entries: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1)));
-}

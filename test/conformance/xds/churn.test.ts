@@ -141,10 +141,10 @@ interface Load {
 function startLoad(port: number): Load {
   const failures: string[] = [];
   const waiting = new Set<() => void>();
+  const stopped = new AbortController();
   let count = 0;
-  let stopped = false;
   const worker = async (index: number): Promise<void> => {
-    for (let turn = index; !stopped; turn += 1) {
+    for (let turn = index; !stopped.signal.aborted; turn += 1) {
       const path = PATHS[turn % PATHS.length] ?? '/';
       const outcome = await get(port, path);
       count += 1;
@@ -166,7 +166,7 @@ function startLoad(port: number): Load {
       });
     },
     stop: async () => {
-      stopped = true;
+      stopped.abort();
       await Promise.all(workers);
       return { failures, count };
     },

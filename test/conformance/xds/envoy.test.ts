@@ -139,6 +139,16 @@ describe('the real Envoy', () => {
     });
     expect(rejected).toMatchObject({ name: 'scrape', rejection: { message: expect.stringContaining('malformed IP address: no-address') } });
     expect(rejected?.lastGood).toBe(wantedOf(buildResources(world.state, world.topology)).get('envoy.config.listener.v3.Listener scrape')?.version);
+    // What `scrapeway xds status` shows: the field of the resource, and the field of ours that made it.
+    const listeners = world.controlPlane.report().envoys[0]?.types.find(({ kind }) => kind === 'listener');
+    expect(listeners?.differing).toMatchObject([
+      {
+        name: 'scrape',
+        state: 'refused',
+        refused: { named: true, words: expect.stringContaining('no-address'), resourceFields: ['address.socket_address.address'], ourFields: ['gateway.scrape.host'] },
+        difference: [{ path: 'address.socket_address.address', before: '127.0.0.1', after: 'no-address' }],
+      },
+    ]);
     expect(await world.controlPlane.whenAcked(0)).toMatchObject({ ok: false, error: [{ message: expect.stringContaining('malformed IP address') }] });
     expect(await scraper.request('GET /-/healthy')).toMatchObject({ status: 200 });
 

@@ -20,6 +20,11 @@ function many(count: number, prefix = 'r', version = '1'): Record<string, string
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`${prefix}${index}`, version]));
 }
 
+/** One resource of each type. */
+function everything(version: string): Sketch {
+  return { cluster: { a: version }, endpoint: { a: version }, listener: { l: version }, route: { r: version }, secret: { s: version } };
+}
+
 /** Asks for everything of a sketch, in the order of the types, and takes what comes. */
 async function connected(client: XdsClient, sketch: Sketch): Promise<void> {
   const names = (kind: 'endpoint' | 'route' | 'secret'): string[] => Object.keys(sketch[kind] ?? {});
@@ -156,11 +161,10 @@ describe('rule-18-endpoints-after-their-cluster', () => {
 
 describe('rule-19-order-of-responses', () => {
   it.each(AGGREGATED)('one update goes out in the order of the types ($variant)', async (way) => {
-    const version = (v: string): Sketch => ({ cluster: { a: v }, endpoint: { a: v }, listener: { l: v }, route: { r: v }, secret: { s: v } });
-    await using server = await startSketchServer(version('1'));
+    await using server = await startSketchServer(everything('1'));
     const client = server.connect(way);
-    await connected(client, version('1'));
-    await server.publish(version('2'));
+    await connected(client, everything('1'));
+    await server.publish(everything('2'));
     const kinds: string[] = [];
     while (kinds.length < 5) kinds.push((await client.next('cluster')).split(' ')[0] ?? '');
     // Secrets wait for nothing, so they may come before the ACKs of what came first.
@@ -239,6 +243,18 @@ describe('rule-21-nothing-held-hostage', () => {
   });
 });
 
+describe('rule-21-a-cluster-that-warms-across-a-reconnect', () => {
+  it('endpoints that the client says it has are sent all the same when it asks for them before it asks for clusters', async () => {
+    await using server = await startSketchServer({ cluster: { a: '2' }, endpoint: { a: '1' } });
+    const client = server.connect(ADS_DELTA);
+    client.subscribe('endpoint', ['a'], { a: '1' });
+    expect(await client.next('endpoint')).toBe('endpoint +a@1');
+    client.subscribe('cluster', [], { a: '2' });
+    expect(await client.next('cluster')).toBe('cluster');
+    expect(await client.finish()).toEqual([]);
+  });
+});
+
 describe('rule-22-endpoints-are-asked-for-after-the-ack-of-clusters', () => {
   it.each(AGGREGATED)('the listener waits for endpoints that are asked for only then ($variant)', async (way) => {
     const before: Sketch = { cluster: {}, endpoint: {}, listener: {} };
@@ -259,16 +275,16 @@ describe('rule-22-endpoints-are-asked-for-after-the-ack-of-clusters', () => {
 
 describe('limits', () => {
   it('a reconnect with 40,000 names, 4 MiB of versions, is taken, and only what differs is sent', async () => {
-    const names = many(40_000, 'a-cluster-with-a-name-of-some-length-');
-    await using server = await startSketchServer({ endpoint: { ...names, 'a-cluster-with-a-name-of-some-length-7': '2' } }, { stream: { maxHoldMs: 0 } });
+    const names = many(40_000, 'a-route-with-a-name-of-some-length-');
+    await using server = await startSketchServer({ route: { ...names, 'a-route-with-a-name-of-some-length-7': '2' } }, { stream: { maxHoldMs: 0 } });
     const client = server.connect(ADS_DELTA);
     const versions = Object.fromEntries(Object.keys(names).map((name) => [name, '1'.padStart(64, '0')]));
-    client.subscribe('endpoint', Object.keys(names), { ...versions, ...names, gone: '1' });
-    expect(await client.next('endpoint')).toBe('endpoint +a-cluster-with-a-name-of-some-length-7@2 -gone');
+    client.subscribe('route', Object.keys(names), { ...versions, ...names, gone: '1' });
+    expect(await client.next('route')).toBe('route +a-route-with-a-name-of-some-length-7@2 -gone');
     const padded = server.connect(ADS_DELTA);
-    padded.raw('endpoint', { subscribe: ['a'], initialVersions: versions }); // more than 4 MiB by its versions alone
-    expect((await padded.next('endpoint')).split(' ')).toHaveLength(5_001);
-    padded.call('endpoint').abort();
+    padded.raw('route', { subscribe: ['a'], initialVersions: versions }); // more than 4 MiB by its versions alone
+    expect((await padded.next('route')).split(' ')).toHaveLength(5_001);
+    padded.call('route').abort();
     await client.finish();
   });
 

@@ -1,0 +1,24 @@
+/**
+ * Where in the desired state a resource comes from: whoever reads that Envoy refused a listener wants to know which lines of
+ * the configuration made it.
+ */
+import type { Kind } from '../resource-types.js';
+import { CLUSTER, LISTENER, ROUTE, SECRET } from './names.js';
+
+const ORIGINS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
+  listener: { [LISTENER.scrape]: 'gateway.scrape', [LISTENER.agents]: 'gateway.agents' },
+  route: { [ROUTE.scrape]: 'tenants', [ROUTE.agents]: 'gateway.agents' },
+  secret: {
+    [SECRET.scrapeServer]: 'gateway.scrape.certificateChainPem',
+    [SECRET.agentsServer]: 'gateway.agents.certificateChainPem',
+    [SECRET.scrapeClientsCa]: 'gateway.scrape.clientCaPem',
+    [SECRET.agentsCa]: 'gateway.agents.clientCaPem',
+  },
+  cluster: { [CLUSTER.hub]: 'process', [CLUSTER.tunnel]: 'process', [CLUSTER.authz]: 'process', [CLUSTER.api]: 'process' },
+  endpoint: { [CLUSTER.hub]: 'process', [CLUSTER.tunnel]: 'process', [CLUSTER.authz]: 'process' },
+};
+
+/** `gateway.scrape` for the listener `scrape`; undefined for a resource that does not come from a desired state. */
+export function originOf(kind: Kind, name: string): string | undefined {
+  return ORIGINS[kind][name];
+}
