@@ -31,7 +31,7 @@ export function parseNumber(text: string): Result<number, string> {
 /** Hexadecimal, octal with a leading 0, or decimal. */
 function parseInteger(word: string): bigint | undefined {
   if (!underscoresSeparateDigits(word)) return undefined;
-  const digits = word.replaceAll('_', '').replace(/^(0x|0)0+/, '$1');
+  const digits = word.replaceAll('_', '').replace(/^(0x|0)0+(?=.)/, '$1');
   if (digits.length > MAX_DIGITS + 2) return undefined;
   if (/^0x[\da-f]+$/.test(digits)) return BigInt(digits);
   if (/^0[0-7]+$/.test(digits)) return BigInt(`0o${digits}`);

@@ -13,10 +13,14 @@ function parsed(text: string): Expr {
 
 /** Where a selector `secret` can hide. */
 const HIDING_PLACES = [
-  'secret', 'secret[5m]', '(secret)', '-secret', 'mine + secret', 'secret or mine', 'mine and on() secret', 'sum(secret)', 'topk(scalar(secret), mine)', 'quantile(scalar(secret) / 2, mine)',
-  'bottomk(scalar(sum_over_time(secret[5m])), mine)', 'limitk(scalar(max_over_time(secret[5m:1m])), mine)', 'count_values("x", secret)', 'rate(secret[5m] offset 1m)', 'max_over_time(rate(secret[5m])[1h:1m])',
-  'scalar(secret)', 'vector(scalar(secret))', 'clamp_min(mine, scalar(secret))', 'round(mine, scalar(secret))', 'histogram_quantile(scalar(secret), mine)', 'predict_linear(mine[5m], scalar(secret))',
-  'quantile_over_time(scalar(secret), mine[5m])', 'label_replace(secret, "ns", "a", "", "")', 'absent(secret)', 'absent_over_time(secret[5m])', 'timestamp(secret)', 'info(secret)', 'info(mine, {secret="x"})',
+  'secret', 'secret[5m]', '(secret)', '-secret', 'mine + secret', 'secret or mine', 'mine and on() secret', 'sum(secret)', 'topk(scalar(secret), mine)',
+  'quantile(scalar(secret) / 2, mine)',
+  'bottomk(scalar(sum_over_time(secret[5m])), mine)', 'limitk(scalar(max_over_time(secret[5m:1m])), mine)', 'count_values("x", secret)', 'rate(secret[5m] offset 1m)',
+  'max_over_time(rate(secret[5m])[1h:1m])',
+  'scalar(secret)', 'vector(scalar(secret))', 'clamp_min(mine, scalar(secret))', 'round(mine, scalar(secret))', 'histogram_quantile(scalar(secret), mine)',
+  'predict_linear(mine[5m], scalar(secret))',
+  'quantile_over_time(scalar(secret), mine[5m])', 'label_replace(secret, "ns", "a", "", "")', 'absent(secret)', 'absent_over_time(secret[5m])', 'timestamp(secret)',
+  'info(secret)', 'info(mine, {secret="x"})',
   'secret @ 5', 'secret smoothed', 'mine + fill(0) secret',
 ];
 
@@ -43,6 +47,7 @@ describe('equal', () => {
   it('does not heed positions', () => expect(equal(parsed('sum(a)  by (x)'), parsed('sum by(x)(a)'))).toBe(true));
 
   it.each([
-    ['a', 'b'], ['a', '(a)'], ['a{x="y"}', 'a{x!="y"}'], ['a[5m]', 'a[6m]'], ['a + b', 'b + a'], ['0', '-0'], ['a offset 5m', 'a'], ['a @ 5', 'a @ 6'], ['a and b', 'a and on () b'], ['topk(1, a)', 'topk(2, a)'],
+    ['a', 'b'], ['a', '(a)'], ['a{x="y"}', 'a{x!="y"}'], ['a[5m]', 'a[6m]'], ['a + b', 'b + a'], ['0', '-0'], ['a offset 5m', 'a'], ['a @ 5', 'a @ 6'],
+    ['a and b', 'a and on () b'], ['topk(1, a)', 'topk(2, a)'],
   ])('tells %s from %s', (one, other) => expect(equal(parsed(one), parsed(other))).toBe(false));
 });
