@@ -19,7 +19,7 @@ export interface ParseOptions {
   readonly features?: Partial<Features>;
   /** UTF-16 units. Default: 131,072: room for the longest list of pods that a dashboard makes, and at most a second of work. */
   readonly maxLength?: number;
-  /** Height of the tree. Default: 500; 1,000 or so is what the stack of a thread can take. */
+  /** Height of the tree. Default: 500. Never more than 1,000, which leaves half of a thread's stack to the caller. */
   readonly maxDepth?: number;
 }
 
@@ -33,14 +33,16 @@ export interface ParseError extends Span {
 }
 
 const MAX_LENGTH = 131_072;
-const MAX_DEPTH = 500;
+/** The default of ParseOptions.maxDepth. */
+export const MAX_DEPTH = 500;
+const DEPTH_LIMIT = 1_000;
 
 export function parse(input: string, options: ParseOptions = {}): Result<Expr, ParseError> {
   const { maxLength = MAX_LENGTH, maxDepth = MAX_DEPTH } = options;
   if (input.length > maxLength) {
     return err({ start: 0, end: input.length, line: 1, column: 1, reason: 'too_long', message: `expression is longer than ${maxLength} characters` });
   }
-  const tree = attempt(input, () => parseTree(input, { ...DEFAULT_FEATURES, ...options.features }, maxDepth));
+  const tree = attempt(input, () => parseTree(input, { ...DEFAULT_FEATURES, ...options.features }, Math.min(maxDepth, DEPTH_LIMIT)));
   return tree.ok ? attempt(input, () => check(tree.value, input)) : tree;
 }
 

@@ -1,7 +1,7 @@
 import { err, ok } from '../../lib/result.js';
 import type { Result } from '../../lib/result.js';
 import type { Expr, Span, VectorSelector } from '../ast.js';
-import { formatParseError, parse } from '../parse.js';
+import { formatParseError, MAX_DEPTH, parse } from '../parse.js';
 import type { ParseOptions } from '../parse.js';
 import { print } from '../print.js';
 import { selectorsOf } from '../walk.js';
@@ -38,8 +38,8 @@ export interface Refusal {
 
 const MAX_BRANCHES = 16;
 const MAX_NODES = 5_000;
-/** A tree may grow in height by its splits, and must still be read again. */
-const REREAD = { maxLength: 8 * 1024 * 1024, maxDepth: 1_500 };
+/** How much higher than the original a tree may be: splits are at the leaves, and `maxNodes` bounds how often they nest. */
+const EXTRA_DEPTH = 300;
 
 export function enforce(text: string, policy: Policy, options: EnforceOptions = {}): Result<Enforced, Refusal> {
   const parsed = parse(text, options);
@@ -52,10 +52,10 @@ export function enforce(text: string, policy: Policy, options: EnforceOptions = 
   });
   try {
     const query = print(rewriting.expression(parsed.value));
-    const again = parse(query, { ...options, ...REREAD });
+    const again = parse(query, { ...options, maxLength: query.length, maxDepth: (options.maxDepth ?? MAX_DEPTH) + EXTRA_DEPTH });
     const open = again.ok ? uncovered(again.value, policy, merges) : undefined;
     if (again.ok && open === undefined) return ok({ query, decisions: rewriting.decisions });
-    const message = open === undefined ? 'the rewritten query is not valid' : `the policy does not cover ${print(open)}`;
+    const message = open === undefined ? 'the rewritten query is not valid' : `it cannot be shown that the policy covers ${print(open)}`;
     return err({ reason: 'uncovered', message, span: parsed.value.span });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

@@ -4,7 +4,7 @@ import { compileMatcher } from '../regex.js';
 import { mergeBranches } from './merge.js';
 import type { Branch, Merges } from './merge.js';
 import { keyOf } from './policy.js';
-import type { Policy, Rule } from './policy.js';
+import type { CompiledMatcher, Policy, Rule } from './policy.js';
 
 /**
  * What the policy means for one selector. What the selector pins by equality is decided now: rules that contradict it drop out,
@@ -19,7 +19,10 @@ export type Restriction =
   | { readonly kind: 'branches'; readonly branches: readonly Branch[] };
 
 export function restrict(selector: VectorSelector, policy: Policy, merges: Merges): Restriction {
-  const asked = matchersOf(selector);
+  const asked = matchersOf(selector).map((matcher): CompiledMatcher => {
+    const accepts = compileMatcher(matcher);
+    return { matcher, accepts: accepts.ok ? accepts.value : () => true };
+  });
   const branches = policy.rules.flatMap((rule, index): Branch[] => {
     const missing = missingFrom(asked, rule);
     return missing === undefined ? [] : [{ matchers: missing, rules: [index] }];
@@ -30,21 +33,16 @@ export function restrict(selector: VectorSelector, policy: Policy, merges: Merge
 }
 
 /** What the rule asks and the selector does not; undefined where both together select nothing. */
-function missingFrom(asked: readonly Matcher[], rule: Rule): readonly Matcher[] | undefined {
+function missingFrom(asked: readonly CompiledMatcher[], rule: Rule): readonly Matcher[] | undefined {
   const missing: Matcher[] = [];
   for (const { matcher, accepts } of rule) {
-    const same = asked.filter(({ name }) => name === matcher.name);
-    const pinned = same.filter(({ op }) => op === '=');
-    if (pinned.some(({ value }) => !accepts(value))) return undefined;
-    if (matcher.op === '=' && same.some((other) => refuses(other, matcher.value))) return undefined;
-    if (pinned.length === 0 && !same.some((other) => keyOf(other) === keyOf(matcher))) missing.push(matcher);
+    const same = asked.filter((other) => other.matcher.name === matcher.name);
+    const pinned = same.filter((other) => other.matcher.op === '=');
+    if (pinned.some((other) => !accepts(other.matcher.value))) return undefined;
+    if (matcher.op === '=' && same.some((other) => !other.accepts(matcher.value))) return undefined;
+    if (pinned.length === 0 && !same.some((other) => keyOf(other.matcher) === keyOf(matcher))) missing.push(matcher);
   }
   return missing;
-}
-
-function refuses(matcher: Matcher, value: string): boolean {
-  const accepts = compileMatcher(matcher);
-  return accepts.ok && !accepts.value(value);
 }
 
 export function withMatchers(selector: VectorSelector, matchers: readonly Matcher[]): VectorSelector {

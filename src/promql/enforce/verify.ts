@@ -11,7 +11,8 @@ import { selectsNothing } from './restrict.js';
  * how the query was rewritten, but for what each merged regex was made of.
  */
 
-const MAX_COMBINATIONS = 100_000;
+/** Combinations of alternatives times rules: about a second. What cannot be shown within it is not covered. */
+const MAX_COMPARISONS = 10_000_000;
 
 /** The first selector that the policy does not cover; undefined where all are covered. */
 export function uncovered(expr: Expr, policy: Policy, merges: Merges): VectorSelector | undefined {
@@ -23,7 +24,7 @@ function covers(policy: Policy, matchers: readonly Matcher[], merges: Merges): b
   let combinations: readonly (readonly Matcher[])[] = [[]];
   for (const matcher of matchers) {
     const alternatives = merges.alternativesOf(matcher);
-    if (combinations.length * alternatives.length > MAX_COMBINATIONS) return false;
+    if (combinations.length * alternatives.length * policy.rules.length > MAX_COMPARISONS) return false;
     combinations = alternatives.flatMap((alternative) => combinations.map((combination) => combination.concat(alternative)));
   }
   return combinations.every((combination) => policy.rules.some((rule) => rule.every((matcher) => implies(combination, matcher))));

@@ -9,7 +9,7 @@ import type { RunningPrometheus } from '../../support/prometheus.js';
 import { seeded } from './generate.js';
 import { remoteWrite } from './remote-write.js';
 import type { Series } from './remote-write.js';
-import { POINTED_QUESTIONS, question, world } from './world.js';
+import { POINTED_QUESTIONS, question, randomRules, world } from './world.js';
 
 /**
  * What correct means: the rewritten query over all series answers what the original answers on a server that holds the allowed
@@ -18,6 +18,7 @@ import { POINTED_QUESTIONS, question, world } from './world.js';
 
 const SEED = 7;
 const RANDOM_QUESTIONS = 300;
+const RANDOM_POLICIES = [1, 2, 3, 4].map((seed) => randomRules(seeded(seed)));
 const FLAGS = '--enable-feature=promql-experimental-functions';
 
 interface Answer {
@@ -88,6 +89,7 @@ describe('transparency', () => {
     { rules: ['x{ns="a"}', '{__name__=~"requests.*|duration",ns!="a",team=~".+"}', 'y'], refusals: 0.1 },
     { rules: ['{ns=~"a.*",job!="k"}', '{team="u",pod="1"}', 'pressure{ns=""}'], refusals: 0.1 },
     { rules: ['nothing_of_this_name'], refusals: 0 },
+    ...RANDOM_POLICIES.map((rules) => ({ rules, refusals: 0.3 })),
   ])('under $rules', async ({ rules, refusals }) => {
     const policy = policyOf(rules);
     const random = seeded(SEED);

@@ -150,3 +150,16 @@ function aggregation(random: Random, depth: number): string {
   const grouping = random() < 0.5 ? ` ${pick(random, ['by', 'without'])} ${labels(random)} ` : '';
   return `${op}${grouping}(${param}${vector(random, depth - 1)})`;
 }
+
+/** One to five rules, each a selector that refuses the empty string somewhere. */
+export function randomRules(random: Random): readonly string[] {
+  const named = ['x', 'y', 'requests_total', '{__name__=~"x|y|duration"}', '{__name__=~"re.*|pr.*"}', '{__name__!~"d.*",__name__!=""}'];
+  const labelled = ['ns="a"', 'ns="b"', 'ns=~"a.*"', 'ns=~"b|c"', 'team="t"', 'team=~"t|u"', 'job="j"', 'pod="1"', 'ns="a.c"'];
+  const further = ['job!="k"', 'ns!="b"', 'pod="2"', 'team=""', 'team!~"u.*"', 'ns=~"a|"', 'job=~"j|k"', 'ns!~"a|c"'];
+  return Array.from({ length: 1 + Math.floor(random() * 5) }, () => {
+    const more = Array.from({ length: Math.floor(random() * 3) }, () => pick(random, further));
+    const [first, ...others] = random() < 0.4 ? [pick(random, named), ...more] : ['', pick(random, labelled), ...more];
+    if (first === undefined || others.length === 0) return first ?? 'x';
+    return first.endsWith('}') ? `${first.slice(0, -1)},${others.join(',')}}` : `${first}{${others.join(',')}}`;
+  });
+}
