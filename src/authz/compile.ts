@@ -19,6 +19,8 @@ export interface Policy {
   readonly rights: ReadonlyMap<string, ScrapeRights>;
   readonly limits: GatewayLimits;
   readonly revoked: RevokedTable;
+  /** Tenants with a query door. */
+  readonly queriers: ReadonlySet<string>;
 }
 
 export interface RevokedTable {
@@ -62,6 +64,7 @@ export function compilePolicy(state: DesiredState): Policy {
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
     limits: state.gateway.limits,
+    queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
     revoked: {
       serials: new Set(state.gateway.revoked?.serials),
       sans: new Set((state.gateway.revoked?.sans ?? []).map(({ type, value }) => sanKey(type, value))),

@@ -53,7 +53,7 @@ const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a', credentials: [KNOWN] 
 const WHO = { tenant: 'team-a', auth: 'bearer', credential: 'bearer:1' };
 
 function ask(parts: Partial<Question>, caller: Caller = TEAM_A, tables = inventory()): Decision {
-  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits });
+  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits, queriers: new Set(['team-q']) });
 }
 
 /** `allow site-1/node /metrics`, `deny target_forbidden`. */
@@ -299,5 +299,20 @@ describe('a credential with a scope', () => {
   it('is refused elsewhere like a target that does not exist, and the audit line says why', () => {
     const decision = ask({ path: '/scrape/site-1/node' }, only('site-1', 'other'));
     expect(decision).toMatchObject({ allow: false, reason: 'target_forbidden', audit: { rule: 'scope of bearer:2', agent: 'site-1', target: 'node' } });
+  });
+});
+
+describe('the query door', () => {
+  const querier = (covers?: KnownCredential['covers']): Caller => ({ kind: 'tenant', tenant: 'team-a', credentials: [{ ...KNOWN, covers }] });
+  const askQuery = (caller: Caller, queriers: readonly string[], method = 'POST'): string =>
+    inWords(decide(question({ door: 'query', path: '/api/v1/query', method }), caller, { inventory: inventory(), limits: STATE.gateway.limits, queriers: new Set(queriers) }));
+
+  it.each([
+    ['is for tenants that have one', querier(), ['team-a'], 'POST', /^allow/],
+    ['is not there for others', querier(), ['team-b'], 'POST', /^deny door_forbidden/],
+    ['is not for a credential that is for scraping certain targets', querier(() => true), ['team-a'], 'POST', /^deny door_forbidden/],
+    ['reads only', querier(), ['team-a'], 'PUT', /^deny method_forbidden/],
+  ])('%s', (_name, caller, queriers, method, expected) => {
+    expect(askQuery(caller, queriers, method)).toMatch(expected);
   });
 });

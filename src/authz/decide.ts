@@ -8,13 +8,20 @@ import type { Caller } from './identity.js';
 import type { Entry, Finding, Inventory, TenantView } from './inventory.js';
 import type { Audit, Decision, Question } from './question.js';
 
+export interface Tables {
+  readonly inventory: Inventory;
+  readonly limits: GatewayLimits;
+  /** Tenants with a query door. */
+  readonly queriers: ReadonlySet<string>;
+}
+
 /**
  * The decision. Everything that a request can be allowed or refused for is on this page, in the order in which it is asked;
  * who the caller is was settled before (`identity.ts`), and which targets a tenant may scrape is `model/grants.ts`.
  *
  * A pure function of question, caller and tables. What does not exist and what is not the tenant's end in the same branch.
  */
-export function decide(question: Question, caller: Caller, tables: { readonly inventory: Inventory; readonly limits: GatewayLimits }): Decision {
+export function decide(question: Question, caller: Caller, tables: Tables): Decision {
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
   if (caller.kind === 'stranger') return refuse(caller.reason, { door });
@@ -25,6 +32,8 @@ export function decide(question: Question, caller: Caller, tables: { readonly in
   switch (door) {
     case 'sd':
       return decideDiscovery(question, caller);
+    case 'query':
+      return decideQuery(question, caller, tables.queriers);
     case 'path':
     case 'proxy':
       return decideScrape(question, caller, view, tables.limits);
@@ -72,6 +81,14 @@ function decideDiscovery(question: Question, caller: Tenant): Decision {
   const who = whoAsks(question, caller);
   if (!isRead(question)) return refuse('method_forbidden', who);
   return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}` } };
+}
+
+/** Which series a tenant sees is the query service's part (src/query); here only whether it may ask at all. */
+function decideQuery(question: Question, caller: Tenant, queriers: ReadonlySet<string>): Decision {
+  const who = whoAsks(question, caller);
+  if (!queriers.has(caller.tenant) || caller.credentials.some(({ covers }) => covers !== undefined)) return refuse('door_forbidden', who);
+  if (question.method !== 'GET' && question.method !== 'POST') return refuse('method_forbidden', who);
+  return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}/query` } };
 }
 
 function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, string>> {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { DesiredState, GatewayLimits, GatewaySpec } from '../model/desired-state.js';
 import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
+import { compileBackends } from './backends.js';
 import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
@@ -59,8 +60,9 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const gateway = await compileGateway(draft, file);
   const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
+  const backends = await compileBackends(draft, file);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates }, process };
+  return gateway && process && { state: { gateway, tenants, agents, templates, backends }, process };
 }
 
 // ---- what takes effect at once

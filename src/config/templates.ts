@@ -2,7 +2,8 @@ import type { Revoked, San, ScrapeGrant, Template, Tenant } from '../model/desir
 import { compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, TemplateFile } from './gateway-file.js';
-import { compileSelectorText, createClaims, listed, unknownName } from './tenants.js';
+import { createClaims, listed, unknownName } from './references.js';
+import { compileSelectorText } from './tenants.js';
 import type { Path } from './yaml-source.js';
 
 /**

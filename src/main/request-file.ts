@@ -35,6 +35,7 @@ function doorOf(method: string, host: string, path: string, ownNames: readonly s
   if (method === 'CONNECT') return 'connect';
   if (!ownNames.includes(host.replace(/:\d+$/, '').toLowerCase())) return 'proxy';
   if (path.startsWith('/scrape/')) return 'path';
+  if (path.startsWith('/query/') || path.startsWith('/api/v1/')) return 'query';
   return path.split('?')[0] === '/sd' ? 'sd' : 'none';
 }
 

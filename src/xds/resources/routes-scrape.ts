@@ -21,6 +21,12 @@ function toHub(state: DesiredState): Action {
 
 const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(60) };
 
+/** The query service has limits of its own, which give a reason; this is above them. */
+const toQuery: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(600) };
+
+/** By name, and as a Prometheus of its own (for whom there is one backend only). */
+const QUERY_PREFIXES = ['/query/', '/api/v1/'];
+
 function ownRoutes(state: DesiredState): Route[] {
   return [
     // Health: answered by Envoy. Exact path, own names only: ext_authz may be off, because nothing can move a request from
@@ -28,8 +34,10 @@ function ownRoutes(state: DesiredState): Route[] {
     ends(exactPath('/-/healthy'), 200, 'ok\n', askingNothing()),
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
+    ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toQuery)),
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
+    ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
     // Everything else is asked too (door `none`, from the virtual host): a request without any route skips ext_authz
     // (envoy.md §12.5), and 404 against 401 would show the outside which paths exist.
     ends(prefix('/'), 404),
