@@ -18,6 +18,7 @@ export const END_HEADERS = 0x4;
 export const PADDED = 0x8;
 
 const MAX_PAYLOAD = 16_384;
+const INSTANCE = randomUUID();
 
 /** Answers, or does what an agent must not do. */
 export type ScrapeAct = (agent: RawAgent, streamId: number) => void;
@@ -27,6 +28,8 @@ export interface RawAgentOptions {
   readonly certificate: CertificateFiles;
   readonly caFile: string;
   readonly onScrape?: ScrapeAct;
+  /** Id of its process; default: the same for all of a test file. */
+  readonly instance?: string;
   /** Payload of its SETTINGS frame; default: empty. */
   readonly settings?: Buffer;
   /** It says nothing by itself, not even SETTINGS. */
@@ -45,6 +48,8 @@ export class RawAgent implements Disposable {
   readonly resets = new Map<number, number>();
   readonly closed: Promise<void>;
   onScrape: ScrapeAct;
+  /** How many it was asked for. */
+  scrapes = 0;
   /** The hub's first stream; 0 until it is there. */
   controlStream = 0;
   readonly #options: RawAgentOptions;
@@ -180,9 +185,13 @@ export class RawAgent implements Disposable {
   }
 
   #onHeaders(streamId: number): void {
-    if (this.controlStream !== 0) return this.onScrape(this, streamId);
+    if (this.controlStream !== 0) {
+      this.scrapes += 1;
+      return this.onScrape(this, streamId);
+    }
     this.controlStream = streamId;
-    this.headers(streamId, [':status', '200']);
+    // the first block says that it takes the hub's table size, 0 (RFC 9113 §4.3.1)
+    this.block(streamId, Buffer.from([0x20, 0x88]));
   }
 
   #onControl(payload: Buffer): void {
@@ -232,7 +241,8 @@ export async function dialRaw(options: RawAgentOptions): Promise<RawAgent> {
   const result = await dial({
     gateway: { host: 'localhost', port, serverName: 'localhost' },
     credentials: { certificate: cert ?? '', key: key ?? '', ca: ca ?? '' },
-    instance: randomUUID(),
+    // always the same process, so that a new tunnel replaces the one before
+    instance: options.instance ?? INSTANCE,
     timeoutMs: 20_000,
     signal: new AbortController().signal,
   });
