@@ -116,6 +116,17 @@ export class RawAgent implements Disposable {
     return this.#revision;
   }
 
+  /** The same within the windows, for long lists. */
+  async registerPatiently(targets: readonly unknown[]): Promise<number> {
+    this.#revision += 1;
+    const line = Buffer.from(`${JSON.stringify({ type: 'targets', revision: this.#revision, targets })}\n`);
+    for (let at = 0; at < line.length; at += MAX_PAYLOAD) {
+      const part = line.subarray(at, at + MAX_PAYLOAD);
+      if (await this.take(this.controlStream, part.length)) this.frame(Frame.data, 0, this.controlStream, part);
+    }
+    return this.#revision;
+  }
+
   /** Resolves when the windows leave room for `bytes` on the stream, and takes them; undefined: the tunnel is closed. */
   async take(streamId: number, bytes: number): Promise<true | undefined> {
     while (!this.socket.destroyed) {
