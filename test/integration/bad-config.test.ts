@@ -29,9 +29,10 @@ async function run(command: readonly string[], yaml: string): Promise<{ readonly
 }
 
 const listener = (port: number, ca: string): string => `{ address: "127.0.0.1:${port}", tls: { certFile: ${pki.gateway.certificateFile}, keyFile: ${pki.gateway.keyFile}, clientCaFiles: [${ca}] } }`;
-const gateway = (rest: string): string => `listeners:
-  scrape: ${listener(0, pki.clientsCaFile)}
-  agents: ${listener(0, pki.agentsCaFile)}
+const gateway = (rest: string): string => `gateway: { id: test, names: [localhost] }
+listeners:
+  scrape: ${listener(9443, pki.clientsCaFile)}
+  agents: ${listener(8443, pki.agentsCaFile)}
 runtimeDir: run
 ${rest}`;
 const TENANTS = `tenants:
@@ -41,16 +42,16 @@ agents:
 `;
 
 const CASES: readonly (readonly [name: string, yaml: () => string, faults: readonly RegExp[]])[] = [
-  ['YAML that is none', () => gateway('tenants: [ { name: a\nagents: ]'), [/^config\.yaml:\d+:\d+: .*bracket/]],
+  ['YAML that is none', () => gateway('tenants: [ { name: a\nagents: ]'), [/^config\.yaml:7:1: wrong indentation/, /^config\.yaml:7:9: .*cannot stand here/]],
   ['an empty file', () => '', [/^config\.yaml:1:1: /]],
   ['a list where a map belongs', () => '- 1\n', [/^config\.yaml:1:1: /]],
   ['a tab as indentation', () => 'listeners:\n\tscrape: 1\n', [/^config\.yaml:2:1: /]],
-  ['a key that stands twice', () => gateway(`${TENANTS}runtimeDir: again\n`), [/^config\.yaml:9:1: .*once more/]],
-  ['unknown keys, with what was meant', () => gateway(`${TENANTS}tennants: []\nlimits: { maxConections: 1 }\n`), [/^config\.yaml:9:1: tennants: .*tenants/, /^config\.yaml:10:11: limits\.maxConections: .*maxConnections/]],
-  ['a value of the wrong type', () => gateway(`${TENANTS}dataThreads: many\nlimits: { maxConnections: [] }\n`), [/^config\.yaml:9:14: dataThreads: /, /^config\.yaml:10:27: limits\.maxConnections: /]],
-  ['files that are not there', () => gateway(TENANTS).replaceAll('agents-ca.crt', 'nowhere.crt').replaceAll('gateway.key', 'nowhere.key'), [/^config\.yaml:2:\d+: listeners\.scrape\.tls\.keyFile: .*nowhere\.key does not exist/, /^config\.yaml:3:\d+: .*nowhere\.key does not exist/, /^config\.yaml:3:\d+: .*nowhere\.crt does not exist/]],
-  ['a tenant that nobody has defined', () => gateway(TENANTS.replace('[team-a] }', '[team-z] }')), [/^config\.yaml:8:\d+: agents\[0\]\.tenants\[0\]: .*team-z/]],
-  ['a key for another certificate', () => gateway(TENANTS).replaceAll('gateway.key', 'agents-ca.key'), [/^config\.yaml:2:\d+: .*is not the key of the certificate/, /^config\.yaml:3:\d+: .*is not the key of the certificate/]],
+  ['a key that stands twice', () => gateway(`${TENANTS}runtimeDir: again\n`), [/^config\.yaml:10:1: .*once more/]],
+  ['unknown keys, with what was meant', () => gateway(`${TENANTS}tennants: []\nlimits: { maxConections: 1 }\n`), [/^config\.yaml:10:1: .*`tennants`; did you mean `tenants`/, /^config\.yaml:11:11: limits: .*`maxConections`; did you mean `maxConnections`/]],
+  ['a value of the wrong type', () => gateway(`${TENANTS}dataThreads: many\nlimits: { maxConnections: [] }\n`), [/^config\.yaml:10:14: dataThreads: /, /^config\.yaml:11:27: limits\.maxConnections: /]],
+  ['files that are not there', () => gateway(TENANTS).replaceAll('agents-ca.crt', 'nowhere.crt').replaceAll('gateway.key', 'nowhere.key'), [/^config\.yaml:3:\d+: listeners\.scrape\.tls\.keyFile: .*nowhere\.key does not exist/, /^config\.yaml:4:\d+: .*nowhere\.key does not exist/, /^config\.yaml:4:\d+: .*nowhere\.crt does not exist/]],
+  ['a tenant that nobody has defined', () => gateway(TENANTS.replace('[team-a] }', '[team-z] }')), [/^config\.yaml:9:\d+: agents\[0\]\.tenants\[0\]: .*team-z/]],
+  ['a key for another certificate', () => gateway(TENANTS).replaceAll('gateway.key', 'agents-ca.key'), [/^config\.yaml:3:\d+: .*is not the key of the certificate/, /^config\.yaml:4:\d+: .*is not the key of the certificate/]],
 ];
 
 describe.each([[['check']], [['up', '-c']]])('scrapeway %j', (command) => {
