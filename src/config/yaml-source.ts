@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, ErrorCode, YAMLMap } from 'yaml';
 import { err, ok } from '../lib/result.js';
@@ -39,7 +40,8 @@ export function parseYaml(text: string): Result<YamlSource> {
   };
   const problems = [...document.errors, ...document.warnings].map(({ code, pos }) => ({ code, fault: { place: '', message: MESSAGES[code], ...at(pos[0]) } }));
   const syntax = problems.filter(({ code }) => !READABLE.has(code)).map(({ fault }) => fault);
-  if (syntax.length > 0) return err(syntax);
+  // the parser says some things twice of one place
+  if (syntax.length > 0) return err(syntax.filter((fault, i) => i === syntax.findIndex((other) => isDeepStrictEqual(other, fault))));
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });

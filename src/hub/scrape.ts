@@ -61,6 +61,8 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
   #bytesLeft = Infinity;
   /** What the answer will count as when it ends in order. */
   #outcome: Outcome = 'answered';
+  /** What the agent lets us send of the request's body, and Envoy has not been told yet (see `onWindow`). */
+  #ungranted = 0;
   /** Request body that came before there was a tunnel: only from an Envoy that has not seen our SETTINGS yet (trap 5). */
   #early: Buffer[] | undefined;
 
@@ -145,6 +147,7 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
     this.#context.metrics.requestBodyBytes += end - start;
     const sent = this.#tunnel.connection.sendData(this.#stream, bytes, start, end, endStream);
     this.#client.creditConnection(sent);
+    this.#grantClient();
   }
 
   onClientTrailers(fields: FieldList): void {
@@ -209,7 +212,19 @@ export class Scrape implements TunnelStreamUser, Expiring, Waiter {
     this.#finish(this.#outcome);
   }
 
+  /**
+   * The agent's WINDOW_UPDATEs are not Envoy's: for more than a few per DATA frame that it sent, Envoy takes the hub for a
+   * flooder and closes the connection that all agents share. So Envoy is told when it has sent something, or can send nothing.
+   */
   onWindow(increment: number): void {
+    this.#ungranted += increment;
+    const { receiveWindow } = this.#clientStream;
+    if (receiveWindow <= 0 && receiveWindow + this.#ungranted > 0) this.#grantClient();
+  }
+
+  #grantClient(): void {
+    const increment = this.#ungranted;
+    this.#ungranted = 0;
     this.#client.grantStream(this.#clientStream, increment);
   }
 
