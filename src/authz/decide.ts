@@ -28,8 +28,8 @@ export function decide(question: Question, caller: Caller, tables: { readonly in
       return decideDiscovery(question, tenant);
     case 'path':
     case 'proxy':
-      return decideScrape(question, tenant, view, tables.limits);
     case 'connect':
+      return decideScrape(question, tenant, view, tables.limits);
     case 'none':
     case 'agent':
       return refuse('door_forbidden', { door, tenant });
@@ -67,7 +67,7 @@ function decideDiscovery(question: Question, tenant: string): Decision {
 
 function decideScrape(question: Question, tenant: string, view: TenantView, limits: GatewayLimits): Decision {
   const { door } = question;
-  if (!isRead(question)) return refuse('method_forbidden', { door, tenant });
+  if (door === 'connect' ? question.method !== 'CONNECT' : !isRead(question)) return refuse('method_forbidden', { door, tenant });
   const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
   if (timeoutMs === undefined) return refuse('malformed_request', { door, tenant });
 
@@ -94,7 +94,8 @@ function decideScrape(question: Question, tenant: string, view: TenantView, limi
           'x-scrapeway-target': target.name,
           ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
           'x-scrapeway-timeout-ms': String(timeoutMs),
-          'x-envoy-upstream-rq-timeout-ms': String(timeoutMs),
+          // for CONNECT the time to be established is the hub's to keep: Envoy's clock would run from the client's half-close on (ADR 12)
+          ...(door !== 'connect' && { 'x-envoy-upstream-rq-timeout-ms': String(timeoutMs) }),
         },
         remove: removed(question),
         audit: { door, tenant, agent, target: target.name, rule },
