@@ -9,12 +9,14 @@ import { request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { startAgent } from '../support/agent.js';
 import { createTestPki, readPair } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
 import { startExporter, textAnswer } from '../support/exporter.js';
 import type { Exporter } from '../support/exporter.js';
 import { portOf } from '../support/ports.js';
 import { startPrometheus } from '../support/prometheus.js';
+import type { RunningScrapeway } from '../support/scrapeway.js';
 import { createTempDir } from '../support/temp-dir.js';
 import type { TempDir } from '../support/temp-dir.js';
 import { PASSWORD, startWorld } from '../support/world.js';
@@ -326,14 +328,29 @@ describe('a CONNECT is refused', () => {
   });
 });
 
-// last: site-a does not come back
-describe('an agent killed under open CONNECTs', () => {
-  it('ends them at once, at both ends, and the next is refused with its reason', async () => {
+// last: they end what the others need
+describe('open CONNECTs', () => {
+  it('end at once with an agent that is killed, at both ends, and the next is refused with its reason', async () => {
     const { socket } = await connect(bytesAddress());
     const target = await targetEnd();
     world.siteA.agent.process.signal('SIGKILL');
     await Promise.all([over(socket), over(target)]);
     const { status, headers } = await connect(bytesAddress(), { ...asTeamA, 'x-prometheus-scrape-timeout-seconds': '1' });
     expect([status, headers['x-scrapeway-reason']]).toEqual([503, 'agent_away']);
+  });
+
+  it('do not hold up an agent or a gateway that stops', async () => {
+    const again = (): Promise<RunningScrapeway> =>
+      startAgent({ dir: world.dir.path, pki: world.pki, name: 'site-a', gatewayPort: world.gateway.ports.agents, targets: [{ name: 'bytes', url: `https://${bytesAddress()}/` }] });
+    for (const stop of ['agent', 'gateway'] as const) {
+      await using agent = await again();
+      await agent.waitUntilReady();
+      const { status, socket } = await connect(bytesAddress());
+      expect(status).toBe(200);
+      const startedMs = performance.now();
+      await Promise.all([over(socket), stop === 'agent' ? agent.stop() : world.gateway.stop()]);
+      // half of the time after which both would stop regardless (drainTimeout)
+      expect(performance.now() - startedMs).toBeLessThan(15_000);
+    }
   });
 });
