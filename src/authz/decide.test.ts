@@ -224,6 +224,40 @@ describe('a scrape', () => {
   });
 });
 
+describe('CONNECT', () => {
+  const connect: Partial<Question> = { door: 'connect', method: 'CONNECT', path: '' };
+
+  it.each([
+    ['node.site-1.scrapeway:443', 'allow site-1/node'],
+    ['Node.Site-1.Scrapeway:1', 'allow site-1/node'],
+    ['127.0.0.1:9200', 'allow site-2/shared'],
+    ['DB.internal:80', 'allow site-1/db.main'],
+    ['[fd00::1]:9100', 'allow site-1/v6'],
+    ['foreign.site-2.scrapeway:443', 'deny target_forbidden'],
+    ['node.site-5.scrapeway:443', 'deny target_forbidden'],
+    ['nothing.site-1.scrapeway:443', 'deny target_forbidden'],
+    ['10.0.0.1:9100', 'deny target_forbidden'],
+    ['node.site-3.scrapeway:443', 'deny agent_away'],
+    ['h,i:443', 'deny malformed_request'],
+    ['', 'deny malformed_request'],
+  ])('to %s: %s', (host, expected) => {
+    expect(inWords(ask({ ...connect, host }))).toBe(expected);
+  });
+
+  it('is stamped with the target, the time to be established, no path and no deadline for Envoy', () => {
+    expect(ask({ ...connect, host: '127.0.0.1:9200' })).toEqual({
+      allow: true,
+      stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-agent': 'site-2', 'x-scrapeway-target': 'shared', 'x-scrapeway-timeout-ms': '9500' },
+      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      audit: { door: 'connect', tenant: 'team-a', agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
+    });
+  });
+
+  it.each(['GET', 'POST', ''])('is not a %s', (method) => {
+    expect(inWords(ask({ ...connect, host: '127.0.0.1:9200', method }))).toBe('deny method_forbidden');
+  });
+});
+
 describe('http_sd', () => {
   it('is for every tenant', () => {
     expect(ask({ door: 'sd', path: '/sd?door=proxy' })).toEqual({
@@ -269,8 +303,8 @@ describe('a tunnel', () => {
 });
 
 describe('elsewhere', () => {
-  it.each(['none', 'connect'] as const)('the door %s leads nowhere, for those who are known', (door) => {
-    expect(ask({ door, host: '127.0.0.1:9200', path: door === 'connect' ? '' : '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door, ...WHO } });
+  it('the door none leads nowhere, for those who are known', () => {
+    expect(ask({ door: 'none', host: '127.0.0.1:9200', path: '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door: 'none', ...WHO } });
   });
 });
 

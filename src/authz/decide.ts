@@ -36,8 +36,8 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
       return decideQuery(question, caller, tables.queriers);
     case 'path':
     case 'proxy':
-      return decideScrape(question, caller, view, tables.limits);
     case 'connect':
+      return decideScrape(question, caller, view, tables.limits);
     case 'none':
     case 'agent':
       return refuse('door_forbidden', whoAsks(question, caller));
@@ -100,7 +100,7 @@ function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, strin
 function decideScrape(question: Question, caller: Tenant, view: TenantView, limits: GatewayLimits): Decision {
   const { door } = question;
   const who = whoAsks(question, caller);
-  if (!isRead(question)) return refuse('method_forbidden', who);
+  if (door === 'connect' ? question.method !== 'CONNECT' : !isRead(question)) return refuse('method_forbidden', who);
   const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
   if (timeoutMs === undefined) return refuse('malformed_request', who);
 
@@ -131,7 +131,8 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
           'x-scrapeway-target': target.name,
           ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
           'x-scrapeway-timeout-ms': String(timeoutMs),
-          'x-envoy-upstream-rq-timeout-ms': String(timeoutMs),
+          // for CONNECT the time to be established is the hub's to keep: Envoy's clock would run from the client's half-close on (ADR 12)
+          ...(door !== 'connect' && { 'x-envoy-upstream-rq-timeout-ms': String(timeoutMs) }),
         },
         remove: removed(question),
         audit: { ...who, agent, target: target.name, rule },

@@ -19,6 +19,26 @@ function toHub(state: DesiredState): Action {
   };
 }
 
+/**
+ * CONNECT has no deadline in Envoy but its quietness: `timeout` would begin when the client ends its side, and cut the target's. The
+ * hub bounds the time to the 200. Above the 5 minutes for which Prometheus keeps an idle connection (ADR 12).
+ */
+const CONNECT_IDLE_S = 360;
+
+/** No `connect_config`: the hub gets the CONNECT itself, with what ext_authz stamped. */
+const throughHub: Action = {
+  clusterSpecifier: { case: 'cluster', value: CLUSTER.hub },
+  timeout: seconds(0),
+  idleTimeout: seconds(CONNECT_IDLE_S),
+  hashPolicy: byAgent,
+};
+
+/**
+ * The authority of a CONNECT is that of a target, even where it is a name of ours too: `localhost:9100` at the agent's site. So both
+ * virtual hosts have this door.
+ */
+const connectRoutes: readonly Route[] = [going(connectRequest, STAMPED.agent, throughHub), asking(connectRequest, 'connect')];
+
 const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(60) };
 
 /** The query service has limits of its own, which give a reason; this is above them. */
@@ -38,6 +58,7 @@ function ownRoutes(state: DesiredState): Route[] {
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
     ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
+    ...connectRoutes,
     // Everything else is asked too (door `none`, from the virtual host): a request without any route skips ext_authz
     // (envoy.md §12.5), and 404 against 401 would show the outside which paths exist.
     ends(prefix('/'), 404),
@@ -46,8 +67,7 @@ function ownRoutes(state: DesiredState): Route[] {
 
 function proxyRoutes(state: DesiredState): Route[] {
   return [
-    // CONNECT only asks: nothing behind serves it yet, so there is no going route.
-    asking(connectRequest, 'connect'),
+    ...connectRoutes,
     going(prefix('/'), STAMPED.agent, toHub(state)),
     asking(prefix('/')),
   ];
