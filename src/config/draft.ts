@@ -61,11 +61,12 @@ export class Draft {
     return compiled;
   }
 
-  /** A duration within bounds, in ms; `fallback` (after the fault) keeps other checks going. */
-  durationMs(place: Path, text: string, { minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): number {
+  /** A duration within bounds, in ms, or a fault. */
+  durationMs(place: Path, text: string, { minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): number | undefined {
     const ms = parseDuration(text);
-    if (ms === undefined || ms < minMs || ms > maxMs) this.fault(place, `must be from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    return ms ?? maxMs;
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+    this.fault(place, `must be from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
+    return undefined;
   }
 
   /** Absolute form of a path of the file. */
@@ -81,11 +82,16 @@ export class Draft {
     return undefined;
   }
 
-  /** A secret in a file of its own: its text without the line's end. */
+  /**
+   * A secret in a file of its own: its text without the line's end. The faults do not name the file: where it should stand, some
+   * write the secret itself.
+   */
   async readSecret(place: Path, file: string): Promise<string | undefined> {
-    const text = (await this.readFile(place, file))?.replace(/\r?\n$/, '');
-    if (text === '') this.fault(place, `${this.resolve(file)} is empty`);
-    return text === '' ? undefined : text;
+    const text = await this.#files.read(this.resolve(file));
+    const secret = text.ok ? text.value.replace(/\r?\n$/, '') : '';
+    if (secret !== '') return secret;
+    this.fault(place, `the file that it names ${text.ok ? 'is empty' : text.error} (a relative path starts at ${this.#folder})`);
+    return undefined;
   }
 
   #at(place: Path, message: string): Fault {

@@ -82,7 +82,8 @@ function compileNames(draft: Draft, names: readonly string[]): readonly string[]
     if (name.toLowerCase().endsWith(PROXY_SUFFIX)) draft.fault(place, `ends in "${PROXY_SUFFIX}", which is for targets`);
     else if (isIP(name) === 0 && !isHost(name)) draft.fault(place, 'must be a host name or an IP address, without port and without brackets');
   }
-  return names.map((name) => name.toLowerCase());
+  // Host names have no case: two that differ in nothing else are one.
+  return [...new Set(names.map((name) => name.toLowerCase()))];
 }
 
 function compileId(draft: Draft, id: string = hostname()): string {
@@ -90,17 +91,14 @@ function compileId(draft: Draft, id: string = hostname()): string {
   return id;
 }
 
-function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits {
+function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits | undefined {
   const { maxConnections, maxScrapeConnections } = file;
   if (maxScrapeConnections >= maxConnections) draft.fault(['limits', 'maxScrapeConnections'], 'must be less than maxConnections, so that agents always keep the rest');
   const maxScrapeTimeoutMs = draft.durationMs(['limits', 'maxScrapeTimeout'], file.maxScrapeTimeout, { minMs: SECOND_MS, maxMs: HOUR_MS });
-  return {
-    maxConnections,
-    maxScrapeConnections,
-    maxScrapeTimeoutMs,
-    defaultScrapeTimeoutMs: draft.durationMs(['limits', 'defaultScrapeTimeout'], file.defaultScrapeTimeout, { minMs: SECOND_MS, maxMs: maxScrapeTimeoutMs }),
-    deadlineMarginMs: draft.durationMs(['limits', 'deadlineMargin'], file.deadlineMargin, { minMs: 0, maxMs: 10 * SECOND_MS }),
-  };
+  const defaultScrapeTimeoutMs = draft.durationMs(['limits', 'defaultScrapeTimeout'], file.defaultScrapeTimeout, { minMs: SECOND_MS, maxMs: maxScrapeTimeoutMs ?? HOUR_MS });
+  const deadlineMarginMs = draft.durationMs(['limits', 'deadlineMargin'], file.deadlineMargin, { minMs: 0, maxMs: 10 * SECOND_MS });
+  if (maxScrapeTimeoutMs === undefined || defaultScrapeTimeoutMs === undefined || deadlineMarginMs === undefined) return undefined;
+  return { maxConnections, maxScrapeConnections, maxScrapeTimeoutMs, defaultScrapeTimeoutMs, deadlineMarginMs };
 }
 
 async function compileScrapeDoor(draft: Draft, { listeners: { scrape } }: GatewayFile, names: readonly string[]): Promise<GatewaySpec['scrape'] | undefined> {
@@ -151,16 +149,22 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   }));
   const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
   const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
-  const discovery = draft.part(['discovery'], () => ({
-    settleMs: draft.durationMs(['discovery', 'settle'], file.discovery.settle, { minMs: 0, maxMs: 10 * MINUTE_MS }),
-    retentionMs: draft.durationMs(['discovery', 'retention'], file.discovery.retention, { minMs: 0, maxMs: 30 * DAY_MS }),
-  }));
-  const tunnel = draft.part(['tunnel'], () => ({
-    keepAlive: compileKeepAlive(draft, 'tunnel', { interval: ['keepAliveInterval', file.tunnel.keepAliveInterval], timeout: ['keepAliveTimeout', file.tunnel.keepAliveTimeout] }),
-    reconnectGraceMs: draft.durationMs(['tunnel', 'reconnectGrace'], file.tunnel.reconnectGrace, { minMs: 0, maxMs: 5 * MINUTE_MS }),
-  }));
+  const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
+  const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
   if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined) return undefined;
   return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel };
+}
+
+function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {
+  const settleMs = draft.durationMs(['discovery', 'settle'], settle, { minMs: 0, maxMs: 10 * MINUTE_MS });
+  const retentionMs = draft.durationMs(['discovery', 'retention'], retention, { minMs: 0, maxMs: 30 * DAY_MS });
+  return settleMs === undefined || retentionMs === undefined ? undefined : { settleMs, retentionMs };
+}
+
+function compileTunnel(draft: Draft, { keepAliveInterval, keepAliveTimeout, reconnectGrace }: GatewayFile['tunnel']): GatewayProcess['tunnel'] | undefined {
+  const keepAlive = compileKeepAlive(draft, 'tunnel', { interval: ['keepAliveInterval', keepAliveInterval], timeout: ['keepAliveTimeout', keepAliveTimeout] });
+  const reconnectGraceMs = draft.durationMs(['tunnel', 'reconnectGrace'], reconnectGrace, { minMs: 0, maxMs: 5 * MINUTE_MS });
+  return keepAlive === undefined || reconnectGraceMs === undefined ? undefined : { keepAlive, reconnectGraceMs };
 }
 
 function compileRuntimeDir(draft: Draft, runtimeDir: string): string {
@@ -180,9 +184,10 @@ export function compileHttpAddress(draft: Draft, place: Path, address: string): 
 type Setting = readonly [key: string, text: string];
 
 /** Interval and time-out of a keep-alive; `section` is where both stand. */
-export function compileKeepAlive(draft: Draft, section: string, { interval, timeout }: { readonly interval: Setting; readonly timeout: Setting }): KeepAliveOptions {
+export function compileKeepAlive(draft: Draft, section: string, { interval, timeout }: { readonly interval: Setting; readonly timeout: Setting }): KeepAliveOptions | undefined {
   const intervalMs = draft.durationMs([section, interval[0]], interval[1], { minMs: 100, maxMs: MINUTE_MS });
   const timeoutMs = draft.durationMs([section, timeout[0]], timeout[1], { minMs: 200, maxMs: 5 * MINUTE_MS });
+  if (intervalMs === undefined || timeoutMs === undefined) return undefined;
   if (timeoutMs <= intervalMs) draft.fault([section, timeout[0]], `must be longer than ${interval[0]}`);
   return { intervalMs, timeoutMs };
 }

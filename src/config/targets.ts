@@ -52,13 +52,14 @@ async function compileTarget(
 
 function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile): Target | undefined {
   const urlPlace = [...place, 'url'];
-  const parsed = URL.parse(url);
-  if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
     draft.fault(urlPlace, 'must be a URL such as http://127.0.0.1:9100/metrics');
     return undefined;
   }
   const scheme = parsed.protocol === 'https:' ? 'https' : 'http';
   if (parsed.username !== '' || parsed.password !== '') draft.fault(urlPlace, 'must hold no credentials; use `basic` or `bearerTokenFile`');
+  if (parsed.pathname.endsWith('*')) draft.fault(urlPlace, 'has a path that ends in "*"; write "%2A", since in `paths` a "*" stands for anything');
   if (parsed.hash !== '') draft.fault(urlPlace, 'has a fragment ("#…"), which is never sent');
   const target: Target = {
     name,
@@ -96,10 +97,13 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const OWN_HEADERS: ReadonlySet<string> = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
 
 function checkHeaders(draft: Draft, place: Path, headers: Readonly<Record<string, string>>): void {
+  const seen = new Set<string>();
   for (const [name, value] of Object.entries(headers)) {
     const at = [...place, 'headers', name];
     if (!FIELD_NAME.test(name)) draft.fault(at, `"${name}" is not a header's name`);
     else if (OWN_HEADERS.has(name.toLowerCase())) draft.fault(at, `"${name}" cannot be set; the agent does`);
+    if (seen.has(name.toLowerCase())) draft.fault(at, `"${name}" stands here already; a header's name has no case`);
+    seen.add(name.toLowerCase());
     if (!FIELD_VALUE.test(value)) draft.fault(at, `the value of "${name}" has a character that no header can carry`);
   }
 }

@@ -26,8 +26,8 @@ export async function compileAgents(draft: Draft, file: GatewayFile): Promise<Ag
   return draft.list(['agents'], () => file.agents, (agent, place) => compileAgent(draft, place, { agent, file, claim }));
 }
 
-/** Reports the second and every further use of something that must be unique, naming the place of the first. */
-type Claim = (what: string, place: Path, message: (first: string) => string) => void;
+/** Reports the second and every further use of something that must be unique, naming the place of the first. True for the first. */
+type Claim = (what: string, place: Path, message: (first: string) => string) => boolean;
 
 function createClaims(draft: Draft): Claim {
   const owners = new Map<string, string>();
@@ -35,6 +35,7 @@ function createClaims(draft: Draft): Claim {
     const first = owners.get(what);
     if (first === undefined) owners.set(what, formatPath(place));
     else draft.fault(place, message(first));
+    return first === undefined;
   };
 }
 
@@ -69,24 +70,26 @@ function compileSelectorText(draft: Draft, place: Path, text: string): Selector 
 
 /** A grant on an agent that does not serve the tenant could never match: the file contradicts itself. */
 async function checkGrants(draft: Draft, file: GatewayFile, { tenant, place }: { readonly tenant: TenantFile; readonly place: Path }): Promise<void> {
-  const agents = new Map(listed(file.agents).map((agent) => [agent.name, agent]));
+  const agents = named(file.agents);
+  if (agents === undefined) return;
   for (const [index, grant] of tenant.scrape.entries()) {
     await draft.list([...place, 'scrape', index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
       const agent = agents.get(name);
       if (agent === undefined) draft.fault(namePlace, unknownName('agent', name, [...agents.keys()]));
-      else if (!listed(agent.tenants).includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
+      else if (Array.isArray(agent.tenants) && !agent.tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
     });
   }
 }
 
 async function compileAgent(draft: Draft, place: Path, { agent, file, claim }: { readonly agent: AgentEntryFile; readonly file: GatewayFile; readonly claim: Claim }): Promise<Agent> {
   const { name, tenants, maxTargets } = agent;
-  claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
+  const isFirst = claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
   const san = agent.certificate === undefined ? ({ type: 'uri', value: agentUri(name) } as const) : compileSan(agent.certificate);
-  claim(`${san.type} ${san.value}`, agent.certificate === undefined ? [...place, 'name'] : [...place, 'certificate'], (first) => `the name in its certificate is that of ${first} already; the two could not be told apart`);
-  const known = listed(file.tenants).map((tenant) => tenant.name);
+  // A name that is taken has its default certificate taken too: one mistake, told once.
+  if (isFirst || agent.certificate !== undefined) claim(`${san.type} ${san.value}`, [...place, agent.certificate === undefined ? 'name' : 'certificate'], (first) => `the name in its certificate is that of ${first} already; the two could not be told apart`);
+  const known = named(file.tenants);
   await draft.list([...place, 'tenants'], () => tenants, (tenant, tenantPlace) => {
-    if (!known.includes(tenant)) draft.fault(tenantPlace, unknownName('tenant', tenant, known));
+    if (known !== undefined && !known.has(tenant)) draft.fault(tenantPlace, unknownName('tenant', tenant, [...known.keys()]));
   });
   return { name, san, tenants, maxTargets };
 }
@@ -96,7 +99,13 @@ function unknownName(kind: string, name: string, known: readonly string[]): stri
   return `no ${kind} has the name "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
 
-/** For looking names up only: a list that the schema may have refused, entries that are no maps left out. */
-function listed<T>(items: readonly T[]): readonly T[] {
-  return Array.isArray(items) ? items.filter((item) => item !== null && item !== undefined) : [];
+/** For looking names up only: undefined where the list, or the name of an entry, is itself a fault, and a miss would prove nothing. */
+function named<T extends { readonly name: string }>(items: readonly (T | null)[]): ReadonlyMap<string, T> | undefined {
+  if (!Array.isArray(items)) return undefined;
+  const found = new Map<string, T>();
+  for (const item of items) {
+    if (typeof item?.name !== 'string') return undefined;
+    found.set(item.name, item);
+  }
+  return found;
 }
