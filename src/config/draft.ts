@@ -50,11 +50,15 @@ export class Draft {
     return broken ? undefined : compile();
   }
 
+  /** As `part`, but what is wrong deeper inside is left to the parts within: `compile` must reach for it through these only. */
+  within<T>(place: Path, compile: () => T): T | undefined {
+    return this.#broken.some((fault) => isPrefix(fault, place)) ? undefined : compile();
+  }
+
   /** Compiles the sound entries of a list, each on its own. `items` is called only if there is a list. */
   async list<I, O>(place: Path, items: () => readonly I[], compile: (item: I, place: Path) => O | undefined | Promise<O | undefined>): Promise<O[]> {
-    if (this.#broken.some((fault) => isPrefix(fault, place))) return [];
     const compiled: O[] = [];
-    for (const [index, item] of items().entries()) {
+    for (const [index, item] of (this.within(place, items) ?? []).entries()) {
       const entry = await this.part([...place, index], () => compile(item, [...place, index]));
       if (entry !== undefined) compiled.push(entry);
     }

@@ -1,7 +1,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { isIP } from 'node:net';
 import path from 'node:path';
-import type { DesiredState, GatewayLimits, GatewaySpec } from '../model/desired-state.js';
+import type { DesiredState, GatewayLimits, GatewaySpec, ListenerSpec } from '../model/desired-state.js';
 import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import { readCas, readPair, warnUncovered } from './certificates.js';
@@ -68,8 +68,8 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const names = draft.part(['gateway', 'names'], () => compileNames(draft, file.gateway.names));
   const id = draft.part(['gateway', 'id'], () => compileId(draft, file.gateway.id));
   const limits = draft.part(['limits'], () => compileLimits(draft, file.limits));
-  const scrape = await draft.part(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
-  const agents = await draft.part(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
+  const scrape = await draft.within(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
+  const agents = await draft.within(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined) return undefined;
@@ -103,30 +103,38 @@ function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits
 
 async function compileScrapeDoor(draft: Draft, { listeners: { scrape } }: GatewayFile, names: readonly string[]): Promise<GatewaySpec['scrape'] | undefined> {
   const place = ['listeners', 'scrape'];
-  const server = await compileServer(draft, place, { address: scrape.address, tls: scrape.tls, names });
-  const files = scrape.tls.clientCaFiles?.map((file, index) => ({ file, place: [...place, 'tls', 'clientCaFiles', index] }));
-  const clientCaPem = files && (await readCas(draft, files));
+  const server = await compileServer(draft, place, { door: scrape, names });
+  const clientCaPem = await draft.part([...place, 'tls'], () => scrape.tls.clientCaFiles && compileClientCas(draft, place, scrape.tls.clientCaFiles));
   return server && { ...server, clientCaPem };
 }
 
 async function compileAgentsDoor(draft: Draft, { listeners: { agents } }: GatewayFile): Promise<GatewaySpec['agents'] | undefined> {
   const place = ['listeners', 'agents'];
-  const server = await compileServer(draft, place, { address: agents.address, tls: agents.tls, names: [] });
-  const clientCaPem = await readCas(draft, agents.tls.clientCaFiles.map((file, index) => ({ file, place: [...place, 'tls', 'clientCaFiles', index] })));
+  const server = await compileServer(draft, place, { door: agents, names: [] });
+  const clientCaPem = await draft.part([...place, 'tls'], () => compileClientCas(draft, place, agents.tls.clientCaFiles));
   return server && clientCaPem !== undefined ? { ...server, clientCaPem } : undefined;
+}
+
+function compileClientCas(draft: Draft, door: Path, files: readonly string[]): Promise<string | undefined> {
+  return readCas(draft, files.map((file, index) => ({ file, place: [...door, 'tls', 'clientCaFiles', index] })));
 }
 
 async function compileServer(
   draft: Draft,
   place: Path,
-  { address, tls, names }: { readonly address: string; readonly tls: ServerTlsFile; readonly names: readonly string[] },
-) {
-  const listen = parseHostPort(address);
-  const isListenable = listen !== undefined && isIP(listen.host) !== 0 && listen.port > 0;
-  if (!isListenable) draft.fault([...place, 'address'], 'must be IP:PORT such as 0.0.0.0:9443 or [::]:9443; Envoy takes no host names here');
-  const pair = await readPair(draft, [...place, 'tls'], { ...tls, usage: 'server' });
+  { door, names }: { readonly door: { readonly address: string; readonly tls: ServerTlsFile }; readonly names: readonly string[] },
+): Promise<ListenerSpec | undefined> {
+  const listen = draft.part([...place, 'address'], () => compileListenAddress(draft, [...place, 'address'], door.address));
+  const pair = await draft.part([...place, 'tls'], () => readPair(draft, [...place, 'tls'], { ...door.tls, usage: 'server' }));
   if (pair !== undefined) warnUncovered(draft, [...place, 'tls'], { pair, names });
-  return isListenable && pair !== undefined ? { ...listen, certificateChainPem: pair.chainPem, privateKeyPem: pair.privateKeyPem } : undefined;
+  return listen && pair && { ...listen, certificateChainPem: pair.chainPem, privateKeyPem: pair.privateKeyPem };
+}
+
+function compileListenAddress(draft: Draft, place: Path, address: string): HostPort | undefined {
+  const listen = parseHostPort(address);
+  if (listen !== undefined && isIP(listen.host) !== 0 && listen.port > 0) return listen;
+  draft.fault(place, 'must be IP:PORT such as 0.0.0.0:9443 or [::]:9443; Envoy takes no host names here');
+  return undefined;
 }
 
 function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: GatewayFile): void {
