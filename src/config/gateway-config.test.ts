@@ -196,8 +196,12 @@ describe('what is wrong is told with its place', () => {
   });
 });
 
+/** The file with another certificate at the scrape door. */
+function withPair(name: string): string {
+  return changed(changed(GATEWAY, ' gateway.crt', ` ${name}.crt`), ' gateway.key', ` ${name}.key`);
+}
+
 describe('certificates are judged when they are read', () => {
-  const pair = (name: string): string => changed(changed(GATEWAY, ' gateway.crt', ` ${name}.crt`), ' gateway.key', ` ${name}.key`);
   const place = 'listeners.scrape.tls.certFile';
 
   it.each([
@@ -206,12 +210,12 @@ describe('certificates are judged when they are read', () => {
     ['server-ca', expect.stringContaining("server-ca.crt holds a CA as its first certificate; the server's own must come first")],
     ['agents/site-a', expect.stringContaining('agents/site-a.crt is not for servers: its extended key usage lacks serverAuth')],
   ])('%s', async (name, message) => {
-    const { result } = await load(pair(name));
+    const { result } = await load(withPair(name));
     expect(result).toMatchObject({ ok: false, error: [{ place, message, line: 8, column: 17 }] });
   });
 
   it('one that expires within a week is a warning', async () => {
-    const { result, warnings } = await load(pair('soon'));
+    const { result, warnings } = await load(withPair('soon'));
     expect(result.ok).toBe(true);
     expect(warnings).toEqual([{ place, message: expect.stringMatching(/soon\.crt expires on \d{4}-/), line: 8, column: 17 }]);
   });

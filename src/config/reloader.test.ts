@@ -19,13 +19,13 @@ afterEach(async () => dir[Symbol.asyncDispose]());
 /** A clock whose next look can be awaited: a look ends by asking for the next one. */
 function steppedClock(): { readonly clock: Clock; readonly look: () => Promise<void>; readonly waiting: () => number } {
   const manual = manualClock();
-  let asked: () => void = () => undefined;
+  let asked: (() => void) | undefined;
   let waiting = 0;
   const clock: Clock = {
     nowMs: manual.nowMs,
     after: (delayMs, callback) => {
       waiting += 1;
-      asked();
+      asked?.();
       const cancel = manual.after(delayMs, () => {
         waiting -= 1;
         callback();

@@ -21,12 +21,12 @@ export interface Answer {
 }
 
 export function answerSd({ tenant, authority, url }: SdQuestion, rightsOf: (tenant: string) => ScrapeRights | undefined, inventory: Inventory): Answer {
-  const query = new URL(url, 'http://gateway').searchParams;
-  const door = SD_DOORS.find((each) => each === (query.get('door') ?? 'path'));
+  const query = URL.canParse(url, 'http://gateway') ? new URL(url, 'http://gateway').searchParams : undefined;
+  const door = SD_DOORS.find((each) => each === (query?.get('door') ?? 'path'));
   const rights = tenant === undefined ? undefined : rightsOf(tenant);
   // Only ext_authz stamps the tenant; without one, or with one that has just gone, there is nobody to answer.
   if (rights === undefined) return refusal('target_forbidden');
-  if (door === undefined || [...query.keys()].some((key) => key !== 'door')) return refusal('malformed_request');
+  if (query === undefined || door === undefined || [...query.keys()].some((key) => key !== 'door')) return refusal('malformed_request');
   if (!inventory.isKnown(rights)) return refusal('discovery_unknown');
   const groups = targetGroups({ rights, offered: inventory.offered, door, gatewayAddress: withPort(authority) });
   return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(groups) };
