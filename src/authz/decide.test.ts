@@ -247,9 +247,9 @@ describe('CONNECT', () => {
   it('is stamped with the target, the time to be established, no path and no deadline for Envoy', () => {
     expect(ask({ ...connect, host: '127.0.0.1:9200' })).toEqual({
       allow: true,
-      stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-agent': 'site-2', 'x-scrapeway-target': 'shared', 'x-scrapeway-timeout-ms': '9500' },
+      stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-credential': 'bearer:1', 'x-scrapeway-agent': 'site-2', 'x-scrapeway-target': 'shared', 'x-scrapeway-timeout-ms': '9500' },
       remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
-      audit: { door: 'connect', tenant: 'team-a', agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
+      audit: { door: 'connect', ...WHO, agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
     });
   });
 

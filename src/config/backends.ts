@@ -5,7 +5,7 @@ import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { BackendFile, GatewayFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
 import { checkHeaders, compileAuthorization } from './outgoing.js';
-import { createClaims, listed, unknownName } from './references.js';
+import { createClaims, named, unknownName } from './references.js';
 import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
 
@@ -25,7 +25,7 @@ async function compileBackend(draft: Draft, place: Path, file: BackendFile): Pro
   const url = baseUrl(draft, [...place, 'url'], file.url);
   const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
-  if (url === undefined) return undefined;
+  if (url === undefined || timeoutMs === undefined) return undefined;
   return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs };
 }
 
@@ -39,9 +39,9 @@ function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
 
 /** What a tenant may query; a pattern that cannot be read is a fault, never everything and never silently nothing. */
 export function compileQueryGrant(draft: Draft, place: Path, { grant, file }: { readonly grant: QueryGrantFile; readonly file: GatewayFile }): QueryGrant {
-  const known = listed(file.backends).map(({ name }) => name);
+  const known = named(file.backends);
   for (const [index, name] of (grant.backends ?? []).entries()) {
-    if (!known.includes(name)) draft.fault([...place, 'backends', index], unknownName('backend', name, known));
+    if (known?.has(name) === false) draft.fault([...place, 'backends', index], unknownName('backend', name, [...known.keys()]));
   }
   const labels = Object.entries(grant.labels).map(([name, value]) => ({ name, op: '=' as const, value }));
   for (const [index, pattern] of grant.metrics.entries()) {

@@ -31,10 +31,13 @@ const OWN_HEADERS: ReadonlySet<string> = new Set(['connection', 'content-length'
 
 /** Headers that a file adds to requests. */
 export function checkHeaders(draft: Draft, place: Path, headers: Readonly<Record<string, string>>): void {
+  const seen = new Set<string>();
   for (const [name, value] of Object.entries(headers)) {
     const at = [...place, 'headers', name];
     if (!FIELD_NAME.test(name)) draft.fault(at, `"${name}" is not a header's name`);
-    else if (OWN_HEADERS.has(name.toLowerCase())) draft.fault(at, `"${name}" cannot be set; the client does`);
+    else if (OWN_HEADERS.has(name.toLowerCase())) draft.fault(at, `"${name}" cannot be set; it is made for each request`);
+    if (seen.has(name.toLowerCase())) draft.fault(at, `"${name}" stands here already; a header's name has no case`);
+    seen.add(name.toLowerCase());
     if (!FIELD_VALUE.test(value)) draft.fault(at, `the value of "${name}" has a character that no header can carry`);
   }
 }

@@ -5,8 +5,8 @@ import type { Path } from './yaml-source.js';
 
 /** What must hold between entries: names once, references to what there is. */
 
-/** Reports the second and every further use of something that must be unique, naming the place of the first. */
-export type Claim = (what: string, place: Path, message: (first: string) => string) => void;
+/** Reports the second and every further use of something that must be unique, naming the place of the first. True for the first. */
+export type Claim = (what: string, place: Path, message: (first: string) => string) => boolean;
 
 export function createClaims(draft: Draft): Claim {
   const owners = new Map<string, string>();
@@ -14,6 +14,7 @@ export function createClaims(draft: Draft): Claim {
     const first = owners.get(what);
     if (first === undefined) owners.set(what, formatPath(place));
     else draft.fault(place, message(first));
+    return first === undefined;
   };
 }
 
@@ -22,7 +23,13 @@ export function unknownName(kind: string, name: string, known: readonly string[]
   return `no ${kind} has the name "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
 
-/** For looking names up only: a list that the schema may have refused, entries that are no maps left out. */
-export function listed<T>(items: readonly T[]): readonly T[] {
-  return Array.isArray(items) ? items.filter((item) => item !== null && item !== undefined) : [];
+/** For looking names up only: undefined where the list, or the name of an entry, is itself a fault, and a miss would prove nothing. */
+export function named<T extends { readonly name: string }>(items: readonly (T | null)[]): ReadonlyMap<string, T> | undefined {
+  if (!Array.isArray(items)) return undefined;
+  const found = new Map<string, T>();
+  for (const item of items) {
+    if (typeof item?.name !== 'string') return undefined;
+    found.set(item.name, item);
+  }
+  return found;
 }

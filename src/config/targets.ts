@@ -53,13 +53,14 @@ async function compileTarget(
 
 function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile): Target | undefined {
   const urlPlace = [...place, 'url'];
-  const parsed = URL.parse(url);
-  if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
     draft.fault(urlPlace, 'must be a URL such as http://127.0.0.1:9100/metrics');
     return undefined;
   }
   const scheme = parsed.protocol === 'https:' ? 'https' : 'http';
   if (parsed.username !== '' || parsed.password !== '') draft.fault(urlPlace, 'must hold no credentials; use `basic` or `bearerTokenFile`');
+  if (parsed.pathname.endsWith('*')) draft.fault(urlPlace, 'has a path that ends in "*"; write "%2A", since in `paths` a "*" stands for anything');
   if (parsed.hash !== '') draft.fault(urlPlace, 'has a fragment ("#…"), which is never sent');
   const target: Target = {
     name,

@@ -2,7 +2,7 @@ import type { Revoked, San, ScrapeGrant, Template, Tenant } from '../model/desir
 import { compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, TemplateFile } from './gateway-file.js';
-import { createClaims, listed, unknownName } from './references.js';
+import { createClaims, named, unknownName } from './references.js';
 import { compileSelectorText } from './tenants.js';
 import type { Path } from './yaml-source.js';
 
@@ -38,9 +38,9 @@ export async function compileTemplates(draft: Draft, file: GatewayFile, tenants:
 }
 
 function checkTenants(draft: Draft, place: Path, { template, file }: { readonly template: TemplateFile; readonly file: GatewayFile }): void {
-  const known = listed(file.tenants).map(({ name }) => name);
+  const known = named(file.tenants);
   for (const [index, tenant] of template.tenants.entries()) {
-    if (!known.includes(tenant)) draft.fault([...place, 'tenants', index], unknownName('tenant', tenant, known));
+    if (known?.has(tenant) === false) draft.fault([...place, 'tenants', index], unknownName('tenant', tenant, [...known.keys()]));
   }
 }
 

@@ -6,7 +6,7 @@ import { compileQueryGrant, compileQueryLimits } from './backends.js';
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
-import { createClaims, listed, unknownName } from './references.js';
+import { createClaims, named, unknownName } from './references.js';
 import type { Claim } from './references.js';
 import { parseSize } from './units.js';
 import { formatPath } from './yaml-source.js';
@@ -80,24 +80,26 @@ export function compileSelectorText(draft: Draft, place: Path, text: string): Se
 
 /** A grant on an agent that does not serve the tenant could never match: the file contradicts itself. */
 async function checkGrants(draft: Draft, file: GatewayFile, { tenant, place }: { readonly tenant: TenantFile; readonly place: Path }): Promise<void> {
-  const agents = new Map(listed(file.agents).map((agent) => [agent.name, agent]));
+  const agents = named(file.agents);
+  if (agents === undefined) return;
   for (const [index, grant] of tenant.scrape.entries()) {
     await draft.list([...place, 'scrape', index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
       const agent = agents.get(name);
       if (agent === undefined) draft.fault(namePlace, unknownName('agent', name, [...agents.keys()]));
-      else if (!listed(agent.tenants).includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
+      else if (Array.isArray(agent.tenants) && !agent.tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
     });
   }
 }
 
 async function compileAgent(draft: Draft, place: Path, { agent, file, claim }: { readonly agent: AgentEntryFile; readonly file: GatewayFile; readonly claim: Claim }): Promise<Agent> {
   const { name, tenants, maxTargets } = agent;
-  claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
+  const isFirst = claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
   const san = agent.certificate === undefined ? ({ type: 'uri', value: agentUri(name) } as const) : compileSan(agent.certificate);
-  claim(`${san.type} ${san.value}`, agent.certificate === undefined ? [...place, 'name'] : [...place, 'certificate'], (first) => `the name in its certificate is that of ${first} already; the two could not be told apart`);
-  const known = listed(file.tenants).map((tenant) => tenant.name);
+  // A name that is taken has its default certificate taken too: one mistake, told once.
+  if (isFirst || agent.certificate !== undefined) claim(`${san.type} ${san.value}`, [...place, agent.certificate === undefined ? 'name' : 'certificate'], (first) => `the name in its certificate is that of ${first} already; the two could not be told apart`);
+  const known = named(file.tenants);
   await draft.list([...place, 'tenants'], () => tenants, (tenant, tenantPlace) => {
-    if (!known.includes(tenant)) draft.fault(tenantPlace, unknownName('tenant', tenant, known));
+    if (known !== undefined && !known.has(tenant)) draft.fault(tenantPlace, unknownName('tenant', tenant, [...known.keys()]));
   });
   return { name, san, tenants, maxTargets };
 }

@@ -37,14 +37,14 @@ export interface QueryGrant {
 
 /** Of queries; what is left out has its default in src/query. */
 export interface QueryLimits {
-  readonly maxQueryChars?: number;
-  readonly maxDepth?: number;
-  readonly maxBranches?: number;
-  readonly maxRangeMs?: number;
-  readonly maxSteps?: number;
-  readonly maxConcurrent?: number;
-  readonly timeoutMs?: number;
-  readonly maxResponseBytes?: number;
+  readonly maxQueryChars?: number | undefined;
+  readonly maxDepth?: number | undefined;
+  readonly maxBranches?: number | undefined;
+  readonly maxRangeMs?: number | undefined;
+  readonly maxSteps?: number | undefined;
+  readonly maxConcurrent?: number | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly maxResponseBytes?: number | undefined;
 }
 
 /** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
