@@ -176,7 +176,7 @@ function isRead({ method }: Question): boolean {
 }
 
 /** Not the certificate's serial: the hub cuts by it what a revoked certificate has open. */
-const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'];
+const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'];
 const INTERNAL_AND_OURS = ['authorization', ...INTERNAL];
 
 /** Credentials end here; `authorization` goes on where it is the exporter's. */

@@ -35,6 +35,8 @@ export interface Question {
   /** x-prometheus-scrape-timeout-seconds */
   readonly scrapeTimeout: string | undefined;
   readonly upgrade: string | undefined;
+  /** x-tenant-namespace: counts from a front proxy only. */
+  readonly assertedTenant: string | undefined;
   /** Of the client's certificate, stamped by Envoy before anything reads a header: the issuer's name as RFC 2253 writes it. */
   readonly peerIssuer: string | undefined;
   /** Lower-case hex without leading zeros, as `Revoked.serials`. */

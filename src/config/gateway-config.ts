@@ -11,7 +11,7 @@ import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
-import { compileRevoked, compileTemplates } from './templates.js';
+import { compileFrontProxies, compileRevoked, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort } from './units.js';
 import type { HostPort } from './units.js';
@@ -61,8 +61,9 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
   const backends = await compileBackends(draft, file);
+  const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends }, process };
+  return gateway && process && { state: { gateway, tenants, agents, templates, backends, frontProxies }, process };
 }
 
 // ---- what takes effect at once

@@ -12,6 +12,7 @@ export interface GatewayFile {
   readonly agents: readonly AgentEntryFile[];
   readonly templates: readonly TemplateFile[];
   readonly backends: readonly BackendFile[];
+  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Credential } from './desired-state.js';
+import type { Credential, FrontProxy } from './desired-state.js';
 
 /**
  * A name for a credential, for audit lines and for cutting off what came with it when it is revoked: the same for as long as the
@@ -15,4 +15,9 @@ export function credentialId(credential: Credential): string {
       // Of a hash: the first digits of a token's own hash would do, but look like more than they are.
       return `bearer:${hash('sha256', credential.sha256, 'hex').slice(0, 12)}`;
   }
+}
+
+/** The same for a front proxy, which speaks for tenants without a credential of theirs. */
+export function frontProxyId({ san }: FrontProxy): string {
+  return `front-proxy:${san.value}`;
 }

@@ -10,6 +10,14 @@ export interface DesiredState {
   readonly agents: readonly Agent[];
   readonly templates?: readonly Template[];
   readonly backends?: readonly Backend[];
+  readonly frontProxies?: readonly FrontProxy[];
+}
+
+/** A proxy that authenticates users itself and names their tenant in `X-Tenant-Namespace`. Its own certificate is what is trusted. */
+export interface FrontProxy {
+  readonly san: San;
+  /** Tenants that it may speak for. */
+  readonly tenants: readonly string[];
 }
 
 /** A Prometheus-compatible server that tenants may query. */
