@@ -11,7 +11,8 @@ import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
-import { compileFrontProxies, compileRevoked, compileTemplates } from './templates.js';
+import { compileRevoked } from './revoked.js';
+import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort } from './units.js';
 import type { HostPort } from './units.js';
@@ -75,7 +76,7 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const scrape = await draft.within(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
   const agents = await draft.within(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
-  const revoked = draft.part(['revoked'], () => compileRevoked(file.revoked));
+  const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
   return { id, names, scrape, agents, limits, accessLogPath, revoked };
