@@ -9,6 +9,21 @@ export interface DesiredState {
   readonly tenants: readonly Tenant[];
   readonly agents: readonly Agent[];
   readonly templates?: readonly Template[];
+  readonly backends?: readonly Backend[];
+}
+
+/** A Prometheus (or what speaks its API) that tenants query. */
+export interface Backend {
+  readonly name: string;
+  /** `http` or `https`, a path prefix where it has one. */
+  readonly url: string;
+  /** Base URLs of others with the same data: any one is asked, the next where one does not answer. */
+  readonly replicas?: readonly string[] | undefined;
+  /** The CAs of its certificate; undefined = the system's. */
+  readonly caPem?: string | undefined;
+  /** Ours towards the backend, credentials among them. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly timeoutMs: number;
 }
 
 /** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
@@ -72,6 +87,8 @@ export interface Tenant {
   readonly scrape: readonly ScrapeGrant[];
   /** What no grant gives: deny beats allow. */
   readonly deny?: readonly ScrapeGrant[];
+  /** OR: a series is seen when any grant allows it. */
+  readonly query?: readonly QueryGrant[];
   readonly limits: TenantLimits;
 }
 
@@ -110,6 +127,30 @@ export interface ScrapeGrant {
   readonly selector: Selector | undefined;
 }
 
+/** Series that a tenant sees in queries: those that one of `metrics` and all of `labels` match. */
+export interface QueryGrant {
+  /** Names; undefined = all. */
+  readonly backends: readonly string[] | undefined;
+  /** Patterns of MetricAccess: a name, an RE2 for whole names, a PromQL selector. Without any it allows nothing. */
+  readonly metrics: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Undefined ones as in src/query/limits.ts. */
+export interface QueryLimits {
+  readonly maxQueryChars?: number | undefined;
+  /** Height of the query's tree. */
+  readonly maxDepth?: number | undefined;
+  /** Selectors into which one selector of the query may be split. */
+  readonly maxBranches?: number | undefined;
+  /** From the oldest sample to the newest that a query may touch, ms. */
+  readonly maxRangeMs?: number | undefined;
+  readonly maxSteps?: number | undefined;
+  readonly maxConcurrent?: number | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly maxResponseBytes?: number | undefined;
+}
+
 export interface TenantLimits {
   readonly requestsPerSecond: number;
   readonly burst: number;
@@ -117,6 +158,7 @@ export interface TenantLimits {
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */
   readonly maxBodyBytes?: number | undefined;
+  readonly query?: QueryLimits | undefined;
 }
 
 export interface Agent {
