@@ -23,9 +23,9 @@ export interface View {
 /** Undefined: no such tenant or backend, or no grant for it. */
 export function viewOf(state: DesiredState, tenantName: string, backend: string, general?: QueryLimits): View | undefined {
   const tenant = state.tenants.find(({ name }) => name === tenantName);
-  const known = state.backends?.some(({ name }) => name === backend) === true;
+  const known = state.backends?.find(({ name }) => name === backend);
   const grants = tenant?.query?.filter(({ backends }) => backends === undefined || backends.includes(backend)) ?? [];
-  if (tenant === undefined || !known || grants.length === 0) return undefined;
+  if (tenant === undefined || known === undefined || grants.length === 0) return undefined;
   const rules: Rule[] = [];
   const ruleNames: string[] = [];
   for (const grant of grants) {
@@ -38,7 +38,8 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
       }
     }
   }
-  return { policy: { rules }, ruleNames, limits: limitsOf(tenant.limits.query, general) };
+  const limits = limitsOf(tenant.limits.query, general);
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) } };
 }
 
 /** What is wrong with a tenant's patterns; for the configuration's check, and for whoever logs. */
