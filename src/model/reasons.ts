@@ -6,7 +6,7 @@
  * The status is all that Prometheus shows (facts/prometheus-scrape.md §2), so each code has the one that fits best.
  */
 
-/** Who can raise it: Envoy itself (mapped local replies), ext_authz, the http_sd and status API, the hub, the agent. */
+/** Who can raise it: Envoy itself (mapped local replies), ext_authz, the http_sd, query and status API, the hub, the agent. */
 export type Hop = 'envoy' | 'authz' | 'api' | 'hub' | 'agent';
 
 export interface ReasonSpec {
@@ -33,6 +33,18 @@ export const REASONS = {
   // ---- http_sd
   discovery_unknown: { status: 503, hop: 'api', text: 'the gateway does not know every target yet' },
   api_error: { status: 500, hop: 'api', text: 'internal error' },
+  // ---- queries
+  query_no_endpoint: { status: 404, hop: 'api', text: 'no such endpoint, or not on this door' },
+  query_no_backend: { status: 403, hop: 'api', text: 'no such backend, or not for this tenant' },
+  query_method: { status: 405, hop: 'api', text: 'not with this method' },
+  query_malformed: { status: 400, hop: 'api', text: 'the request cannot be read' },
+  query_invalid: { status: 400, hop: 'api', text: 'the query is not valid' },
+  query_unenforceable: { status: 422, hop: 'api', text: 'the query cannot be restricted to what the tenant may see' },
+  query_over_limit: { status: 422, hop: 'api', text: "over one of the tenant's limits" },
+  query_busy: { status: 429, hop: 'api', text: 'too many queries of this tenant in flight' },
+  query_timeout: { status: 503, hop: 'api', text: 'the backend did not answer in time' },
+  query_backend_away: { status: 503, hop: 'api', text: 'no replica of the backend can be reached' },
+  query_backend_failed: { status: 502, hop: 'api', text: 'the backend failed' },
   // ---- Envoy's own failures, by local_reply_config
   authz_unavailable: { status: 503, hop: 'envoy', text: 'the gateway cannot decide now' },
   rate_limited: { status: 429, hop: 'envoy', text: "over the tenant's request rate" },
