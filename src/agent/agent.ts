@@ -9,10 +9,12 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { HubMessage } from '../tunnel/messages.js';
+import { createDiscovery } from './discovery/discovery.js';
+import { createDiscoveryMetrics } from './discovery/metrics.js';
 import { startLink } from './link.js';
 import type { Link } from './link.js';
 import { createAgentMetrics } from './metrics.js';
-import type { GatewayAddress, TargetSpec } from '../model/agent-settings.js';
+import type { AgentSettings, GatewayAddress, TargetSpec } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
 import { serveScrape } from './scrape.js';
 import type { LiveTarget, ScrapeRecord } from './scrape.js';
@@ -25,8 +27,10 @@ export interface AgentDeps {
 }
 
 export interface Agent {
-  /** Replaces the list of targets: unchanged ones keep their connections, removed ones finish their scrapes. */
+  /** Replaces the list of static targets: unchanged ones keep their connections, removed ones finish their scrapes. */
   setTargets(targets: readonly TargetSpec[]): void;
+  /** What a reload of the configuration may change: the static targets, and where others are found. */
+  configure(settings: Pick<AgentSettings, 'targets' | 'discovery'>): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
   /** Finishes the scrapes in flight and closes everything. A second call is the first. */
@@ -42,6 +46,11 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   let inFlight = 0;
   let lastFaults = '';
   let drained: Promise<void> | undefined;
+  let links: readonly Link[] = [];
+  let settings: Pick<AgentSettings, 'targets' | 'discovery'> = options;
+  let discovered: readonly TargetSpec[] = [];
+  /** A registration replaces the one before: without what is to be discovered it would delete targets. */
+  let settled = false;
 
   const onEnd = (record: ScrapeRecord): void => {
     inFlight -= 1;
@@ -50,7 +59,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     metrics.duration.observe(record.durationMs / 1000);
     metrics.bytes.inc(record.bodyBytes);
     if (record.outcome === 'ok' || record.outcome === 'cancelled' || record.target === undefined) return;
-    metrics.targetFailures.inc({ target: record.target, reason: record.outcome });
+    if (live.has(record.target)) metrics.targetFailed(record.target, record.outcome);
     logger.info({ target: record.target, reason: record.outcome, durationMs: Math.round(record.durationMs) }, 'scrape failed');
   };
   const onScrape = (stream: ServerHttp2Stream, headers: readonly string[]): void => {
@@ -68,7 +77,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     else logger.info({ accepted }, 'targets registered');
   };
 
-  const setTargets = (targets: readonly TargetSpec[]): void => {
+  const setLive = (targets: readonly TargetSpec[]): void => {
     const next = new Map<string, LiveTarget>();
     for (const spec of targets) {
       const before = live.get(spec.target.name);
@@ -77,13 +86,36 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     }
     const kept = new Set([...next.values()].map((target) => target.pool));
     for (const { pool } of live.values()) if (!kept.has(pool)) void pool.close();
+    for (const name of live.keys()) if (!next.has(name)) metrics.forgetTarget(name);
     live = next;
     revision += 1;
     metrics.targets.set(live.size);
   };
-  setTargets(options.targets);
+  const update = (): void => {
+    setLive([...settings.targets, ...discovered]);
+    for (const link of links) link.register();
+  };
+  const discovery = createDiscovery({
+    clock,
+    logger,
+    metrics: createDiscoveryMetrics(registry),
+    onTargets: (targets) => {
+      discovered = targets;
+      update();
+    },
+    onSettled: () => {
+      settled = true;
+      for (const link of links) link.register();
+    },
+  });
+  const configure = (next: typeof settings): void => {
+    settings = next;
+    discovery.configure(settings.discovery ?? [], settings.targets.map(({ target }) => target.name));
+    update();
+  };
+  configure(options);
 
-  const links = options.gateways.map((gateway) =>
+  links = options.gateways.map((gateway) =>
     startLink({
       ...options,
       gateway,
@@ -91,18 +123,19 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
       clock,
       logger,
       onScrape,
-      registration: () => ({ revision, targets: [...live.values()].map(({ spec }) => spec.target) }),
+      registration: () => (settled ? { revision, targets: [...live.values()].map(({ spec }) => spec.target) } : undefined),
       onRegistered,
       ...linkMetrics(gateway, metrics),
     }),
   );
   return {
-    setTargets: (targets) => {
-      setTargets(targets);
-      for (const link of links) link.register();
-    },
+    setTargets: (targets) => configure({ ...settings, targets }),
+    configure,
     connectedGateways: () => links.filter((link) => link.isUp()).length,
-    drain: () => (drained ??= drainAll(links, () => live.values())),
+    drain: () => {
+      discovery.stop();
+      return (drained ??= drainAll(links, () => live.values()));
+    },
   };
 }
 

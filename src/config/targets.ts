@@ -1,8 +1,8 @@
-import type { TargetSpec, TargetTls } from '../model/agent-settings.js';
+import type { TargetFetch, TargetSpec, TargetTls } from '../model/agent-settings.js';
 import { labelFault } from '../model/labels.js';
 import type { Target } from '../model/target.js';
 import { validateTargets } from '../tunnel/targets.js';
-import type { AgentFile, TargetFile, TargetTlsFile } from './agent-file.js';
+import type { AgentFile, FetchFile, TargetFile, TargetTlsFile } from './agent-file.js';
 import { readCas, readPair } from './certificates.js';
 import type { Draft } from './draft.js';
 import { formatPath } from './yaml-source.js';
@@ -33,16 +33,20 @@ async function compileTarget(
     const fault = labelFault(name, value);
     if (fault !== undefined) draft.fault([...place, 'labels', name], `label "${name}" ${fault}`);
   }
+  const fetch = await compileFetch(draft, place, { file, maxBodyBytes });
+  if (file.tls !== undefined && target?.scheme === 'http') draft.fault([...place, 'tls'], 'is for https targets; the url says http');
+  if (target === undefined) return undefined;
+  const [path = '/'] = target.path.split('?', 1);
+  return { ...fetch, target, allowedPaths: [path, ...file.paths] };
+}
+
+/** How a target is asked; the same for one target and for all that a job finds. */
+export async function compileFetch(draft: Draft, place: Path, { file, maxBodyBytes }: { readonly file: FetchFile; readonly maxBodyBytes: number | undefined }): Promise<TargetFetch> {
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
   const tls = await compileTls(draft, [...place, 'tls'], file.tls);
   const timeoutMs = file.timeout === undefined ? undefined : draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 100, maxMs: 3_600_000 });
-  if (file.tls !== undefined && target?.scheme === 'http') draft.fault([...place, 'tls'], 'is for https targets; the url says http');
-  if (target === undefined) return undefined;
-  const [path = '/'] = target.path.split('?', 1);
   return {
-    target,
-    allowedPaths: [path, ...file.paths],
     timeoutMs,
     maxBodyBytes: file.maxBodySize === undefined ? maxBodyBytes : parseSize(file.maxBodySize),
     tls,
@@ -75,7 +79,7 @@ function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile
 }
 
 /** The header that carries `basic` or the bearer token. */
-async function compileAuthorization(draft: Draft, place: Path, { basic, bearerTokenFile, headers }: TargetFile): Promise<string | undefined> {
+async function compileAuthorization(draft: Draft, place: Path, { basic, bearerTokenFile, headers }: FetchFile): Promise<string | undefined> {
   if (basic !== undefined && bearerTokenFile !== undefined) draft.fault([...place, 'bearerTokenFile'], 'stands beside `basic`; a request can carry one of them');
   const twice = Object.keys(headers).find((name) => name.toLowerCase() === 'authorization');
   if (twice !== undefined && (basic ?? bearerTokenFile) !== undefined) draft.fault([...place, 'headers', twice], 'is set by `basic` or `bearerTokenFile` already');

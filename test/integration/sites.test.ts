@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
+import { startDnsServer } from '../support/dns-server.js';
+import { startExporter, textAnswer } from '../support/exporter.js';
+import { eventually } from '../support/eventually.js';
+import { createTempDir } from '../support/temp-dir.js';
+import { startWorld } from '../support/world.js';
+import type { World } from '../support/world.js';
+
+/** Agents for real sites, through the whole gateway: what they find, filter, refuse, and how they get out. */
+
+async function listed(world: World): Promise<string[]> {
+  const { body } = await world.ask('team-a', '/sd');
+  const groups: readonly { readonly labels: Readonly<Record<string, string>> }[] = JSON.parse(body.toString());
+  return groups.map(({ labels }) => labels['target'] ?? '').toSorted();
+}
+
+describe('discovery at a site', () => {
+  it('finds targets in files and DNS, relabels them, and they are scraped', async () => {
+    await using files = await createTempDir();
+    await using dns = await startDnsServer();
+    await using exporter = await startExporter();
+    exporter.behave(textAnswer('found 1\n'), '/found');
+    const address = `127.0.0.1:${exporter.port}`;
+    dns.set({ '_web._tcp.test': [{ type: 'SRV', host: 'localhost', port: exporter.port }] });
+    const file = files.join('one.json');
+    await writeFile(file, JSON.stringify([{ targets: [address], labels: { env: 'prod', path: '/found' } }, { targets: ['127.0.0.1:1'], labels: { env: 'dev' } }]));
+    await using world = await startWorld({
+      agentA: {
+        discovery: [
+          {
+            name: 'files',
+            file_sd_configs: [{ files: [files.join('*.json')] }],
+            relabel_configs: [
+              { source_labels: ['env'], regex: 'prod', action: 'keep' },
+              { source_labels: ['path'], target_label: '__metrics_path__' },
+              { target_label: 'instance', replacement: 'Found' },
+            ],
+          },
+          { name: 'dns', dns_sd_configs: [{ names: ['_web._tcp.test'], servers: [dns.address], refresh_interval: '1s' }], params: { x: ['1'] } },
+        ],
+
+      },
+    });
+    const dnsName = `localhost-${exporter.port}`;
+    expect(await listed(world)).toEqual(['found', dnsName, 'web']);
+    expect((await world.ask('team-a', '/scrape/site-a/found')).body.toString()).toBe('found 1\n');
+    expect((await world.ask('team-a', `/scrape/site-a/${dnsName}`)).status).toBe(200);
+    expect(exporter.requests.map(({ url }) => url)).toEqual(['/found', '/metrics?x=1']);
+
+    // a broken file and a broken resolver take nothing away, and are told
+    await writeFile(file, '[{"targets": [1]}]');
+    dns.fail();
+    await eventually(async () => {
+      expect([...(await world.siteA.agent.metric('scrapeway_agent_discovery_up')).values()]).toEqual([0, 0]);
+    });
+    expect(await listed(world)).toEqual(['found', dnsName, 'web']);
+    expect(world.siteA.agent.process.log()).toContain('its last good list stays');
+    await writeFile(file, '[]');
+    await eventually(async () => expect(await listed(world)).toEqual([dnsName, 'web']));
+  });
+});
