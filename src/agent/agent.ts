@@ -16,6 +16,7 @@ import type { Link } from './link.js';
 import { createAgentMetrics } from './metrics.js';
 import type { AgentSettings, GatewayAddress, TargetSpec } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
+import { compileFilter } from './filter/metric-filter.js';
 import { serveScrape } from './scrape.js';
 import type { LiveTarget, ScrapeRecord } from './scrape.js';
 import { createTargetPool } from './target-client.js';
@@ -58,6 +59,8 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     metrics.scrapes.inc({ outcome: record.outcome });
     metrics.duration.observe(record.durationMs / 1000);
     metrics.bytes.inc(record.bodyBytes);
+    metrics.savedBytes.inc(record.filtered?.savedBytes ?? 0);
+    metrics.droppedSamples.inc(record.filtered?.droppedSamples ?? 0);
     if (record.outcome === 'ok' || record.outcome === 'cancelled' || record.target === undefined) return;
     if (live.has(record.target)) metrics.targetFailed(record.target, record.outcome);
     logger.info({ target: record.target, reason: record.outcome, durationMs: Math.round(record.durationMs) }, 'scrape failed');
@@ -82,7 +85,8 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     for (const spec of targets) {
       const before = live.get(spec.target.name);
       const kept = before !== undefined && sameConnection(before.spec, spec);
-      next.set(spec.target.name, { spec, pool: kept ? before.pool : createTargetPool(spec, options.maxConnectionsPerTarget) });
+      const pool = kept ? before.pool : createTargetPool(spec, options.maxConnectionsPerTarget);
+      next.set(spec.target.name, { spec, pool, filter: spec.filter && compileFilter(spec.filter) });
     }
     const kept = new Set([...next.values()].map((target) => target.pool));
     for (const { pool } of live.values()) if (!kept.has(pool)) void pool.close();

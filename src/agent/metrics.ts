@@ -27,7 +27,9 @@ export function createAgentMetrics(registry: Registry) {
       buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
       registers,
     }),
-    bytes: new Counter({ name: 'scrapeway_agent_scrape_body_bytes_total', help: 'Bytes of body read from targets, as they go through the tunnel.', registers }),
+    bytes: new Counter({ name: 'scrapeway_agent_scrape_body_bytes_total', help: 'Bytes of body read from targets, as they sent them.', registers }),
+    savedBytes: new Counter({ name: 'scrapeway_agent_filter_saved_bytes_total', help: 'Bytes of body that filters kept from the tunnel, as they were sent.', registers }),
+    droppedSamples: new Counter({ name: 'scrapeway_agent_filter_dropped_samples_total', help: 'Samples that filters dropped.', registers }),
     targetFailed: (target: string, reason: string): void => {
       targetFailures.inc({ target, reason });
       reasonsOf.set(target, (reasonsOf.get(target) ?? new Set()).add(reason));

@@ -40,6 +40,9 @@ export interface DiscoveryFile extends FetchFile {
 /** How targets are asked: the same keys for a static target and for all that a job finds. */
 export interface FetchFile {
   readonly paths: readonly string[];
+  readonly metric_relabel_configs: readonly RelabelConfig[];
+  /** 0 = no limit, as in Prometheus. */
+  readonly sample_limit: number;
   readonly timeout?: string;
   readonly maxBodySize?: string;
   readonly tls?: TargetTlsFile;

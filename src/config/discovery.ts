@@ -1,8 +1,7 @@
 import type { DiscoveryJob, DiscoverySource } from '../model/agent-settings.js';
-import { compileRelabel } from '../relabel/relabel.js';
-import type { RelabelConfig } from '../model/relabel-config.js';
 import type { AgentFile, DiscoveryFile } from './agent-file.js';
 import type { Draft } from './draft.js';
+import { checkRelabel } from './relabel.js';
 import { compileFetch } from './targets.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
@@ -35,15 +34,6 @@ export async function compileDiscovery(draft: Draft, file: AgentFile, maxBodyByt
       fetch,
     };
   });
-}
-
-/** A fault at the key of each rule that Prometheus would refuse. */
-export function checkRelabel(draft: Draft, place: Path, configs: readonly RelabelConfig[]): void {
-  for (const [index, config] of configs.entries()) {
-    const compiled = compileRelabel([config]);
-    if (compiled.ok) continue;
-    for (const { place: at, message } of compiled.error) draft.fault([...place, index, at.slice(at.indexOf('.') + 1)], message);
-  }
 }
 
 function compileSources(draft: Draft, place: Path, job: DiscoveryFile): readonly DiscoverySource[] {

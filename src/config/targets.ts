@@ -5,6 +5,7 @@ import { validateTargets } from '../tunnel/targets.js';
 import type { AgentFile, FetchFile, TargetFile, TargetTlsFile } from './agent-file.js';
 import { readCas, readPair } from './certificates.js';
 import type { Draft } from './draft.js';
+import { checkRelabel } from './relabel.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
 import { parseSize } from './units.js';
@@ -46,7 +47,10 @@ export async function compileFetch(draft: Draft, place: Path, { file, maxBodyByt
   checkHeaders(draft, place, file.headers);
   const tls = await compileTls(draft, [...place, 'tls'], file.tls);
   const timeoutMs = file.timeout === undefined ? undefined : draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 100, maxMs: 3_600_000 });
+  checkRelabel(draft, [...place, 'metric_relabel_configs'], file.metric_relabel_configs);
+  const filters = file.metric_relabel_configs.length > 0 || file.sample_limit > 0;
   return {
+    ...(filters && { filter: { relabelConfigs: file.metric_relabel_configs, sampleLimit: file.sample_limit === 0 ? undefined : file.sample_limit } }),
     timeoutMs,
     maxBodyBytes: file.maxBodySize === undefined ? maxBodyBytes : parseSize(file.maxBodySize),
     tls,

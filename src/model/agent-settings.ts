@@ -37,6 +37,8 @@ export interface TargetSpec {
   readonly maxBodyBytes: number | undefined;
   /** Found, not written down: held to the agent's allow-list. */
   readonly discovered?: boolean;
+  /** Samples that do not leave the site; without it bodies pass untouched. */
+  readonly filter?: MetricFilter;
   /** For `https`. */
   readonly tls: TargetTls;
   /** Added to each request to the target, over what the client sent: the agent's own credentials for the exporter. */
@@ -70,6 +72,13 @@ export type DiscoverySource =
   | { readonly kind: 'dns'; readonly names: readonly string[]; readonly recordType: DnsRecordType; readonly port: number; readonly servers: readonly string[]; readonly refreshMs: number };
 
 export type DnsRecordType = 'SRV' | 'A' | 'AAAA' | 'MX' | 'NS';
+
+/** Prometheus's `metric_relabel_configs` and `sample_limit`, before the WAN. One object for all targets of a job. */
+export interface MetricFilter {
+  readonly relabelConfigs: readonly RelabelConfig[];
+  /** Samples that may be left after relabelling; more fail the scrape. Undefined = no limit. */
+  readonly sampleLimit: number | undefined;
+}
 
 /** How an `https` target is dialled. */
 export interface TargetTls {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { startDnsServer } from '../support/dns-server.js';
-import { startExporter, textAnswer } from '../support/exporter.js';
+import { startExporter, TEXT_FORMAT, textAnswer } from '../support/exporter.js';
 import { eventually } from '../support/eventually.js';
 import { createTempDir } from '../support/temp-dir.js';
 import { startWorld } from '../support/world.js';
@@ -58,5 +59,31 @@ describe('discovery at a site', () => {
     expect(world.siteA.agent.process.log()).toContain('its last good list stays');
     await writeFile(file, '[]');
     await eventually(async () => expect(await listed(world)).toEqual([dnsName, 'web']));
+  });
+});
+
+describe('a filter at a site', () => {
+  it('drops samples before the WAN, plain and packed, and says when there are too many', async () => {
+    const rules = { metric_relabel_configs: [{ source_labels: ['__name__'], regex: 'go_.*', action: 'drop' }], sample_limit: 2 };
+    const body = Buffer.from('# TYPE go_x gauge\ngo_x 1\ngo_y 1\n# TYPE up gauge\nup 1\n');
+    await using exporter = await startExporter();
+    exporter.behave({ kind: 'answer', headers: { 'content-type': TEXT_FORMAT }, body }, '/plain');
+    exporter.behave({ kind: 'answer', headers: { 'content-type': TEXT_FORMAT, 'content-encoding': 'gzip' }, body: gzipSync(body) }, '/gzip');
+    exporter.behave(textAnswer('a 1\nb 1\nc 1\n'), '/many');
+    exporter.behave({ kind: 'answer', headers: { 'content-type': 'application/vnd.google.protobuf' }, body }, '/proto');
+    const targetsA = ['plain', 'gzip', 'many', 'proto'].map((name) => ({ name, url: `http://127.0.0.1:${exporter.port}/${name}`, ...rules }));
+    await using world = await startWorld({ targetsA });
+    const accept = 'application/vnd.google.protobuf;proto=x;encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.5';
+    const ask = (name: string): ReturnType<World['ask']> => world.ask('team-a', `/scrape/site-a/${name}`, { headers: { accept, 'accept-encoding': 'gzip' } });
+
+    expect((await ask('plain')).body.toString()).toBe('# TYPE up gauge\nup 1\n');
+    const packed = await ask('gzip');
+    expect([packed.headers['content-encoding'], gunzipSync(packed.body).toString()]).toEqual(['gzip', '# TYPE up gauge\nup 1\n']);
+    expect(exporter.requests[0]?.headers).toMatchObject({ accept: 'text/plain;version=0.0.4;q=0.5', 'accept-encoding': 'gzip' });
+    expect((await ask('many')).headers['x-scrapeway-reason']).toBe('target_too_many_samples');
+    expect((await ask('proto')).headers['x-scrapeway-reason']).toBe('target_unfilterable');
+    const dropped = await world.siteA.agent.metric('scrapeway_agent_filter_dropped_samples_total');
+    expect([...dropped.values()]).toEqual([4]);
+    expect([...(await world.siteA.agent.metric('scrapeway_agent_filter_saved_bytes_total')).values()][0]).toBeGreaterThan(body.length - 26);
   });
 });
