@@ -9,12 +9,13 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { HubMessage } from '../tunnel/messages.js';
+import { reachOf } from './allow-list.js';
 import { createDiscovery } from './discovery/discovery.js';
 import { createDiscoveryMetrics } from './discovery/metrics.js';
 import { startLink } from './link.js';
 import type { Link } from './link.js';
 import { createAgentMetrics } from './metrics.js';
-import type { AgentSettings, GatewayAddress, TargetSpec } from '../model/agent-settings.js';
+import type { AgentSettings, AllowRule, GatewayAddress, TargetSpec } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
 import { compileFilter } from './filter/metric-filter.js';
 import { serveScrape } from './scrape.js';
@@ -30,8 +31,8 @@ export interface AgentDeps {
 export interface Agent {
   /** Replaces the list of static targets: unchanged ones keep their connections, removed ones finish their scrapes. */
   setTargets(targets: readonly TargetSpec[]): void;
-  /** What a reload of the configuration may change: the static targets, and where others are found. */
-  configure(settings: Pick<AgentSettings, 'targets' | 'discovery'>): void;
+  /** What a reload of the configuration may change: the static targets, where others are found, and where those may be. */
+  configure(settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'>): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
   /** Finishes the scrapes in flight and closes everything. A second call is the first. */
@@ -42,13 +43,13 @@ export interface Agent {
 export function startAgent(options: AgentOptions, { logger, registry, clock = systemClock }: AgentDeps): Agent {
   const metrics = createAgentMetrics(registry);
   const instance = randomUUID();
-  let live = new Map<string, LiveTarget>();
+  let live = new Map<string, LiveTarget & { readonly key: string }>();
   let revision = 0;
   let inFlight = 0;
   let lastFaults = '';
   let drained: Promise<void> | undefined;
   let links: readonly Link[] = [];
-  let settings: Pick<AgentSettings, 'targets' | 'discovery'> = options;
+  let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'> = options;
   let discovered: readonly TargetSpec[] = [];
   /** A registration replaces the one before: without what is to be discovered it would delete targets. */
   let settled = false;
@@ -81,12 +82,13 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   };
 
   const setLive = (targets: readonly TargetSpec[]): void => {
-    const next = new Map<string, LiveTarget>();
+    const next = new Map<string, LiveTarget & { readonly key: string }>();
     for (const spec of targets) {
       const before = live.get(spec.target.name);
-      const kept = before !== undefined && sameConnection(before.spec, spec);
-      const pool = kept ? before.pool : createTargetPool(spec, options.maxConnectionsPerTarget);
-      next.set(spec.target.name, { spec, pool, filter: spec.filter && compileFilter(spec.filter) });
+      const reach = reachOf(spec, settings.allow);
+      const key = connectionKey(spec, settings.allow);
+      const pool = before?.key === key ? before.pool : createTargetPool(spec, reach, options.maxConnectionsPerTarget);
+      next.set(spec.target.name, { spec, reach, key, pool, filter: spec.filter && compileFilter(spec.filter) });
     }
     const kept = new Set([...next.values()].map((target) => target.pool));
     for (const { pool } of live.values()) if (!kept.has(pool)) void pool.close();
@@ -158,11 +160,7 @@ async function drainAll(links: readonly Link[], targets: () => Iterable<LiveTarg
   await Promise.all([...targets()].map(({ pool }) => pool.destroy()));
 }
 
-/** Whether a change of the specification leaves connections usable. */
-function sameConnection(a: TargetSpec, b: TargetSpec): boolean {
-  return connectionKey(a) === connectionKey(b);
-}
-
-function connectionKey({ target, tls }: TargetSpec): string {
-  return JSON.stringify([target.scheme, target.host, target.port, tls]);
+/** While it stays the same, open connections stay usable. */
+function connectionKey({ target, tls, discovered = false }: TargetSpec, allow: readonly AllowRule[] | undefined): string {
+  return JSON.stringify([target.scheme, target.host, target.port, tls, discovered && [allow]]);
 }

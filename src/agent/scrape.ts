@@ -12,6 +12,7 @@ import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
 import { TIMEOUT_HEADER } from '../tunnel/streams.js';
 import { isPathAllowed } from './allow-list.js';
+import type { Reach } from './allow-list.js';
 import { createFilteredBody } from './filter/filtered-body.js';
 import type { FilteredBody, FilterStats } from './filter/filtered-body.js';
 import type { CompiledFilter } from './filter/metric-filter.js';
@@ -24,6 +25,7 @@ import { targetReason } from './target-error.js';
 export interface LiveTarget {
   readonly spec: TargetSpec;
   readonly pool: Pool;
+  readonly reach: Reach;
   /** Undefined = the body passes untouched. */
   readonly filter: CompiledFilter | undefined;
 }
@@ -91,7 +93,7 @@ function readRequest(received: readonly string[]): ScrapeRequest {
 function refuse(request: ScrapeRequest, live: LiveTarget | undefined, hasRoom: boolean): Reason | undefined {
   if (live === undefined) return 'target_unknown';
   if (request.method !== 'GET' && request.method !== 'HEAD') return 'agent_denied';
-  if (!isPathAllowed(live.spec, request.path)) return 'agent_denied';
+  if (live.reach.denied || !isPathAllowed(live.spec, request.path)) return 'agent_denied';
   return hasRoom ? undefined : 'agent_overloaded';
 }
 

@@ -12,6 +12,7 @@ export interface AgentFile {
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
   readonly targets: readonly TargetFile[];
   readonly discovery: readonly DiscoveryFile[];
+  readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
   readonly limits: { readonly maxConcurrentScrapes: number; readonly maxBodySize: string };
   readonly keepAlive: { readonly interval: string; readonly timeout: string };
   readonly drainTimeout: string;

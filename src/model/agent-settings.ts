@@ -8,6 +8,8 @@ export interface AgentSettings {
   readonly targets: readonly TargetSpec[];
   /** Where further targets are found; none by default. */
   readonly discovery?: readonly DiscoveryJob[];
+  /** Where discovered targets may be; undefined = anywhere but the addresses that need a rule of their own. */
+  readonly allow?: readonly AllowRule[];
   /** Scrapes in flight at this agent; more are answered with `agent_overloaded`. */
   readonly maxConcurrentScrapes: number;
 }
@@ -43,6 +45,20 @@ export interface TargetSpec {
   readonly tls: TargetTls;
   /** Added to each request to the target, over what the client sent: the agent's own credentials for the exporter. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Discovered targets that match one rule may be reached. */
+export interface AllowRule {
+  /** What the target's address must be in, or the name that the target must have (`*.` in front stands for any sub-domain). */
+  readonly match: { readonly cidr: string } | { readonly host: string };
+  /** Empty = all. */
+  readonly ports: readonly PortRange[];
+}
+
+/** Both ends included. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 /** Targets that are found instead of written down, like one entry of Prometheus's `scrape_configs`. */

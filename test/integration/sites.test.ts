@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { startDnsServer } from '../support/dns-server.js';
 import { startExporter, TEXT_FORMAT, textAnswer } from '../support/exporter.js';
 import { eventually } from '../support/eventually.js';
+import type { ConfigFile } from '../support/scrapeway.js';
 import { createTempDir } from '../support/temp-dir.js';
 import { startWorld } from '../support/world.js';
 import type { World } from '../support/world.js';
@@ -40,6 +41,7 @@ describe('discovery at a site', () => {
           },
           { name: 'dns', dns_sd_configs: [{ names: ['_web._tcp.test'], servers: [dns.address], refresh_interval: '1s' }], params: { x: ['1'] } },
         ],
+        allow: [{ cidr: '127.0.0.0/8' }],
 
       },
     });
@@ -85,5 +87,26 @@ describe('a filter at a site', () => {
     const dropped = await world.siteA.agent.metric('scrapeway_agent_filter_dropped_samples_total');
     expect([...dropped.values()]).toEqual([4]);
     expect([...(await world.siteA.agent.metric('scrapeway_agent_filter_saved_bytes_total')).values()][0]).toBeGreaterThan(body.length - 26);
+  });
+});
+
+describe('the allow-list of a site', () => {
+  it('is the last word on what was discovered, by name and by address, and can be changed while it runs', async () => {
+    await using files = await createTempDir();
+    await using exporter = await startExporter();
+    const { port } = exporter;
+    await writeFile(files.join('t.json'), JSON.stringify([{ targets: [`127.0.0.1:${port}`, `localhost:${port}`, '169.254.169.254:80'] }]));
+    const config = { discovery: [{ name: 'files', file_sd_configs: [{ files: [files.join('t.json')] }] }] };
+    await using world = await startWorld({ agentA: config });
+    const names = [`127.0.0.1-${port}`, `localhost-${port}`, '169.254.169.254-80'];
+    const reasons = async (): Promise<string[]> => {
+      const answers = await Promise.all(names.map((name) => world.ask('team-a', `/scrape/site-a/${name}`)));
+      return answers.map(({ status, headers }) => String(headers['x-scrapeway-reason'] ?? status));
+    };
+    expect(await reasons()).toEqual(['agent_denied', 'agent_denied', 'agent_denied']);
+    expect(exporter.requests).toEqual([]);
+    const before: ConfigFile = JSON.parse(await readFile(world.siteA.agent.configFile, 'utf8'));
+    await world.siteA.agent.rewriteConfig({ ...before, allow: [{ cidr: '127.0.0.0/8', ports: [port] }, { cidr: '::1/128' }, { cidr: '0.0.0.0/0' }] });
+    await eventually(async () => expect(await reasons()).toEqual(['200', '200', 'agent_denied']));
   });
 });
