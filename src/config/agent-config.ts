@@ -4,7 +4,9 @@ import { agentNameOf } from '../model/identity.js';
 import { isName } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import type { AgentFile } from './agent-file.js';
+import { compileAllow } from './allow.js';
 import { readCas, readPair } from './certificates.js';
+import { compileDiscovery } from './discovery.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import { compileHttpAddress, compileKeepAlive } from './gateway-config.js';
@@ -45,9 +47,11 @@ async function compile(draft: Draft, file: AgentFile, environment: Environment):
   const gateways = await draft.list(['gateways'], () => file.gateways, (gateway, place) => compileGateway(draft, [...place, 'address'], gateway));
   const limits = draft.part(['limits'], () => ({ maxConcurrentScrapes: file.limits.maxConcurrentScrapes, maxBodyBytes: parseSize(file.limits.maxBodySize) }));
   const targets = await compileTargets(draft, file, limits?.maxBodyBytes);
+  const discovery = await compileDiscovery(draft, file, limits?.maxBodyBytes);
+  const allow = await compileAllow(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
-  return { ...identity, settings: { gateways, targets, maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  return { ...identity, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {

@@ -82,6 +82,8 @@ export const REASONS = {
   target_garbage: { status: 502, hop: 'agent', text: 'the target does not speak HTTP' },
   target_timeout: { status: 504, hop: 'agent', text: 'the target did not answer within the deadline' },
   target_too_large: { status: 502, hop: 'agent', text: "the target's answer is over the size limit" },
+  target_too_many_samples: { status: 502, hop: 'agent', text: "the target's answer has more samples than sample_limit" },
+  target_unfilterable: { status: 502, hop: 'agent', text: "the target's answer cannot be filtered" },
   agent_overloaded: { status: 503, hop: 'agent', text: 'the agent has too many scrapes in flight' },
   agent_draining: { status: 503, hop: 'agent', text: 'the agent is shutting down' },
   agent_error: { status: 502, hop: 'agent', text: 'the agent failed' },
