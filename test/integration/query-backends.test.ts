@@ -189,6 +189,9 @@ describe('a backend that misbehaves', () => {
     await using backend = await startExporter({ behaviour });
     await using door = await startQueryDoor(queryState([{ name: 'main', url: `http://127.0.0.1:${backend.port}` }], [{ name: 't', query: [{ backends: undefined, metrics: ['up'], labels: {} }], limits: { maxResponseBytes: 1_000_000, timeoutMs: 5000 } }]));
     await expect(door.ask('t', '/query/main/federate').then(({ status }) => status === 200)).rejects.toThrow();
+    const [, bytes] = /^scrapeway_query_response_bytes_total (\d+)$/m.exec(await door.registry.metrics()) ?? [];
+    expect(Number(bytes)).toBeGreaterThan(0);
+    expect(Number(bytes)).toBeLessThanOrEqual(1_000_000);
   });
 
   it('is told when the caller has gone', async () => {
