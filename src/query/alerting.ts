@@ -11,7 +11,7 @@ import { compileMatcher } from '../promql/regex.js';
 import { selectorsOf, visit } from '../promql/walk.js';
 import type { Plan, Question } from './endpoint.js';
 import type { Form } from './form.js';
-import { labelsOf, objectsOf, pick, textOf } from './json.js';
+import { isObject, labelsOf, objectsOf, pick, textOf } from './json.js';
 import type { JsonObject } from './json.js';
 import type { Limits } from './limits.js';
 import { readSelector } from './match.js';
@@ -82,8 +82,13 @@ function isOwn(rule: JsonObject, policy: Policy): boolean {
   });
   const selectors = selectorsOf(parsed.value);
   if (joins || selectors.length === 0) return false;
-  const asksMore = /\bquery\b/.test(JSON.stringify([rule.annotations ?? {}, rule.labels ?? {}]));
-  return !asksMore && selectors.every((selector) => restrict(selector, policy, new Merges()).kind === 'unchanged');
+  return !asksInTemplates(rule) && selectors.every((selector) => restrict(selector, policy, new Merges()).kind === 'unchanged');
+}
+
+/** `{{ query "…" }}`; what template a word belongs to is Go's to know, so any will do. */
+function asksInTemplates({ annotations, labels }: JsonObject): boolean {
+  const texts = [annotations, labels].flatMap((value) => (isObject(value) ? Object.values(value) : []));
+  return texts.some((text) => typeof text !== 'string' || (text.includes('{{') && /query/.test(text)));
 }
 
 /** By the rule's own labels, as Prometheus does since 2.54. */

@@ -26,7 +26,7 @@ describe('rules', () => {
   it('are those that ask for allowed series only', () => {
     const shown = visibleGroups(groups(
       alerting('up{ns="a"} == 0'), alerting('up == 0'), alerting('up{ns="a"} > on () group_left () secret'), alerting('vector(1)'), alerting('info(up{ns="a"})'),
-      alerting('up{ns="a"}', { annotations: { text: '{{ query "secret" }}' } }), alerting('not a query ('), { type: 'recording', name: 'r', query: 'sum(x{ns="a"})' },
+      alerting('up{ns="a"}', { annotations: { text: '{{ "}}" | query }}' } }), alerting('not a query ('), { type: 'recording', name: 'r', query: 'sum(x{ns="a"})' },
     ), OWN, ALL);
     expect(shown).toEqual([{ name: 'g', file: 'f', interval: 60, evaluationTime: 0, rules: [
       { type: 'alerting', name: 'n', query: 'up{ns="a"} == 0', labels: {}, annotations: {}, alerts: [] },

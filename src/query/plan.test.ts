@@ -24,7 +24,7 @@ interface Asked {
 function plan(url: string, { body = '', grants = OWN, limits = {} }: Asked = {}): Plan | Refusal | 'no endpoint' {
   const state = {
     ...desiredState({ tenants: [{ name: 't', query: grants, limits: { requestsPerSecond: 1, burst: 1, query: limits } }] }),
-    backends: [{ name: 'main', url: 'http://prometheus.example:9090', timeoutMs: 120_000 }],
+    backends: [{ name: 'main', url: 'http://prometheus.example:9090', timeoutMs: 300_000 }],
   };
   const route = routeOf(`/query/main${url}`);
   const view = viewOf(state, 't', 'main');

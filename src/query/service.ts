@@ -106,6 +106,7 @@ class Service implements QueryService {
       if (refusal.reason === 'query_backend_failed') this.#logger.warn({ tenant, backend: route?.backend, err: error }, 'query failed');
       if (!response.headersSent) return this.#refused(exchange, refusal);
       // Never a clean end of half an answer.
+      this.#logger.info({ tenant, backend: route?.backend, endpoint: route?.endpoint?.path, ...refusal }, 'answer broken off');
       response.destroy();
       return 'broken';
     }
