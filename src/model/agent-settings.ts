@@ -19,6 +19,18 @@ export interface GatewayAddress {
   readonly port: number;
   /** Name that the gateway's certificate must have; `host` by default. */
   readonly serverName: string;
+  /** The way out to it; undefined = directly. */
+  readonly proxy?: EgressProxy;
+}
+
+/** An HTTP proxy that knows CONNECT. */
+export interface EgressProxy {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined = plain TCP to the proxy. `caPem`: CAs to trust, undefined = those of Node. */
+  readonly tls: { readonly caPem: string | undefined } | undefined;
+  /** Value of `Proxy-Authorization`; a secret. */
+  readonly authorization: string | undefined;
 }
 
 /** PEM texts. */

@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
+import { createLineFilter } from '../../src/agent/filter/line-filter.js';
+import { compileFilter } from '../../src/agent/filter/metric-filter.js';
 import { mustCompileRelabel } from '../../src/relabel/relabel.js';
 import type { RelabelConfig } from '../../src/model/relabel-config.js';
+import { startExporter, textAnswer } from '../support/exporter.js';
 import { fetchJson } from '../support/http.js';
 import { startPrometheus } from '../support/prometheus.js';
 import { createTempDir } from '../support/temp-dir.js';
@@ -116,5 +119,70 @@ describe('relabelling', () => {
     for (const { scrapePool, discoveredLabels } of data.droppedTargets) check(scrapePool, discoveredLabels, undefined);
     expect(data.activeTargets.length).toBeGreaterThan(JOBS * TARGETS * 0.2);
     expect(data.droppedTargets.length).toBeGreaterThan(JOBS * TARGETS * 0.1);
+  });
+});
+
+const FILTERS = 30;
+
+function randomExposition(): string {
+  const lines = ['requests_total', 'go_goroutines', 'latency_bucket', 'foo', 'a:b:rate'].flatMap((name) => [
+    `# HELP ${name} Some help.`,
+    `# TYPE ${name} untyped`,
+    ...Array.from({ length: 8 }, (_, index) => {
+      const labels = ['a', 'b', 'le'].filter(() => chance(0.7)).map((label) => `${label}=${JSON.stringify(pick(VALUES))}`);
+      return `${name}{${['n="' + index + '"', ...labels].join(chance(0.5) ? ',' : ' , ')}} ${index}${chance(0.2) ? '.5' : ''}`;
+    }),
+  ]);
+  return `${lines.join('\n')}\n{"utf.8 name","lä bel"="x"} 1\nplain 1\n`;
+}
+
+/** Rules that keep series apart: of two that become one, Prometheus keeps either. */
+function randomMetricRule(): RelabelConfig {
+  return pick<() => RelabelConfig>([
+    () => ({ source_labels: ['__name__'], regex: pick(['go_.*', 'foo', '.*_bucket', 'utf.*']), action: 'drop' }),
+    () => ({ source_labels: ['__name__', 'n'], regex: pick(['.*;[0-5]?', '[^g].*', '.*']), action: 'keep' }),
+    () => ({ regex: pick(['a', 'b|le', 'l.*']), action: 'labeldrop' }),
+    () => ({ regex: '__name__|n|a|job|instance', action: 'labelkeep' }),
+    () => ({ source_labels: ['__name__'], regex: '(foo|requests)(.*)', target_label: '__name__', replacement: pick(['new_$1$2', 'x.$1$2']) }),
+    () => ({ source_labels: ['a', 'b'], target_label: pick(['c', 'd é']) }),
+    () => ({ source_labels: ['n'], target_label: 'shard', modulus: 3, action: 'hashmod' }),
+    () => ({ regex: '(a|b)', replacement: 'm_$1', action: 'labelmap' }),
+    () => ({ source_labels: ['a'], target_label: 'a', action: 'uppercase' }),
+  ])();
+}
+
+describe('a metric filter', () => {
+  it(`lets Prometheus see what its own metric_relabel_configs would leave, for ${FILTERS} sets of rules`, async () => {
+    await using exporter = await startExporter();
+    const jobs = Array.from({ length: FILTERS }, (_, index) => {
+      const rules = Array.from({ length: 1 + Math.floor(random() * 4) }, randomMetricRule);
+      const text = randomExposition();
+      const filter = createLineFilter(compileFilter({ relabelConfigs: rules, sampleLimit: undefined }));
+      exporter.behave(textAnswer(text), `/raw/${index}`);
+      exporter.behave(textAnswer(String(filter.push(Buffer.from(text))) + String(filter.end())), `/filtered/${index}`);
+      return { rules, text };
+    });
+    const targets = [{ targets: [`127.0.0.1:${exporter.port}`] }];
+    await using prometheus = await startPrometheus({
+      config: {
+        global: { scrape_interval: '1s' },
+        scrape_configs: jobs.flatMap(({ rules }, index) => [
+          { job_name: `raw-${index}`, metrics_path: `/raw/${index}`, metric_relabel_configs: rules, static_configs: targets },
+          { job_name: `filtered-${index}`, metrics_path: `/filtered/${index}`, static_configs: targets },
+        ]),
+      },
+    });
+    const series = async (job: string): Promise<string[]> => {
+      const samples = await prometheus.query(`{job="${job}",__name__!~"up|scrape_.*"}`);
+      return samples.map(({ metric: { job: _job, instance: _instance, ...labels }, value }) => JSON.stringify([Object.entries(labels).toSorted(), value?.[1]])).toSorted();
+    };
+    await prometheus.waitForUp(2 * FILTERS, 60_000);
+    let kept = 0;
+    for (const [index, { rules, text }] of jobs.entries()) {
+      const [raw, filtered] = [await series(`raw-${index}`), await series(`filtered-${index}`)];
+      expect({ rules, text, series: filtered }).toEqual({ rules, text, series: raw });
+      kept += raw.length;
+    }
+    expect(kept).toBeGreaterThan(FILTERS * 5);
   });
 });

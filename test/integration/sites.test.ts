@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFile, writeFile } from 'node:fs/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { startAgent } from '../support/agent.js';
+import { createTestPki } from '../support/certificates.js';
+import { startConnectProxy } from '../support/connect-proxy.js';
 import { startDnsServer } from '../support/dns-server.js';
 import { startExporter, TEXT_FORMAT, textAnswer } from '../support/exporter.js';
 import { eventually } from '../support/eventually.js';
@@ -108,5 +111,29 @@ describe('the allow-list of a site', () => {
     const before: ConfigFile = JSON.parse(await readFile(world.siteA.agent.configFile, 'utf8'));
     await world.siteA.agent.rewriteConfig({ ...before, allow: [{ cidr: '127.0.0.0/8', ports: [port] }, { cidr: '::1/128' }, { cidr: '0.0.0.0/0' }] });
     await eventually(async () => expect(await reasons()).toEqual(['200', '200', 'agent_denied']));
+  });
+});
+
+describe('the way out of a site', () => {
+  it.each(['http', 'https'] as const)('may lead through an %s proxy that wants credentials', async (scheme) => {
+    await using dir = await createTempDir();
+    const pki = await createTestPki(dir.join('pki'));
+    await using proxy = await startConnectProxy({ credentials: 'site-a:secret', ...(scheme === 'https' && { certificate: pki.gateway }) });
+    await writeFile(dir.join('good'), 'secret\n');
+    await writeFile(dir.join('wrong'), 'wrong\n');
+    const config = (password: string): ConfigFile => ({
+      proxy: { url: `${scheme}://localhost:${proxy.port}`, basic: { user: 'site-a', passwordFile: dir.join(password) }, ...(scheme === 'https' && { caFile: pki.serverCaFile }) },
+    });
+    await using world = await startWorld({ agentA: config('good') });
+    expect((await world.ask('team-a', '/scrape/site-a/web')).status).toBe(200);
+    expect(proxy.process.log()).toContain(`connected localhost:${world.gateway.ports.agents}`);
+    // a body larger than any window, and a keep-alive that goes through
+    world.siteA.exporter.behave({ kind: 'answer', headers: { 'content-type': TEXT_FORMAT }, body: Buffer.alloc(3_000_000, 'x') });
+    expect((await world.ask('team-a', '/scrape/site-a/web')).body).toHaveLength(3_000_000);
+
+    await world.siteA.agent.stop();
+    await using refused = await startAgent({ dir: world.dir.path, pki: world.pki, name: 'site-a', gatewayPort: world.gateway.ports.agents, targets: [], config: config('wrong') });
+    await refused.process.waitForLog(/wants credentials, or others than it got \(407\)/);
+    expect([...(await refused.metric('scrapeway_agent_tunnel_failures_total')).keys()]).toEqual([expect.stringContaining('cause="proxy"')]);
   });
 });

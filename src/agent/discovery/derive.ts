@@ -16,6 +16,8 @@ export type Derivation = Result<Target, string> | 'dropped';
 
 /** Nothing in it that a URL would take for something else. */
 const ADDRESS = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/;
+/** Every rule looks at every label: more than this is no target, and not worth the look. */
+const MAX_LABELS_CHARS = 64 * 1024;
 const PARAM_PREFIX = '__param_';
 /** The gateway sets them; a discovered one of this name is kept beside it, as Prometheus would (`exported_`). */
 const RENAMED: ReadonlySet<string> = new Set(['agent', 'target']);
@@ -23,6 +25,9 @@ const RENAMED: ReadonlySet<string> = new Set(['agent', 'target']);
 const NOT_PASSED_ON: ReadonlySet<string> = new Set(['job', 'instance']);
 
 export function deriveTarget(discovered: Labels, { name, scheme, metricsPath, params }: Pick<DiscoveryJob, 'name' | 'scheme' | 'metricsPath' | 'params'>, relabel: Relabel): Derivation {
+  let chars = 0;
+  for (const [label, value] of discovered) chars += label.length + value.length;
+  if (chars > MAX_LABELS_CHARS) return err(`has labels of more than ${MAX_LABELS_CHARS / 1024} KiB`);
   const defaults: readonly (readonly [string, string])[] = [
     ['job', name],
     ['__scheme__', scheme],

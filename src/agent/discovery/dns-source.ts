@@ -29,13 +29,14 @@ export function startDnsSource({ names, recordType, port, servers, refreshMs, ma
   async function look(): Promise<void> {
     const faults = (await Promise.all(names.map(async (name) => lookUp(name)))).flat();
     if (stopped) return;
-    onTargets(names.flatMap((name) => known.get(name) ?? []));
-    onLook(faults);
+    const all = names.flatMap((name) => known.get(name) ?? []);
+    const tooMany = all.length > maxTargets ? [`the names have ${all.length} records together, more than maxTargets (${maxTargets})`] : [];
+    if (tooMany.length === 0) onTargets(all);
+    onLook([...faults, ...tooMany]);
   }
   async function lookUp(name: string): Promise<readonly string[]> {
     try {
       const sets = await resolve(resolver, name, recordType, port);
-      if (sets.length > maxTargets) return [`${name} has ${sets.length} records, more than maxTargets (${maxTargets})`];
       known.set(name, sets);
       return [];
     } catch (error) {
