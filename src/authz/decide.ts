@@ -17,7 +17,7 @@ import type { Audit, Decision, Question } from './question.js';
 export function decide(question: Question, caller: Caller, tables: { readonly inventory: Inventory; readonly limits: GatewayLimits }): Decision {
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
-  if (caller.kind === 'stranger') return refuse(caller.reason, { door });
+  if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
   if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
 
   const view = tables.inventory.view(caller.tenant);

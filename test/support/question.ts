@@ -15,6 +15,7 @@ export function question(parts: Partial<Question> = {}): Question {
     upgrade: undefined,
     peerIssuer: undefined,
     peerSerial: undefined,
+    token: undefined,
     ...parts,
   };
 }

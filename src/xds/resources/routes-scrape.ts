@@ -5,6 +5,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.js';
 import type { DesiredState } from '../../model/desired-state.js';
 import { askingAs, askingNothing, tenantRates } from './http-filters.js';
+import { verifying, verifyingNothing } from './jwt-authn.js';
 import { CLUSTER, ROUTE, STAMPED } from './names.js';
 import { seconds } from './pack.js';
 import { asking, byAgent, connectRequest, ends, exactPath, going, prefix } from './routes.js';
@@ -25,7 +26,7 @@ function ownRoutes(state: DesiredState): Route[] {
   return [
     // Health: answered by Envoy. Exact path, own names only: ext_authz may be off, because nothing can move a request from
     // another route to this one or from this one to another.
-    ends(exactPath('/-/healthy'), 200, 'ok\n', askingNothing()),
+    ends(exactPath('/-/healthy'), 200, 'ok\n', { ...askingNothing(), ...verifyingNothing(state.gateway.issuers ?? []) }),
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
     asking(prefix('/scrape/'), 'path'),
@@ -46,12 +47,13 @@ function proxyRoutes(state: DesiredState): Route[] {
 }
 
 export function scrapeRoutes(state: DesiredState): MessageInitShape<typeof RouteConfigurationSchema> {
+  const issuers = state.gateway.issuers ?? [];
   return {
     name: ROUTE.scrape,
     typedPerFilterConfig: tenantRates(state.tenants),
     virtualHosts: [
-      { name: 'own', domains: ownDomains(state.gateway.names), typedPerFilterConfig: askingAs('none'), routes: ownRoutes(state) },
-      { name: 'proxy', domains: ['*'], typedPerFilterConfig: askingAs('proxy'), routes: proxyRoutes(state) },
+      { name: 'own', domains: ownDomains(state.gateway.names), typedPerFilterConfig: { ...askingAs('none'), ...verifying(issuers, 'own') }, routes: ownRoutes(state) },
+      { name: 'proxy', domains: ['*'], typedPerFilterConfig: { ...askingAs('proxy'), ...verifying(issuers, 'proxy') }, routes: proxyRoutes(state) },
     ],
   };
 }
