@@ -18,7 +18,7 @@ export function issuersTokenClaim(table: CredentialTable, token: string, finding
 }
 
 /** `google::jwt_verify::Status::JwksFetchFail`: the only failure that is not the token's. */
-const JWKS_FETCH_FAILED = 0;
+const JWKS_FETCH_FAILED = 40;
 
 /** For the audit line: why an issuer's token names nobody; undefined where that is not so. Only ASCII. */
 export function whyNobody(table: CredentialTable, token: string, findings: TokenFindings | undefined): string | undefined {

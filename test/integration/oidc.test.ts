@@ -154,22 +154,32 @@ describe('other credentials', () => {
 });
 
 describe('a token is refused', () => {
+  let stranger: RunningOidcProvider;
+  beforeAll(async () => {
+    stranger = await startProvider();
+  });
+  afterAll(async () => {
+    await stranger[Symbol.asyncDispose]();
+  });
+
   const tampered = async (): Promise<string> => {
     const [head = '', , signature = ''] = (await provider.token('nobody', AUDIENCE)).split('.');
     return `${head}.${base64url({ iss: provider.issuer, sub: 'prom-a', aud: AUDIENCE, exp: soon() })}.${signature}`;
   };
-  const unsigned = (alg: string): string => `${base64url({ alg, typ: 'JWT' })}.${base64url({ iss: provider.issuer, sub: 'prom-a', aud: AUDIENCE, exp: soon() })}.`;
+  const unsigned = (alg: string, signature: string): string => `${base64url({ alg, typ: 'JWT' })}.${base64url({ iss: provider.issuer, sub: 'prom-a', aud: AUDIENCE, exp: soon() })}.${signature}`;
 
   it.each<[string, () => string | Promise<string>, string]>([
     ['for another audience', () => provider.token('prom-a', OTHER_AUDIENCE), 'Audiences in Jwt are not allowed'],
     ['without an audience', () => forged({ aud: undefined }), 'Audiences in Jwt are not allowed'],
     ['that has expired', () => forged({ exp: soon() - 1000 }), 'Jwt is expired'],
-    ['without an end', () => forged({ exp: undefined }), 'Jwt'],
+    ['without an end', () => forged({ exp: undefined }), 'Jwt verification fails'],
     ['that does not hold yet', () => forged({ nbf: soon() }), 'Jwt not yet valid'],
     ['that was tampered with', tampered, 'Jwt verification fails'],
-    ['with alg none', () => unsigned('none'), 'Jwt'],
-    ['with the public key as a secret', () => unsigned('HS256'), 'Jwt'],
-    ['of another of our issuers, with this one\'s key', () => forged({ iss: 'https://second.test', aud: OTHER_AUDIENCE }), 'Audiences in Jwt are not allowed'],
+    ['with alg none', () => unsigned('none', ''), 'Jwt is not in the form'],
+    ['with alg none and a signature', () => unsigned('none', 'c2ln'), String.raw`Jwt header \[alg\] is not supported`],
+    ['with an algorithm of shared secrets', () => unsigned('HS256', 'c2ln'), "Jwks doesn't have key to match kid or alg"],
+    ['signed by somebody else', async () => stranger.forge({ iss: provider.issuer, sub: 'prom-a', aud: AUDIENCE, exp: soon() }), 'Jwt verification fails'],
+    ['of another issuer, for an audience that is not its', () => forged({ iss: 'https://second.test', aud: OTHER_AUDIENCE }), 'Audiences in Jwt are not allowed'],
   ])('%s', async (_name, make, why) => {
     const token = await make();
     expect(await byToken(token)).toBe('401 bad_credentials');

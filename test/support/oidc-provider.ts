@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { RequestListener } from 'node:http';
 import { Provider } from 'oidc-provider';
-import type { Configuration } from 'oidc-provider';
+import type { Adapter, Configuration } from 'oidc-provider';
 import { readPair } from './certificates.js';
 import type { CertificateFiles } from './certificates.js';
 import { fetchRaw } from './http.js';
@@ -114,9 +114,28 @@ function newKey(kid: string): SigningKey {
   return { kid, key: createPrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' })) };
 }
 
+const TOKEN_S = 600;
+
+/** Clients are in the configuration, and a JWT is kept by who has it. */
+class NothingStored implements Adapter {
+  upsert = nothing;
+  find = nothing;
+  findByUserCode = nothing;
+  findByUid = nothing;
+  consume = nothing;
+  destroy = nothing;
+  revokeByGrantId = nothing;
+}
+
+async function nothing(): Promise<undefined> {
+  return undefined;
+}
+
 function configuration({ audiences, clients }: OidcOptions, { kid, key }: SigningKey): Configuration {
   return {
     clients: clients.map(({ id, secret }) => ({ client_id: id, client_secret: secret, grant_types: ['client_credentials'], redirect_uris: [], response_types: [] })),
+    adapter: NothingStored,
+    ttl: { ClientCredentials: TOKEN_S },
     jwks: { keys: [{ ...key.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }] },
     extraTokenClaims: (_context, token) => ({ ...clients.find(({ id }) => id === token.clientId)?.claims }),
     features: {
@@ -126,7 +145,7 @@ function configuration({ audiences, clients }: OidcOptions, { kid, key }: Signin
         enabled: true,
         getResourceServerInfo: (_context, resource) => {
           if (!audiences.includes(resource)) throw new Error('an unknown resource');
-          return { scope: '', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: 600, jwt: { sign: { alg: 'RS256' } } };
+          return { scope: '', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: TOKEN_S, jwt: { sign: { alg: 'RS256' } } };
         },
       },
     },
