@@ -9,6 +9,7 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { HubMessage } from '../tunnel/messages.js';
+import { createConnects, isConnect } from './connect.js';
 import { startLink } from './link.js';
 import type { Link } from './link.js';
 import { createAgentMetrics } from './metrics.js';
@@ -25,11 +26,11 @@ export interface AgentDeps {
 }
 
 export interface Agent {
-  /** Replaces the list of targets: unchanged ones keep their connections, removed ones finish their scrapes. */
+  /** Replaces the list of targets: unchanged ones keep their connections, removed ones finish their scrapes and lose their CONNECTs. */
   setTargets(targets: readonly TargetSpec[]): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
-  /** Finishes the scrapes in flight and closes everything. A second call is the first. */
+  /** Finishes the scrapes in flight, ends each CONNECT in a quiet moment, and closes everything. A second call is the first. */
   drain(): Promise<void>;
 }
 
@@ -43,20 +44,26 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   let lastFaults = '';
   let drained: Promise<void> | undefined;
 
+  const noteFailure = (record: ScrapeRecord): void => {
+    if (record.outcome === 'ok' || record.outcome === 'cancelled' || record.target === undefined) return;
+    metrics.targetFailures.inc({ target: record.target, reason: record.outcome });
+    logger.info({ target: record.target, reason: record.outcome, durationMs: Math.round(record.durationMs) }, 'scrape failed');
+  };
   const onEnd = (record: ScrapeRecord): void => {
     inFlight -= 1;
     metrics.inFlight.set(inFlight);
     metrics.scrapes.inc({ outcome: record.outcome });
     metrics.duration.observe(record.durationMs / 1000);
     metrics.bytes.inc(record.bodyBytes);
-    if (record.outcome === 'ok' || record.outcome === 'cancelled' || record.target === undefined) return;
-    metrics.targetFailures.inc({ target: record.target, reason: record.outcome });
-    logger.info({ target: record.target, reason: record.outcome, durationMs: Math.round(record.durationMs) }, 'scrape failed');
+    noteFailure(record);
   };
+  const hasRoom = (): boolean => inFlight + connects.open() <= options.maxConcurrentScrapes;
+  const connects = createConnects({ findTarget: (name) => live.get(name), hasRoom, maxPerTarget: options.maxConnectionsPerTarget, metrics, onEnd: noteFailure });
   const onScrape = (stream: ServerHttp2Stream, headers: readonly string[]): void => {
+    if (isConnect(headers)) return connects.serve(stream, headers);
     inFlight += 1;
     metrics.inFlight.set(inFlight);
-    serveScrape(stream, headers, { findTarget: (name) => live.get(name), hasRoom: () => inFlight <= options.maxConcurrentScrapes, onEnd });
+    serveScrape(stream, headers, { findTarget: (name) => live.get(name), hasRoom, onEnd });
   };
   const onRegistered = ({ accepted, faults }: HubMessage & { type: 'registered' }): void => {
     metrics.rejectedTargets.set(faults.length);
@@ -78,6 +85,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     const kept = new Set([...next.values()].map((target) => target.pool));
     for (const { pool } of live.values()) if (!kept.has(pool)) void pool.close();
     live = next;
+    connects.review();
     revision += 1;
     metrics.targets.set(live.size);
   };
@@ -102,7 +110,10 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
       for (const link of links) link.register();
     },
     connectedGateways: () => links.filter((link) => link.isUp()).length,
-    drain: () => (drained ??= drainAll(links, () => live.values())),
+    drain: () => {
+      connects.endWhenQuiet();
+      return (drained ??= drainAll(links, () => live.values()));
+    },
   };
 }
 

@@ -138,14 +138,13 @@ const SENTENCES: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: "the gateway's certificate was signed by a CA that is not in caFile",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "the gateway's certificate was signed by a CA that is not in caFile",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the gateway's certificate was signed by a CA that is not in caFile",
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: "the gateway does not trust the CA of this agent's certificate",
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
-  ERR_SSL_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
-  ERR_SSL_SSL_ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: "this agent's certificate has been revoked",
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
-  ERR_SSL_SSL_ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
+  ALERT_UNKNOWN_CA: "the gateway does not trust the CA of this agent's certificate",
+  ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
+  ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
+  ALERT_CERTIFICATE_REVOKED: "this agent's certificate has been revoked",
+  ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
+  ALERT_BAD_CERTIFICATE: "the gateway does not accept this agent's certificate",
+  ALERT_UNSUPPORTED_CERTIFICATE: "this agent's certificate is not one for clients",
   ECONNREFUSED: 'nobody listens there',
   ENOTFOUND: "the gateway's name does not resolve",
   EAI_AGAIN: "the gateway's name cannot be resolved now",
@@ -156,7 +155,9 @@ function faultOf(error: Error, serverName: string): DialFault {
   const isTls = code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('UNABLE_TO');
   const cause = isTls ? 'tls' : 'network';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return { cause, message: `the gateway's certificate is not for "${serverName}"` };
-  return { cause, message: SENTENCES[code] ?? messageOf(error) };
+  // OpenSSL's versions name an alert's protocol differently (SSLV3, TLSV1, SSL/TLS): the alert itself says it all
+  const alert = /_(ALERT_.+)$/.exec(code)?.[1] ?? code;
+  return { cause, message: SENTENCES[alert] ?? messageOf(error) };
 }
 
 function messageOf(error: unknown): string {

@@ -11,9 +11,22 @@ export function createAgentMetrics(registry: Registry) {
     labelNames: ['outcome'],
     registers,
   });
-  for (const outcome of ['ok', 'cancelled', ...Object.entries(REASONS).filter(([, spec]) => spec.hop === 'agent').map(([reason]) => reason)]) scrapes.inc({ outcome }, 0);
+  const connects = new Counter({
+    name: 'scrapeway_agent_connects_total',
+    help: 'CONNECTs to targets of this agent, by outcome: ok (established, and closed by either end), cancelled (before it was established), idle, or a reason code.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const outcomes = ['ok', 'cancelled', ...Object.entries(REASONS).filter(([, spec]) => spec.hop === 'agent').map(([reason]) => reason)];
+  for (const outcome of outcomes) {
+    scrapes.inc({ outcome }, 0);
+    connects.inc({ outcome }, 0);
+  }
   return {
     scrapes,
+    connects,
+    connectsOpen: new Gauge({ name: 'scrapeway_agent_connects_open', help: 'CONNECTs that are open or being opened.', registers }),
+    connectBytes: new Counter({ name: 'scrapeway_agent_connect_bytes_total', help: 'Bytes that CONNECTs carried, by direction: to_target, to_client.', labelNames: ['direction'], registers }),
     duration: new Histogram({
       name: 'scrapeway_agent_scrape_duration_seconds',
       help: 'Time from the request on the tunnel to the end of the target\'s answer.',
@@ -23,7 +36,7 @@ export function createAgentMetrics(registry: Registry) {
     bytes: new Counter({ name: 'scrapeway_agent_scrape_body_bytes_total', help: 'Bytes of body read from targets, as they go through the tunnel.', registers }),
     targetFailures: new Counter({
       name: 'scrapeway_agent_target_failures_total',
-      help: 'Scrapes of a target that failed at this agent, by target and reason.',
+      help: 'Scrapes of a target, and CONNECTs to it, that failed at this agent, by target and reason.',
       labelNames: ['target', 'reason'],
       registers,
     }),

@@ -60,14 +60,15 @@ export function serveScrape(stream: ServerHttp2Stream, received: readonly string
   scrape.run(live, request, received);
 }
 
-interface ScrapeRequest {
+export interface ScrapeRequest {
   readonly method: string;
   readonly authority: string;
   readonly path: string;
   readonly timeoutMs: number;
 }
 
-function readRequest(received: readonly string[]): ScrapeRequest {
+/** What a stream of the hub's asks for; of CONNECT, the target and the time for an answer. */
+export function readRequest(received: readonly string[]): ScrapeRequest {
   const value = (name: string): string => {
     const at = received.indexOf(name);
     return at === -1 ? '' : (received[at + 1] ?? '');
@@ -79,6 +80,18 @@ function readRequest(received: readonly string[]): ScrapeRequest {
     path: value(':path'),
     timeoutMs: Number.isFinite(timeoutMs) && timeoutMs > 0 ? Math.min(timeoutMs, MAX_TIMEOUT_MS) : DEFAULT_TIMEOUT_MS,
   };
+}
+
+/** How long the target may take, ms, so that the answer reaches the hub within its own deadline. */
+export function budgetMs(request: ScrapeRequest, spec: TargetSpec): number {
+  const marginMs = Math.min(MAX_MARGIN_MS, Math.max(MIN_MARGIN_MS, request.timeoutMs / 20));
+  return Math.max(1, Math.min(request.timeoutMs - marginMs, spec.timeoutMs ?? Infinity));
+}
+
+/** Answers with a reason instead of the target. Only while no head is out. */
+export function answerReason(stream: ServerHttp2Stream, reason: Reason): void {
+  stream.respond({ ':status': REASONS[reason].status, 'content-type': 'text/plain; charset=utf-8', [REASON_HEADER]: reason });
+  stream.end(reasonBody(reason));
 }
 
 function refuse(request: ScrapeRequest, live: LiveTarget | undefined, hasRoom: boolean): Reason | undefined {
@@ -116,15 +129,14 @@ class Scrape {
   }
 
   run({ spec, pool }: LiveTarget, request: ScrapeRequest, received: readonly string[]): void {
-    const marginMs = Math.min(MAX_MARGIN_MS, Math.max(MIN_MARGIN_MS, request.timeoutMs / 20));
-    const budgetMs = Math.max(1, Math.min(request.timeoutMs - marginMs, spec.timeoutMs ?? Infinity));
+    const timeoutMs = budgetMs(request, spec);
     this.#maxBodyBytes = spec.maxBodyBytes ?? Infinity;
-    this.#timer = setTimeout(() => this.fail('target_timeout'), budgetMs);
+    this.#timer = setTimeout(() => this.fail('target_timeout'), timeoutMs);
     this.#stream.on('drain', () => this.#controller?.resume());
     this.#dispatch(pool, {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       path: request.path,
-      headers: headersToTarget(received, spec.headers, budgetMs),
+      headers: headersToTarget(received, spec.headers, timeoutMs),
       reset: false,
     }, true);
   }
@@ -189,8 +201,7 @@ class Scrape {
     this.#finish(reason);
     if (this.#stream.destroyed || this.#stream.closed) return;
     if (this.#stream.headersSent) return breakOff(this.#stream);
-    this.#stream.respond({ ':status': REASONS[reason].status, 'content-type': 'text/plain; charset=utf-8', [REASON_HEADER]: reason });
-    this.#stream.end(reasonBody(reason));
+    answerReason(this.#stream, reason);
   }
 
   #finish(outcome: Outcome): void {
@@ -203,7 +214,7 @@ class Scrape {
 }
 
 /** Resets with INTERNAL_ERROR. Not by `close(code)`: that ends the body in order first, and the reset then comes too late or never. */
-function breakOff(stream: ServerHttp2Stream): void {
+export function breakOff(stream: ServerHttp2Stream): void {
   stream.destroy(new Error('the answer broke off'));
 }
 

@@ -41,7 +41,7 @@ export function createTargetPool({ target, tls }: TargetSpec, maxConnections: nu
 type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
 
 /** `dns.lookup` without the addresses that no target may have: the check is on what will be dialled, for every connection. */
-function lookupAllowed(hostname: string, options: LookupOptions, callback: LookupCallback): void {
+export function lookupAllowed(hostname: string, options: LookupOptions, callback: LookupCallback): void {
   resolve(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, []);
     const allowed = addresses.filter(({ address }) => isResolvedAddressAllowed(address));

@@ -1,4 +1,4 @@
-import { credentialId } from '../model/credential-id.js';
+import { credentialId, frontProxyId } from '../model/credential-id.js';
 import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
 import type { ClaimRule, Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
@@ -19,6 +19,8 @@ export interface Policy {
   readonly rights: ReadonlyMap<string, ScrapeRights>;
   readonly limits: GatewayLimits;
   readonly revoked: RevokedTable;
+  /** Tenants with a query door. */
+  readonly queriers: ReadonlySet<string>;
 }
 
 export interface RevokedTable {
@@ -31,7 +33,7 @@ export interface KnownCredential {
   readonly id: string;
   readonly tenant: string;
   /** How it was shown, for the audit line. */
-  readonly method: Credential['kind'];
+  readonly method: Credential['kind'] | 'front-proxy';
   /** ms since the epoch. */
   readonly expiresMs: number | undefined;
   /** The issuer that a certificate must have. */
@@ -43,6 +45,8 @@ export interface KnownCredential {
 /** What is shown → whose it is. Config sees to it that there is one; where there are more tenants, identification refuses. */
 export interface CredentialTable {
   readonly certificates: ReadonlyMap<SanKey, ReadonlySet<KnownCredential>>;
+  /** Front proxies: by the name in their certificate, then by the tenant that they may speak for. */
+  readonly frontProxies: ReadonlyMap<SanKey, ReadonlySet<ReadonlyMap<string, KnownCredential>>>;
   /** By user. */
   readonly passwords: ReadonlyMap<string, readonly Password[]>;
   /** What an unknown user's password is checked against. */
@@ -72,6 +76,7 @@ export function compilePolicy(state: DesiredState): Policy {
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
     limits: state.gateway.limits,
+    queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
     revoked: {
       serials: new Set(state.gateway.revoked?.serials),
       sans: new Set((state.gateway.revoked?.sans ?? []).map(({ type, value }) => sanKey(type, value))),
@@ -103,7 +108,16 @@ function compileCredentials(state: DesiredState): CredentialTable {
   };
   for (const tenant of state.tenants) for (const credential of tenant.credentials) add(tenant.name, credential);
   const issuers = (state.gateway.issuers ?? []).map(({ name, issuer }) => [issuer, { name, issuer, credentials: issued.get(name) ?? [] }] as const);
-  return { certificates: groupBy(certificates), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
+  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
+}
+
+function compileFrontProxies({ frontProxies = [] }: DesiredState): CredentialTable['frontProxies'] {
+  return new Map(
+    frontProxies.map((proxy) => [
+      sanKey(proxy.san.type, proxy.san.value),
+      new Set([new Map(proxy.tenants.map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
+    ]),
+  );
 }
 
 function knownCredential(tenant: string, credential: Credential): KnownCredential {

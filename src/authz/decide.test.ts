@@ -53,7 +53,7 @@ const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a', credentials: [KNOWN] 
 const WHO = { tenant: 'team-a', auth: 'bearer', credential: 'bearer:1' };
 
 function ask(parts: Partial<Question>, caller: Caller = TEAM_A, tables = inventory()): Decision {
-  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits });
+  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits, queriers: new Set(['team-q']) });
 }
 
 /** `allow site-1/node /metrics`, `deny target_forbidden`. */
@@ -180,14 +180,14 @@ describe('a scrape', () => {
         'x-scrapeway-timeout-ms': '9500',
         'x-envoy-upstream-rq-timeout-ms': '9500',
       },
-      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
       audit: { door: 'path', ...WHO, agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
     });
   });
 
   it('by the proxy door keeps its path, and the authorization that is the exporter’s', () => {
     const decision = ask({ door: 'proxy', host: '127.0.0.1:9200', path: '/x?y' });
-    expect(decision).toMatchObject({ allow: true, remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'] });
+    expect(decision).toMatchObject({ allow: true, remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'] });
     expect(decision.allow && 'x-scrapeway-path' in decision.stamp).toBe(false);
   });
 
@@ -224,12 +224,46 @@ describe('a scrape', () => {
   });
 });
 
+describe('CONNECT', () => {
+  const connect: Partial<Question> = { door: 'connect', method: 'CONNECT', path: '' };
+
+  it.each([
+    ['node.site-1.scrapeway:443', 'allow site-1/node'],
+    ['Node.Site-1.Scrapeway:1', 'allow site-1/node'],
+    ['127.0.0.1:9200', 'allow site-2/shared'],
+    ['DB.internal:80', 'allow site-1/db.main'],
+    ['[fd00::1]:9100', 'allow site-1/v6'],
+    ['foreign.site-2.scrapeway:443', 'deny target_forbidden'],
+    ['node.site-5.scrapeway:443', 'deny target_forbidden'],
+    ['nothing.site-1.scrapeway:443', 'deny target_forbidden'],
+    ['10.0.0.1:9100', 'deny target_forbidden'],
+    ['node.site-3.scrapeway:443', 'deny agent_away'],
+    ['h,i:443', 'deny malformed_request'],
+    ['', 'deny malformed_request'],
+  ])('to %s: %s', (host, expected) => {
+    expect(inWords(ask({ ...connect, host }))).toBe(expected);
+  });
+
+  it('is stamped with the target, the time to be established, no path and no deadline for Envoy', () => {
+    expect(ask({ ...connect, host: '127.0.0.1:9200' })).toEqual({
+      allow: true,
+      stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-credential': 'bearer:1', 'x-scrapeway-agent': 'site-2', 'x-scrapeway-target': 'shared', 'x-scrapeway-timeout-ms': '9500' },
+      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
+      audit: { door: 'connect', ...WHO, agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
+    });
+  });
+
+  it.each(['GET', 'POST', ''])('is not a %s', (method) => {
+    expect(inWords(ask({ ...connect, host: '127.0.0.1:9200', method }))).toBe('deny method_forbidden');
+  });
+});
+
 describe('http_sd', () => {
   it('is for every tenant', () => {
     expect(ask({ door: 'sd', path: '/sd?door=proxy' })).toEqual({
       allow: true,
       stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-credential': 'bearer:1' },
-      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
       audit: { door: 'sd', ...WHO, rule: 'tenants/team-a' },
     });
   });
@@ -247,7 +281,7 @@ describe('a tunnel', () => {
     expect(ask(handshake, agent)).toEqual({
       allow: true,
       stamp: { 'x-scrapeway-agent': 'site-1' },
-      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'],
+      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
       audit: { door: 'agent', agent: 'site-1', rule: 'agents/site-1' },
     });
   });
@@ -269,8 +303,8 @@ describe('a tunnel', () => {
 });
 
 describe('elsewhere', () => {
-  it.each(['none', 'connect'] as const)('the door %s leads nowhere, for those who are known', (door) => {
-    expect(ask({ door, host: '127.0.0.1:9200', path: door === 'connect' ? '' : '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door, ...WHO } });
+  it('the door none leads nowhere, for those who are known', () => {
+    expect(ask({ door: 'none', host: '127.0.0.1:9200', path: '/x' })).toEqual({ allow: false, reason: 'door_forbidden', audit: { door: 'none', ...WHO } });
   });
 });
 
@@ -299,5 +333,20 @@ describe('a credential with a scope', () => {
   it('is refused elsewhere like a target that does not exist, and the audit line says why', () => {
     const decision = ask({ path: '/scrape/site-1/node' }, only('site-1', 'other'));
     expect(decision).toMatchObject({ allow: false, reason: 'target_forbidden', audit: { rule: 'scope of bearer:2', agent: 'site-1', target: 'node' } });
+  });
+});
+
+describe('the query door', () => {
+  const querier = (covers?: KnownCredential['covers']): Caller => ({ kind: 'tenant', tenant: 'team-a', credentials: [{ ...KNOWN, covers }] });
+  const askQuery = (caller: Caller, queriers: readonly string[], method = 'POST'): string =>
+    inWords(decide(question({ door: 'query', path: '/api/v1/query', method }), caller, { inventory: inventory(), limits: STATE.gateway.limits, queriers: new Set(queriers) }));
+
+  it.each([
+    ['is for tenants that have one', querier(), ['team-a'], 'POST', /^allow/],
+    ['is not there for others', querier(), ['team-b'], 'POST', /^deny door_forbidden/],
+    ['is not for a credential that is for scraping certain targets', querier(() => true), ['team-a'], 'POST', /^deny door_forbidden/],
+    ['reads only', querier(), ['team-a'], 'PUT', /^deny method_forbidden/],
+  ])('%s', (_name, caller, queriers, method, expected) => {
+    expect(askQuery(caller, queriers, method)).toMatch(expected);
   });
 });

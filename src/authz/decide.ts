@@ -8,13 +8,20 @@ import type { Caller } from './identity.js';
 import type { Entry, Finding, Inventory, TenantView } from './inventory.js';
 import type { Audit, Decision, Question } from './question.js';
 
+export interface Tables {
+  readonly inventory: Inventory;
+  readonly limits: GatewayLimits;
+  /** Tenants with a query door. */
+  readonly queriers: ReadonlySet<string>;
+}
+
 /**
  * The decision. Everything that a request can be allowed or refused for is on this page, in the order in which it is asked;
  * who the caller is was settled before (`identity.ts`), and which targets a tenant may scrape is `model/grants.ts`.
  *
  * A pure function of question, caller and tables. What does not exist and what is not the tenant's end in the same branch.
  */
-export function decide(question: Question, caller: Caller, tables: { readonly inventory: Inventory; readonly limits: GatewayLimits }): Decision {
+export function decide(question: Question, caller: Caller, tables: Tables): Decision {
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
   if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
@@ -25,10 +32,12 @@ export function decide(question: Question, caller: Caller, tables: { readonly in
   switch (door) {
     case 'sd':
       return decideDiscovery(question, caller);
+    case 'query':
+      return decideQuery(question, caller, tables.queriers);
     case 'path':
     case 'proxy':
-      return decideScrape(question, caller, view, tables.limits);
     case 'connect':
+      return decideScrape(question, caller, view, tables.limits);
     case 'none':
     case 'agent':
       return refuse('door_forbidden', whoAsks(question, caller));
@@ -74,6 +83,14 @@ function decideDiscovery(question: Question, caller: Tenant): Decision {
   return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}` } };
 }
 
+/** Which series a tenant sees is the query service's part (src/query); here only whether it may ask at all. */
+function decideQuery(question: Question, caller: Tenant, queriers: ReadonlySet<string>): Decision {
+  const who = whoAsks(question, caller);
+  if (!queriers.has(caller.tenant) || caller.credentials.some(({ covers }) => covers !== undefined)) return refuse('door_forbidden', who);
+  if (question.method !== 'GET' && question.method !== 'POST') return refuse('method_forbidden', who);
+  return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}/query` } };
+}
+
 function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, string>> {
   return { 'x-scrapeway-tenant': tenant, 'x-scrapeway-credential': credentialIds(credentials) };
 }
@@ -83,7 +100,7 @@ function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, strin
 function decideScrape(question: Question, caller: Tenant, view: TenantView, limits: GatewayLimits): Decision {
   const { door } = question;
   const who = whoAsks(question, caller);
-  if (!isRead(question)) return refuse('method_forbidden', who);
+  if (door === 'connect' ? question.method !== 'CONNECT' : !isRead(question)) return refuse('method_forbidden', who);
   const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
   if (timeoutMs === undefined) return refuse('malformed_request', who);
 
@@ -114,7 +131,8 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
           'x-scrapeway-target': target.name,
           ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
           'x-scrapeway-timeout-ms': String(timeoutMs),
-          'x-envoy-upstream-rq-timeout-ms': String(timeoutMs),
+          // for CONNECT the time to be established is the hub's to keep: Envoy's clock would run from the client's half-close on (ADR 12)
+          ...(door !== 'connect' && { 'x-envoy-upstream-rq-timeout-ms': String(timeoutMs) }),
         },
         remove: removed(question),
         audit: { ...who, agent, target: target.name, rule },
@@ -158,7 +176,7 @@ function isRead({ method }: Question): boolean {
 }
 
 /** Not the certificate's serial: the hub cuts by it what a revoked certificate has open. */
-const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-scrapeway-peer-issuer'];
+const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'];
 const INTERNAL_AND_OURS = ['authorization', ...INTERNAL];
 
 /** Credentials end here; `authorization` goes on where it is the exporter's. */

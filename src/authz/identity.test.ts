@@ -199,3 +199,24 @@ describe('terms of a credential', () => {
     expect(await show(policyOf({ issuer: 'CN=a' }), { peerIssuer: undefined })).toBe('bad_credentials');
   });
 });
+
+describe('a front proxy', () => {
+  const proxy = 'spiffe://x/grafana';
+  const policy = compilePolicy({
+    ...desiredState({ tenants: [{ name: 'team-a', credentials: [bearer('token-a')] }, { name: 'team-b' }, { name: 'team-c' }] }),
+    frontProxies: [{ san: { type: 'uri', value: proxy }, tenants: ['team-a', 'team-b'] }],
+  });
+  const ask = async (parts: Partial<Question>): Promise<string> => inWords(await identify(policy, PASSWORDS, question(parts), NOW_MS));
+
+  it.each([
+    ['speaks for a tenant that it was given', { ...certificate(proxy), assertedTenant: 'team-b' }, 'team-b'],
+    ['not for another', { ...certificate(proxy), assertedTenant: 'team-c' }, 'bad_credentials'],
+    ['not for one that does not exist', { ...certificate(proxy), assertedTenant: 'team-z' }, 'bad_credentials'],
+    ['is nobody by itself', certificate(proxy), 'bad_credentials'],
+    ['does not outvote a credential', { ...certificate(proxy), assertedTenant: 'team-b', authorization: 'Bearer token-a' }, 'conflicting_credentials'],
+    ['is not who only says so', { assertedTenant: 'team-b' }, 'no_credentials'],
+    ['is not a tenant that names another', { assertedTenant: 'team-b', authorization: 'Bearer token-a' }, 'team-a'],
+  ])('%s', async (_name, parts, expected) => {
+    expect(await ask(parts)).toContain(expected);
+  });
+});

@@ -103,10 +103,17 @@ function claimsOf(policy: Policy, passwords: PasswordChecker, question: Question
 }
 
 function certificateClaim({ credentials, revoked }: Policy, question: Question): ReadonlySet<KnownCredential> | undefined {
+  const proxies = certificateOwners(credentials.frontProxies, revoked, question);
+  if (proxies !== undefined && proxies.size > 0) return assertedBy(proxies, question.assertedTenant);
   const owners = certificateOwners(credentials.certificates, revoked, question);
   // Tenants' CAs may know each other's names: a name counts only from the CA that it was configured with.
   const isFromItsCa = ({ issuer }: KnownCredential): boolean => issuer === undefined || issuer === question.peerIssuer;
   return owners === undefined || [...owners].every(isFromItsCa) ? owners : INVALID;
+}
+
+/** What a front proxy asserts: nothing that it was not given to say. */
+function assertedBy(proxies: ReadonlySet<ReadonlyMap<string, KnownCredential>>, tenant: string | undefined): ReadonlySet<KnownCredential> {
+  return new Set([...proxies].flatMap((tenants) => (tenant === undefined ? [] : (tenants.get(tenant) ?? []))));
 }
 
 /** Whose the client's certificate is; undefined without one. */

@@ -12,10 +12,11 @@ import type { TokenFindings } from './token-findings.js';
  * - `proxy`: absolute form, the authority names the target
  * - `connect`: CONNECT through the gateway
  * - `sd`: http_sd
+ * - `query`: the Prometheus API of a backend, `/query/<backend>/…` or `/api/v1/…`
  * - `agent`: an agent's tunnel, on the agents' listener
  * - `none`: any other path on the gateway's own name; asked too, so that 404 and 401 do not tell which paths exist
  */
-export const DOORS = ['path', 'proxy', 'connect', 'sd', 'agent', 'none'] as const;
+export const DOORS = ['path', 'proxy', 'connect', 'sd', 'query', 'agent', 'none'] as const;
 export type Door = (typeof DOORS)[number];
 
 /** One CheckRequest: exactly what a rule may read (`allowed_headers` of the filter sends no more than these headers). */
@@ -35,6 +36,8 @@ export interface Question {
   /** x-prometheus-scrape-timeout-seconds */
   readonly scrapeTimeout: string | undefined;
   readonly upgrade: string | undefined;
+  /** x-tenant-namespace: counts from a front proxy only. */
+  readonly assertedTenant: string | undefined;
   /** Of the client's certificate, stamped by Envoy before anything reads a header: the issuer's name as RFC 2253 writes it. */
   readonly peerIssuer: string | undefined;
   /** Lower-case hex without leading zeros, as `Revoked.serials`. */

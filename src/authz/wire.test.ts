@@ -38,6 +38,7 @@ function expected({ attributes }: CheckRequest): Question {
     clientCertificate: header('x-forwarded-client-cert'),
     scrapeTimeout: header('x-prometheus-scrape-timeout-seconds'),
     upgrade: header('upgrade'),
+    assertedTenant: header('x-tenant-namespace'),
     peerIssuer: header('x-scrapeway-peer-issuer'),
     peerSerial: header('x-scrapeway-peer-serial')?.toLowerCase().replace(/^0+/, ''),
     token: attributes?.metadataContext === undefined ? undefined : NOTHING_FOUND,

@@ -39,6 +39,7 @@ class Draft implements Question {
   clientCertificate: string | undefined = undefined;
   scrapeTimeout: string | undefined = undefined;
   upgrade: string | undefined = undefined;
+  assertedTenant: string | undefined = undefined;
   peerIssuer: string | undefined = undefined;
   peerSerial: string | undefined = undefined;
   token: TokenFindings | undefined = undefined;
@@ -94,6 +95,9 @@ function readHeader(walker: Walker, end: number): void {
     case 'upgrade':
       question.upgrade = walker.value();
       break;
+    case 'x-tenant-namespace':
+      question.assertedTenant = walker.value();
+      break;
     case 'x-scrapeway-peer-issuer':
       question.peerIssuer = walker.value();
       break;
@@ -108,7 +112,7 @@ function readHeader(walker: Walker, end: number): void {
  * cannot be is not made a string (a third of the time of the walk).
  */
 const KEY_LENGTHS: ReadonlySet<number> = new Set(
-  ['door', 'authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-prometheus-scrape-timeout-seconds', 'upgrade', 'x-scrapeway-peer-issuer', 'x-scrapeway-peer-serial'].map(
+  ['door', 'authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-prometheus-scrape-timeout-seconds', 'upgrade', 'x-tenant-namespace', 'x-scrapeway-peer-issuer', 'x-scrapeway-peer-serial'].map(
     (key) => key.length,
   ),
 );

@@ -50,22 +50,27 @@ export class Draft {
     return broken ? undefined : compile();
   }
 
+  /** As `part`, but what is wrong deeper inside is left to the parts within: `compile` must reach for it through these only. */
+  within<T>(place: Path, compile: () => T): T | undefined {
+    return this.#broken.some((fault) => isPrefix(fault, place)) ? undefined : compile();
+  }
+
   /** Compiles the sound entries of a list, each on its own. `items` is called only if there is a list. */
   async list<I, O>(place: Path, items: () => readonly I[], compile: (item: I, place: Path) => O | undefined | Promise<O | undefined>): Promise<O[]> {
-    if (this.#broken.some((fault) => isPrefix(fault, place))) return [];
     const compiled: O[] = [];
-    for (const [index, item] of items().entries()) {
+    for (const [index, item] of (this.within(place, items) ?? []).entries()) {
       const entry = await this.part([...place, index], () => compile(item, [...place, index]));
       if (entry !== undefined) compiled.push(entry);
     }
     return compiled;
   }
 
-  /** A duration within bounds, in ms; `fallback` (after the fault) keeps other checks going. */
-  durationMs(place: Path, text: string, { minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): number {
+  /** A duration within bounds, in ms, or a fault. */
+  durationMs(place: Path, text: string, { minMs, maxMs }: { readonly minMs: number; readonly maxMs: number }): number | undefined {
     const ms = parseDuration(text);
-    if (ms === undefined || ms < minMs || ms > maxMs) this.fault(place, `must be from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
-    return ms ?? maxMs;
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+    this.fault(place, `must be from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`);
+    return undefined;
   }
 
   /** Absolute form of a path of the file. */
@@ -81,11 +86,16 @@ export class Draft {
     return undefined;
   }
 
-  /** A secret in a file of its own: its text without the line's end. */
+  /**
+   * A secret in a file of its own: its text without the line's end. The faults do not name the file: where it should stand, some
+   * write the secret itself.
+   */
   async readSecret(place: Path, file: string): Promise<string | undefined> {
-    const text = (await this.readFile(place, file))?.replace(/\r?\n$/, '');
-    if (text === '') this.fault(place, `${this.resolve(file)} is empty`);
-    return text === '' ? undefined : text;
+    const text = await this.#files.read(this.resolve(file));
+    const secret = text.ok ? text.value.replace(/\r?\n$/, '') : '';
+    if (secret !== '') return secret;
+    this.fault(place, `the file that it names ${text.ok ? 'is empty' : text.error} (a relative path starts at ${this.#folder})`);
+    return undefined;
   }
 
   #at(place: Path, message: string): Fault {

@@ -1,9 +1,10 @@
 import { availableParallelism, hostname } from 'node:os';
 import { isIP } from 'node:net';
 import path from 'node:path';
-import type { DesiredState, GatewayLimits, GatewaySpec } from '../model/desired-state.js';
+import type { DesiredState, GatewayLimits, GatewaySpec, ListenerSpec } from '../model/desired-state.js';
 import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
+import { compileBackends } from './backends.js';
 import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
@@ -11,7 +12,7 @@ import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './
 import { compileIssuers } from './issuers.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
-import { compileRevoked, compileTemplates } from './templates.js';
+import { compileFrontProxies, compileRevoked, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort } from './units.js';
 import type { HostPort } from './units.js';
@@ -60,8 +61,10 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const gateway = await compileGateway(draft, file);
   const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
+  const backends = await compileBackends(draft, file);
+  const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates }, process };
+  return gateway && process && { state: { gateway, tenants, agents, templates, backends, frontProxies }, process };
 }
 
 // ---- what takes effect at once
@@ -70,8 +73,8 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const names = draft.part(['gateway', 'names'], () => compileNames(draft, file.gateway.names));
   const id = draft.part(['gateway', 'id'], () => compileId(draft, file.gateway.id));
   const limits = draft.part(['limits'], () => compileLimits(draft, file.limits));
-  const scrape = await draft.part(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
-  const agents = await draft.part(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
+  const scrape = await draft.within(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
+  const agents = await draft.within(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   const revoked = draft.part(['revoked'], () => compileRevoked(file.revoked));
   const issuers = await compileIssuers(draft, file);
@@ -86,7 +89,8 @@ function compileNames(draft: Draft, names: readonly string[]): readonly string[]
     if (name.toLowerCase().endsWith(PROXY_SUFFIX)) draft.fault(place, `ends in "${PROXY_SUFFIX}", which is for targets`);
     else if (isIP(name) === 0 && !isHost(name)) draft.fault(place, 'must be a host name or an IP address, without port and without brackets');
   }
-  return names.map((name) => name.toLowerCase());
+  // Host names have no case: two that differ in nothing else are one.
+  return [...new Set(names.map((name) => name.toLowerCase()))];
 }
 
 function compileId(draft: Draft, id: string = hostname()): string {
@@ -94,45 +98,50 @@ function compileId(draft: Draft, id: string = hostname()): string {
   return id;
 }
 
-function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits {
+function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits | undefined {
   const { maxConnections, maxScrapeConnections } = file;
   if (maxScrapeConnections >= maxConnections) draft.fault(['limits', 'maxScrapeConnections'], 'must be less than maxConnections, so that agents always keep the rest');
   const maxScrapeTimeoutMs = draft.durationMs(['limits', 'maxScrapeTimeout'], file.maxScrapeTimeout, { minMs: SECOND_MS, maxMs: HOUR_MS });
-  return {
-    maxConnections,
-    maxScrapeConnections,
-    maxScrapeTimeoutMs,
-    defaultScrapeTimeoutMs: draft.durationMs(['limits', 'defaultScrapeTimeout'], file.defaultScrapeTimeout, { minMs: SECOND_MS, maxMs: maxScrapeTimeoutMs }),
-    deadlineMarginMs: draft.durationMs(['limits', 'deadlineMargin'], file.deadlineMargin, { minMs: 0, maxMs: 10 * SECOND_MS }),
-  };
+  const defaultScrapeTimeoutMs = draft.durationMs(['limits', 'defaultScrapeTimeout'], file.defaultScrapeTimeout, { minMs: SECOND_MS, maxMs: maxScrapeTimeoutMs ?? HOUR_MS });
+  const deadlineMarginMs = draft.durationMs(['limits', 'deadlineMargin'], file.deadlineMargin, { minMs: 0, maxMs: 10 * SECOND_MS });
+  if (maxScrapeTimeoutMs === undefined || defaultScrapeTimeoutMs === undefined || deadlineMarginMs === undefined) return undefined;
+  return { maxConnections, maxScrapeConnections, maxScrapeTimeoutMs, defaultScrapeTimeoutMs, deadlineMarginMs };
 }
 
 async function compileScrapeDoor(draft: Draft, { listeners: { scrape } }: GatewayFile, names: readonly string[]): Promise<GatewaySpec['scrape'] | undefined> {
   const place = ['listeners', 'scrape'];
-  const server = await compileServer(draft, place, { address: scrape.address, tls: scrape.tls, names });
-  const files = scrape.tls.clientCaFiles?.map((file, index) => ({ file, place: [...place, 'tls', 'clientCaFiles', index] }));
-  const clientCaPem = files && (await readCas(draft, files));
+  const server = await compileServer(draft, place, { door: scrape, names });
+  const clientCaPem = await draft.part([...place, 'tls'], () => scrape.tls.clientCaFiles && compileClientCas(draft, place, scrape.tls.clientCaFiles));
   return server && { ...server, clientCaPem };
 }
 
 async function compileAgentsDoor(draft: Draft, { listeners: { agents } }: GatewayFile): Promise<GatewaySpec['agents'] | undefined> {
   const place = ['listeners', 'agents'];
-  const server = await compileServer(draft, place, { address: agents.address, tls: agents.tls, names: [] });
-  const clientCaPem = await readCas(draft, agents.tls.clientCaFiles.map((file, index) => ({ file, place: [...place, 'tls', 'clientCaFiles', index] })));
+  const server = await compileServer(draft, place, { door: agents, names: [] });
+  const clientCaPem = await draft.part([...place, 'tls'], () => compileClientCas(draft, place, agents.tls.clientCaFiles));
   return server && clientCaPem !== undefined ? { ...server, clientCaPem } : undefined;
+}
+
+function compileClientCas(draft: Draft, door: Path, files: readonly string[]): Promise<string | undefined> {
+  return readCas(draft, files.map((file, index) => ({ file, place: [...door, 'tls', 'clientCaFiles', index] })));
 }
 
 async function compileServer(
   draft: Draft,
   place: Path,
-  { address, tls, names }: { readonly address: string; readonly tls: ServerTlsFile; readonly names: readonly string[] },
-) {
-  const listen = parseHostPort(address);
-  const isListenable = listen !== undefined && isIP(listen.host) !== 0 && listen.port > 0;
-  if (!isListenable) draft.fault([...place, 'address'], 'must be IP:PORT such as 0.0.0.0:9443 or [::]:9443; Envoy takes no host names here');
-  const pair = await readPair(draft, [...place, 'tls'], { ...tls, usage: 'server' });
+  { door, names }: { readonly door: { readonly address: string; readonly tls: ServerTlsFile }; readonly names: readonly string[] },
+): Promise<ListenerSpec | undefined> {
+  const listen = draft.part([...place, 'address'], () => compileListenAddress(draft, [...place, 'address'], door.address));
+  const pair = await draft.part([...place, 'tls'], () => readPair(draft, [...place, 'tls'], { ...door.tls, usage: 'server' }));
   if (pair !== undefined) warnUncovered(draft, [...place, 'tls'], { pair, names });
-  return isListenable && pair !== undefined ? { ...listen, certificateChainPem: pair.chainPem, privateKeyPem: pair.privateKeyPem } : undefined;
+  return listen && pair && { ...listen, certificateChainPem: pair.chainPem, privateKeyPem: pair.privateKeyPem };
+}
+
+function compileListenAddress(draft: Draft, place: Path, address: string): HostPort | undefined {
+  const listen = parseHostPort(address);
+  if (listen !== undefined && isIP(listen.host) !== 0 && listen.port > 0) return listen;
+  draft.fault(place, 'must be IP:PORT such as 0.0.0.0:9443 or [::]:9443; Envoy takes no host names here');
+  return undefined;
 }
 
 function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: GatewayFile): void {
@@ -155,16 +164,22 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   }));
   const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
   const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
-  const discovery = draft.part(['discovery'], () => ({
-    settleMs: draft.durationMs(['discovery', 'settle'], file.discovery.settle, { minMs: 0, maxMs: 10 * MINUTE_MS }),
-    retentionMs: draft.durationMs(['discovery', 'retention'], file.discovery.retention, { minMs: 0, maxMs: 30 * DAY_MS }),
-  }));
-  const tunnel = draft.part(['tunnel'], () => ({
-    keepAlive: compileKeepAlive(draft, 'tunnel', { interval: ['keepAliveInterval', file.tunnel.keepAliveInterval], timeout: ['keepAliveTimeout', file.tunnel.keepAliveTimeout] }),
-    reconnectGraceMs: draft.durationMs(['tunnel', 'reconnectGrace'], file.tunnel.reconnectGrace, { minMs: 0, maxMs: 5 * MINUTE_MS }),
-  }));
+  const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
+  const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
   if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined) return undefined;
   return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel };
+}
+
+function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {
+  const settleMs = draft.durationMs(['discovery', 'settle'], settle, { minMs: 0, maxMs: 10 * MINUTE_MS });
+  const retentionMs = draft.durationMs(['discovery', 'retention'], retention, { minMs: 0, maxMs: 30 * DAY_MS });
+  return settleMs === undefined || retentionMs === undefined ? undefined : { settleMs, retentionMs };
+}
+
+function compileTunnel(draft: Draft, { keepAliveInterval, keepAliveTimeout, reconnectGrace }: GatewayFile['tunnel']): GatewayProcess['tunnel'] | undefined {
+  const keepAlive = compileKeepAlive(draft, 'tunnel', { interval: ['keepAliveInterval', keepAliveInterval], timeout: ['keepAliveTimeout', keepAliveTimeout] });
+  const reconnectGraceMs = draft.durationMs(['tunnel', 'reconnectGrace'], reconnectGrace, { minMs: 0, maxMs: 5 * MINUTE_MS });
+  return keepAlive === undefined || reconnectGraceMs === undefined ? undefined : { keepAlive, reconnectGraceMs };
 }
 
 function compileRuntimeDir(draft: Draft, runtimeDir: string): string {
@@ -184,9 +199,10 @@ export function compileHttpAddress(draft: Draft, place: Path, address: string): 
 type Setting = readonly [key: string, text: string];
 
 /** Interval and time-out of a keep-alive; `section` is where both stand. */
-export function compileKeepAlive(draft: Draft, section: string, { interval, timeout }: { readonly interval: Setting; readonly timeout: Setting }): KeepAliveOptions {
+export function compileKeepAlive(draft: Draft, section: string, { interval, timeout }: { readonly interval: Setting; readonly timeout: Setting }): KeepAliveOptions | undefined {
   const intervalMs = draft.durationMs([section, interval[0]], interval[1], { minMs: 100, maxMs: MINUTE_MS });
   const timeoutMs = draft.durationMs([section, timeout[0]], timeout[1], { minMs: 200, maxMs: 5 * MINUTE_MS });
+  if (intervalMs === undefined || timeoutMs === undefined) return undefined;
   if (timeoutMs <= intervalMs) draft.fault([section, timeout[0]], `must be longer than ${interval[0]}`);
   return { intervalMs, timeoutMs };
 }

@@ -12,6 +12,8 @@ export interface GatewayFile {
   readonly agents: readonly AgentEntryFile[];
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
+  readonly backends: readonly BackendFile[];
+  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
@@ -43,7 +45,42 @@ export interface TenantFile {
   readonly credentials: readonly CredentialFile[];
   readonly scrape: readonly GrantFile[];
   readonly deny: readonly GrantFile[];
-  readonly limits: { readonly requestsPerSecond: number; readonly burst?: number; readonly maxConcurrentScrapes?: number; readonly maxBodySize?: string };
+  readonly query?: readonly QueryGrantFile[];
+  readonly limits: {
+    readonly requestsPerSecond: number;
+    readonly burst?: number;
+    readonly maxConcurrentScrapes?: number;
+    readonly maxBodySize?: string;
+    readonly query?: QueryLimitsFile;
+  };
+}
+
+export interface QueryGrantFile {
+  readonly backends?: readonly string[];
+  readonly metrics: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface QueryLimitsFile {
+  readonly maxQueryLength?: number;
+  readonly maxDepth?: number;
+  readonly maxBranches?: number;
+  readonly maxRange?: string;
+  readonly maxSteps?: number;
+  readonly maxConcurrent?: number;
+  readonly timeout?: string;
+  readonly maxResponseSize?: string;
+}
+
+export interface BackendFile {
+  readonly name: string;
+  readonly url: string;
+  readonly replicas?: readonly string[];
+  readonly caFile?: string;
+  readonly basic?: { readonly user: string; readonly passwordFile: string };
+  readonly bearerTokenFile?: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeout: string;
 }
 
 export interface TemplateFile {

@@ -3,7 +3,7 @@ import type { Issuer, IssuerKeys } from '../model/desired-state.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, IssuerFile } from './gateway-file.js';
-import { createClaims, listed, unknownName } from './tenants.js';
+import { createClaims, named, unknownName } from './references.js';
 import type { Path } from './yaml-source.js';
 
 /**
@@ -37,7 +37,7 @@ async function compileKeys(draft: Draft, place: Path, { jwksUri, jwksFile, caFil
   }
   const caPem = caFile === undefined ? undefined : await readCas(draft, [{ file: caFile, place: [...place, 'caFile'] }]);
   const cacheMs = draft.durationMs([...place, 'cacheDuration'], cacheDuration, { minMs: SECOND_MS, maxMs: DAY_MS });
-  return { kind: 'remote', uri: jwksUri, caPem, cacheMs };
+  return cacheMs === undefined ? undefined : { kind: 'remote', uri: jwksUri, caPem, cacheMs };
 }
 
 function isPlainUrl(text: string): boolean {
@@ -86,10 +86,11 @@ function isUsable(key: Readonly<Record<string, unknown>>): boolean {
 }
 
 async function checkReferences(draft: Draft, file: GatewayFile): Promise<void> {
-  const known = listed(file.issuers).map(({ name }) => name);
+  const known = named(file.issuers);
+  if (known === undefined) return;
   await draft.list(['tenants'], () => file.tenants, async (tenant, place) => {
     await draft.list([...place, 'credentials'], () => tenant.credentials, ({ jwt }, entryPlace) => {
-      if (jwt !== undefined && !known.includes(jwt.issuer)) draft.fault([...entryPlace, 'jwt', 'issuer'], unknownName('issuer', jwt.issuer, known));
+      if (jwt !== undefined && !known.has(jwt.issuer)) draft.fault([...entryPlace, 'jwt', 'issuer'], unknownName('issuer', jwt.issuer, [...known.keys()]));
     });
   });
 }

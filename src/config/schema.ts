@@ -74,7 +74,7 @@ function describe(error: ErrorObject, root: unknown): Described {
       return { path, kind: 'missing', message: `needs exactly one of ${keys.map((key) => `\`${key}\``).join(', ')}`, keys, parent: path };
     }
     case 'type':
-      return invalid(typeMessage(error, schema));
+      return invalid(path.length === 0 && error.data === null ? 'the file is empty' : typeMessage(error, schema));
     case 'pattern':
     case 'anyOf':
       return invalid(`must be ${String(schema['title'] ?? 'of another form')}`);
@@ -92,6 +92,7 @@ function sizeMessage(keyword: string, limit: string): string | undefined {
   switch (keyword) {
     case 'minLength':
     case 'minItems':
+    case 'minProperties':
       return 'must not be empty';
     case 'maxLength':
       return `is longer than ${limit} characters`;

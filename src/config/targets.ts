@@ -4,6 +4,7 @@ import type { Target } from '../model/target.js';
 import { validateTargets } from '../tunnel/targets.js';
 import type { AgentFile, TargetFile, TargetTlsFile } from './agent-file.js';
 import { readCas, readPair } from './certificates.js';
+import { checkHeaders, compileAuthorization } from './outgoing.js';
 import type { Draft } from './draft.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
@@ -52,13 +53,14 @@ async function compileTarget(
 
 function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile): Target | undefined {
   const urlPlace = [...place, 'url'];
-  const parsed = URL.parse(url);
-  if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
     draft.fault(urlPlace, 'must be a URL such as http://127.0.0.1:9100/metrics');
     return undefined;
   }
   const scheme = parsed.protocol === 'https:' ? 'https' : 'http';
   if (parsed.username !== '' || parsed.password !== '') draft.fault(urlPlace, 'must hold no credentials; use `basic` or `bearerTokenFile`');
+  if (parsed.pathname.endsWith('*')) draft.fault(urlPlace, 'has a path that ends in "*"; write "%2A", since in `paths` a "*" stands for anything');
   if (parsed.hash !== '') draft.fault(urlPlace, 'has a fragment ("#…"), which is never sent');
   const target: Target = {
     name,
@@ -72,36 +74,6 @@ function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile
   const { faults } = validateTargets([{ ...target, labels: {} }], { maxTargets: 1 });
   for (const { message } of faults) draft.fault(urlPlace, message);
   return faults.length === 0 ? target : undefined;
-}
-
-/** The header that carries `basic` or the bearer token. */
-async function compileAuthorization(draft: Draft, place: Path, { basic, bearerTokenFile, headers }: TargetFile): Promise<string | undefined> {
-  if (basic !== undefined && bearerTokenFile !== undefined) draft.fault([...place, 'bearerTokenFile'], 'stands beside `basic`; a request can carry one of them');
-  const twice = Object.keys(headers).find((name) => name.toLowerCase() === 'authorization');
-  if (twice !== undefined && (basic ?? bearerTokenFile) !== undefined) draft.fault([...place, 'headers', twice], 'is set by `basic` or `bearerTokenFile` already');
-  if (basic !== undefined) {
-    const password = await draft.readSecret([...place, 'basic', 'passwordFile'], basic.passwordFile);
-    return password === undefined ? undefined : `Basic ${Buffer.from(`${basic.user}:${password}`).toString('base64')}`;
-  }
-  if (bearerTokenFile === undefined) return undefined;
-  const token = await draft.readSecret([...place, 'bearerTokenFile'], bearerTokenFile);
-  if (token !== undefined && !FIELD_VALUE.test(token)) draft.fault([...place, 'bearerTokenFile'], 'holds more than a token: a line break or another character that no header can carry');
-  return token === undefined ? undefined : `Bearer ${token}`;
-}
-
-/** RFC 9110 §5.1, §5.5. */
-const FIELD_NAME = /^[!#$%&'*+.^_`|~A-Za-z0-9-]+$/;
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** What the agent's client sets itself, or what would change how the message is framed. */
-const OWN_HEADERS: ReadonlySet<string> = new Set(['connection', 'content-length', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']);
-
-function checkHeaders(draft: Draft, place: Path, headers: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(headers)) {
-    const at = [...place, 'headers', name];
-    if (!FIELD_NAME.test(name)) draft.fault(at, `"${name}" is not a header's name`);
-    else if (OWN_HEADERS.has(name.toLowerCase())) draft.fault(at, `"${name}" cannot be set; the agent does`);
-    if (!FIELD_VALUE.test(value)) draft.fault(at, `the value of "${name}" has a character that no header can carry`);
-  }
 }
 
 async function compileTls(draft: Draft, place: Path, file: TargetTlsFile | undefined): Promise<TargetTls> {

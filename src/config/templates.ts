@@ -1,8 +1,9 @@
-import type { Revoked, San, ScrapeGrant, Template, Tenant } from '../model/desired-state.js';
+import type { FrontProxy, Revoked, San, ScrapeGrant, Template, Tenant } from '../model/desired-state.js';
 import { compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, TemplateFile } from './gateway-file.js';
-import { compileSelectorText, createClaims, listed, unknownName } from './tenants.js';
+import { createClaims, named, unknownName } from './references.js';
+import { compileSelectorText } from './tenants.js';
 import type { Path } from './yaml-source.js';
 
 /**
@@ -25,7 +26,7 @@ export async function compileTemplates(draft: Draft, file: GatewayFile, tenants:
   const templates = await draft.list(['templates'], () => file.templates, (template, place) => {
     claim(template.name, [...place, 'name'], (first) => `the template name "${template.name}" is taken by ${first}`);
     const selector = compileSelectorText(draft, [...place, 'selector'], template.selector);
-    checkTenants(draft, place, { template, file });
+    checkTenants(draft, place, { names: template.tenants, file });
     checkTimes(draft, place, template);
     if (selector === undefined) return undefined;
     for (const tenant of template.tenants) {
@@ -36,10 +37,23 @@ export async function compileTemplates(draft: Draft, file: GatewayFile, tenants:
   return { templates, tenants: tenants.map((tenant) => ({ ...tenant, scrape: [...tenant.scrape, ...(grants.get(tenant.name) ?? [])] })) };
 }
 
-function checkTenants(draft: Draft, place: Path, { template, file }: { readonly template: TemplateFile; readonly file: GatewayFile }): void {
-  const known = listed(file.tenants).map(({ name }) => name);
-  for (const [index, tenant] of template.tenants.entries()) {
-    if (!known.includes(tenant)) draft.fault([...place, 'tenants', index], unknownName('tenant', tenant, known));
+/** Proxies that speak for tenants. A name that is a tenant's own could not be told apart from the tenant itself. */
+export async function compileFrontProxies(draft: Draft, file: GatewayFile, tenants: readonly Tenant[]): Promise<FrontProxy[]> {
+  const own = new Set(tenants.flatMap(({ credentials }) => credentials.flatMap((each) => (each.kind === 'certificate' ? [`${each.san.type} ${each.san.value}`] : []))));
+  const claim = createClaims(draft);
+  return draft.list(['frontProxies'], () => file.frontProxies, (proxy, place) => {
+    const san = compileSan(proxy.certificate);
+    claim(`${san.type} ${san.value}`, [...place, 'certificate'], (first) => `this certificate stands at ${first} already`);
+    if (own.has(`${san.type} ${san.value}`)) draft.fault([...place, 'certificate'], 'is a credential of a tenant; a proxy needs a name of its own');
+    checkTenants(draft, place, { names: proxy.tenants, file });
+    return { san, tenants: proxy.tenants };
+  });
+}
+
+function checkTenants(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: GatewayFile }): void {
+  const known = named(file.tenants);
+  for (const [index, tenant] of names.entries()) {
+    if (known?.has(tenant) === false) draft.fault([...place, 'tenants', index], unknownName('tenant', tenant, [...known.keys()]));
   }
 }
 

@@ -2,10 +2,12 @@ import { parseSelector } from '../model/selector.js';
 import { agentUri } from '../model/identity.js';
 import type { Agent, Credential, CredentialTerms, ScrapeGrant, Tenant, TenantLimits } from '../model/desired-state.js';
 import type { Selector } from '../model/selector.js';
+import { compileQueryGrant, compileQueryLimits } from './backends.js';
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
-import { suggest } from './suggest.js';
+import { createClaims, named, unknownName } from './references.js';
+import type { Claim } from './references.js';
 import { parseSize } from './units.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
@@ -17,7 +19,7 @@ import type { Path } from './yaml-source.js';
 
 export async function compileTenants(draft: Draft, file: GatewayFile): Promise<Tenant[]> {
   const claim = createClaims(draft);
-  const tenants = await draft.list(['tenants'], () => file.tenants, (tenant, place) => compileTenant(draft, place, tenant, claim));
+  const tenants = await draft.list(['tenants'], () => file.tenants, (tenant, place) => compileTenant(draft, place, { tenant, file, claim }));
   await draft.list(['tenants'], () => file.tenants, (tenant, place) => checkGrants(draft, file, { tenant, place }));
   return tenants;
 }
@@ -27,33 +29,23 @@ export async function compileAgents(draft: Draft, file: GatewayFile): Promise<Ag
   return draft.list(['agents'], () => file.agents, (agent, place) => compileAgent(draft, place, { agent, file, claim }));
 }
 
-/** Reports the second and every further use of something that must be unique, naming the place of the first. */
-type Claim = (what: string, place: Path, message: (first: string) => string) => void;
-
-export function createClaims(draft: Draft): Claim {
-  const owners = new Map<string, string>();
-  return (what, place, message) => {
-    const first = owners.get(what);
-    if (first === undefined) owners.set(what, formatPath(place));
-    else draft.fault(place, message(first));
-  };
-}
-
-async function compileTenant(draft: Draft, place: Path, file: TenantFile, claim: Claim): Promise<Tenant> {
-  claim(`name ${file.name}`, [...place, 'name'], (first) => `the tenant name "${file.name}" is taken by ${first}`);
-  const credentials = await draft.list([...place, 'credentials'], () => file.credentials, async (entry, entryPlace) => {
+async function compileTenant(draft: Draft, place: Path, { tenant: own, file, claim }: { readonly tenant: TenantFile; readonly file: GatewayFile; readonly claim: Claim }): Promise<Tenant> {
+  claim(`name ${own.name}`, [...place, 'name'], (first) => `the tenant name "${own.name}" is taken by ${first}`);
+  const credentials = await draft.list([...place, 'credentials'], () => own.credentials, async (entry, entryPlace) => {
     const proof = await compileCredential(draft, entryPlace, entry);
     const credential = proof && { ...proof, ...compileTerms(draft, entryPlace, entry) };
     if (credential !== undefined) claim(credentialKey(credential), entryPlace, (first) => `${CLAIMED[credential.kind]} stands at ${first} already; a request could not be told apart`);
     return credential;
   });
-  const scrape = await draft.list([...place, 'scrape'], () => file.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
-  const deny = await draft.list([...place, 'deny'], () => file.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
-  return { name: file.name, credentials, scrape, deny, limits: compileLimits(file.limits) };
+  const scrape = await draft.list([...place, 'scrape'], () => own.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
+  const deny = await draft.list([...place, 'deny'], () => own.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
+  const query = own.query && (await draft.list([...place, 'query'], () => own.query ?? [], (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file })));
+  return { name: own.name, credentials, scrape, deny, ...(query && { query }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
 }
 
-function compileLimits({ requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize }: TenantFile['limits']): TenantLimits {
-  return { requestsPerSecond, burst, maxConcurrentScrapes, maxBodyBytes: maxBodySize === undefined ? undefined : parseSize(maxBodySize) };
+function compileLimits(draft: Draft, place: Path, { requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize, query }: TenantFile['limits']): TenantLimits {
+  const maxBodyBytes = maxBodySize === undefined ? undefined : parseSize(maxBodySize);
+  return { requestsPerSecond, burst, maxConcurrentScrapes, maxBodyBytes, ...(query && { query: compileQueryLimits(draft, [...place, 'query'], query) }) };
 }
 
 /** What a credential may be used for, and until when. */
@@ -89,34 +81,26 @@ export function compileSelectorText(draft: Draft, place: Path, text: string): Se
 
 /** A grant on an agent that does not serve the tenant could never match: the file contradicts itself. */
 async function checkGrants(draft: Draft, file: GatewayFile, { tenant, place }: { readonly tenant: TenantFile; readonly place: Path }): Promise<void> {
-  const agents = new Map(listed(file.agents).map((agent) => [agent.name, agent]));
+  const agents = named(file.agents);
+  if (agents === undefined) return;
   for (const [index, grant] of tenant.scrape.entries()) {
     await draft.list([...place, 'scrape', index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
       const agent = agents.get(name);
       if (agent === undefined) draft.fault(namePlace, unknownName('agent', name, [...agents.keys()]));
-      else if (!listed(agent.tenants).includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
+      else if (Array.isArray(agent.tenants) && !agent.tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
     });
   }
 }
 
 async function compileAgent(draft: Draft, place: Path, { agent, file, claim }: { readonly agent: AgentEntryFile; readonly file: GatewayFile; readonly claim: Claim }): Promise<Agent> {
   const { name, tenants, maxTargets } = agent;
-  claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
+  const isFirst = claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
   const san = agent.certificate === undefined ? ({ type: 'uri', value: agentUri(name) } as const) : compileSan(agent.certificate);
-  claim(`${san.type} ${san.value}`, agent.certificate === undefined ? [...place, 'name'] : [...place, 'certificate'], (first) => `the name in its certificate is that of ${first} already; the two could not be told apart`);
-  const known = listed(file.tenants).map((tenant) => tenant.name);
+  // A name that is taken has its default certificate taken too: one mistake, told once.
+  if (isFirst || agent.certificate !== undefined) claim(`${san.type} ${san.value}`, [...place, agent.certificate === undefined ? 'name' : 'certificate'], (first) => `the name in its certificate is that of ${first} already; the two could not be told apart`);
+  const known = named(file.tenants);
   await draft.list([...place, 'tenants'], () => tenants, (tenant, tenantPlace) => {
-    if (!known.includes(tenant)) draft.fault(tenantPlace, unknownName('tenant', tenant, known));
+    if (known !== undefined && !known.has(tenant)) draft.fault(tenantPlace, unknownName('tenant', tenant, [...known.keys()]));
   });
   return { name, san, tenants, maxTargets };
-}
-
-export function unknownName(kind: string, name: string, known: readonly string[]): string {
-  const meant = suggest(name, known);
-  return `no ${kind} has the name "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
-}
-
-/** For looking names up only: a list that the schema may have refused, entries that are no maps left out. */
-export function listed<T>(items: readonly T[]): readonly T[] {
-  return Array.isArray(items) ? items.filter((item) => item !== null && item !== undefined) : [];
 }

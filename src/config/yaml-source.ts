@@ -1,4 +1,5 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isDeepStrictEqual } from 'node:util';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Document, ErrorCode, YAMLMap } from 'yaml';
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
@@ -32,18 +33,22 @@ const MAX_ALIASES = 100;
 /** Reads one YAML 1.2 document. Syntax errors come alone: what else is wrong cannot be told from a broken tree. */
 export function parseYaml(text: string): Result<YamlSource> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, logLevel: 'silent' });
+  // 'silent' would also pass over a second document.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, logLevel: 'error' });
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const problems = [...document.errors, ...document.warnings].map(({ code, pos }) => ({ code, fault: { place: '', message: MESSAGES[code], ...at(pos[0]) } }));
   const syntax = problems.filter(({ code }) => !READABLE.has(code)).map(({ fault }) => fault);
-  if (syntax.length > 0) return err(syntax);
+  // the parser says some things twice of one place
+  if (syntax.length > 0) return err(syntax.filter((fault, i) => i === syntax.findIndex((other) => isDeepStrictEqual(other, fault))));
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch {
+    const lost = unresolvedAlias(document);
+    if (lost !== undefined) return err([{ place: '', message: MESSAGES.BAD_ALIAS, ...at(lost) }]);
     return err([{ place: '', message: `cannot be expanded; more than ${MAX_ALIASES} aliases, or one that stands inside what it names`, line: 1, column: 1 }]);
   }
   return ok({
@@ -63,6 +68,19 @@ export function formatPath(path: Path): string {
       return index === 0 ? part : `.${part}`;
     })
     .join('');
+}
+
+/** Offset of the first alias without an anchor before it; the parser itself only tells when it expands. */
+function unresolvedAlias(document: Document): number | undefined {
+  let offset: number | undefined;
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined;
+      offset = offsetOf(alias);
+      return visit.BREAK;
+    },
+  });
+  return offset;
 }
 
 interface Located {
@@ -113,7 +131,7 @@ const MESSAGES: Readonly<Record<ErrorCode, string>> = {
   BAD_COLLECTION_TYPE: 'a tag that does not fit what it stands before',
   BAD_DIRECTIVE: 'a line that starts with "%" is a directive of YAML, and this one is not known',
   BAD_DQ_ESCAPE: 'an escape (\\…) that double quotes do not know; use single quotes to keep backslashes',
-  BAD_INDENT: 'wrong indentation',
+  BAD_INDENT: 'wrong indentation, or a bracket that is not closed before this line',
   BAD_PROP_ORDER: 'an anchor or a tag at the wrong place',
   BAD_SCALAR_START: 'text must not start with this character; quote it',
   BLOCK_AS_IMPLICIT_KEY: 'a map cannot begin here; is the line before it complete, or a value with ": " in need of quotes?',

@@ -27,7 +27,7 @@ export function answerSd({ tenant, credentials, authority, url }: SdQuestion, te
   const rights = tenant === undefined ? undefined : tenancy?.rightsOf(tenant);
   // Only ext_authz stamps the tenant; without one, or with one that has just gone, there is nobody to answer.
   if (tenancy === undefined || rights === undefined) return refusal('target_forbidden');
-  const query = readSdQuery(new URL(url, 'http://gateway').searchParams);
+  const query = URL.canParse(url, 'http://gateway') ? readSdQuery(new URL(url, 'http://gateway').searchParams) : undefined;
   if (query === undefined) return refusal('malformed_request');
   if (!inventory.isKnown(rights)) return refusal('discovery_unknown');
   const groups = targetGroups({

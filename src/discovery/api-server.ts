@@ -14,6 +14,8 @@ const CREDENTIAL_HEADER = 'x-scrapeway-credential';
 export interface ApiServerOptions {
   readonly socketPath: string;
   readonly answer: (question: SdQuestion) => Answer;
+  /** Other paths than `/sd`; false: nobody knows this one. */
+  readonly others?: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly logger: Logger;
 }
 
@@ -22,11 +24,11 @@ export interface ApiServer {
 }
 
 /** Listens; a socket file that is left from before is replaced. */
-export async function startApiServer({ socketPath, answer, logger }: ApiServerOptions): Promise<ApiServer> {
+export async function startApiServer({ socketPath, answer, others, logger }: ApiServerOptions): Promise<ApiServer> {
   await rm(socketPath, { force: true });
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 120_000 }, (request, response) => {
     try {
-      send(response, answer(questionOf(request)));
+      if (others?.(request, response) !== true) send(response, answer(questionOf(request)));
     } catch (error) {
       logger.error({ err: error, url: request.url }, 'http_sd failed');
       send(response, refusal('api_error'));

@@ -48,7 +48,16 @@ function steering(door: SdDoor, agent: string, target: Target): Readonly<Record<
   // By path: the target's own path and default query are put in by ext_authz, so that they can change without a refresh.
   if (door === 'path') return { __scheme__: 'https', __metrics_path__: `/scrape/${agent}/${target.name}` };
   const [path = '/', query = ''] = target.path.split(/\?(.*)/s, 2);
-  return { __scheme__: 'http', __metrics_path__: path, ...parameters(query) };
+  return { __scheme__: 'http', __metrics_path__: decoded(path), ...parameters(query) };
+}
+
+/** Prometheus escapes the path again, so it gets the plain one; a path that is no escaped UTF-8 stays as it is. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
 
 /**

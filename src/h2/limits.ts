@@ -51,12 +51,40 @@ export const TRUSTED_LIMITS: FloodLimits = {
 /** A header block may come in this many CONTINUATION frames; 16 KiB each would be four times the largest list. */
 export const MAX_CONTINUATIONS = 32;
 
+/** A burst, refilled by the second. */
+export class LeakyBucket {
+  readonly #limit: FloodLimit;
+  readonly #nowMs: () => number;
+  #level = 0;
+  /** When it was last let leak. */
+  #leakedMs: number;
+
+  constructor(limit: FloodLimit, nowMs: () => number) {
+    this.#limit = limit;
+    this.#nowMs = nowMs;
+    this.#leakedMs = nowMs();
+  }
+
+  /** Counts one. False: over the budget. */
+  admit(): boolean {
+    const { burst, perSecond } = this.#limit;
+    this.#level += 1;
+    if (this.#level <= burst) return true;
+    // Only a full bucket looks at the clock.
+    const now = this.#nowMs();
+    const leaked = ((now - this.#leakedMs) * perSecond) / 1000;
+    this.#leakedMs = now;
+    this.#level = Math.max(0, Math.min(this.#level, burst + 1) - leaked);
+    return this.#level <= burst;
+  }
+}
+
 /** One connection's buckets. */
 export class FloodGuard {
   readonly #limits: FloodLimits;
   readonly #nowMs: () => number;
   /** Allocated at the first frame that is counted: most idle connections never need it. */
-  #buckets: Record<FloodKind, Bucket> | undefined;
+  #buckets: Record<FloodKind, LeakyBucket> | undefined;
 
   constructor(limits: FloodLimits, nowMs: () => number) {
     this.#limits = limits;
@@ -65,27 +93,12 @@ export class FloodGuard {
 
   /** Counts one frame of `kind`. False: over the budget. */
   admit(kind: FloodKind): boolean {
-    this.#buckets ??= newBuckets(this.#nowMs());
-    const bucket = this.#buckets[kind];
-    const limit = this.#limits[kind];
-    bucket.level += 1;
-    if (bucket.level <= limit.burst) return true;
-    // Only a full bucket looks at the clock.
-    const now = this.#nowMs();
-    const leaked = ((now - bucket.leakedMs) * limit.perSecond) / 1000;
-    bucket.leakedMs = now;
-    bucket.level = Math.max(0, Math.min(bucket.level, limit.burst + 1) - leaked);
-    return bucket.level <= limit.burst;
+    this.#buckets ??= newBuckets(this.#limits, this.#nowMs);
+    return this.#buckets[kind].admit();
   }
 }
 
-interface Bucket {
-  level: number;
-  /** When it was last let leak. */
-  leakedMs: number;
-}
-
-function newBuckets(nowMs: number): Record<FloodKind, Bucket> {
-  const bucket = (): Bucket => ({ level: 0, leakedMs: nowMs });
-  return { reset: bucket(), ping: bucket(), settings: bucket(), empty: bucket(), stray: bucket(), windowUpdate: bucket() };
+function newBuckets(limits: FloodLimits, nowMs: () => number): Record<FloodKind, LeakyBucket> {
+  const bucket = (kind: FloodKind): LeakyBucket => new LeakyBucket(limits[kind], nowMs);
+  return { reset: bucket('reset'), ping: bucket('ping'), settings: bucket('settings'), empty: bucket('empty'), stray: bucket('stray'), windowUpdate: bucket('windowUpdate') };
 }

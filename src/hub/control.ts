@@ -1,5 +1,5 @@
-import { encodeBlock, ErrorCode } from '../h2/index.js';
-import type { Abort, Connection, FieldList, Stream } from '../h2/index.js';
+import { encodeBlock, ErrorCode, LeakyBucket } from '../h2/index.js';
+import type { Abort, Connection, FieldList, FloodLimit, Stream } from '../h2/index.js';
 import { fieldValue } from '../h2/index.js';
 import type { Registration } from '../model/target.js';
 import { createLineDecoder, encodeMessage, readAgentLine } from '../tunnel/messages.js';
@@ -15,6 +15,11 @@ import type { TunnelStreamUser } from './stream-user.js';
 
 const HEAD = encodeBlock([':method', 'POST', ':scheme', 'http', ':authority', CONTROL_AUTHORITY, ':path', CONTROL_PATH]);
 
+/** Lines of one agent: a registration costs every thread of the gateway, so they are few. */
+const LINE_LIMIT: FloodLimit = { burst: 100, perSecond: 1 };
+/** Answers that wait for the agent's window; above, it does not read them. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
+
 export interface ControlEvents {
   onRegistration(registration: Registration): void;
   /** The agent is stopping. */
@@ -29,6 +34,7 @@ export class Control implements TunnelStreamUser {
   readonly #events: ControlEvents;
   readonly #maxTargets: () => number;
   readonly #lines = createLineDecoder();
+  readonly #budget: LeakyBucket;
   #stream: Stream<TunnelStreamUser> | undefined;
   #revision = -1;
 
@@ -38,6 +44,7 @@ export class Control implements TunnelStreamUser {
     this.#connection = connection;
     this.#maxTargets = maxTargets;
     this.#events = events;
+    this.#budget = new LeakyBucket(LINE_LIMIT, connection.options.nowMs);
   }
 
   open(): void {
@@ -49,6 +56,7 @@ export class Control implements TunnelStreamUser {
     if (this.#stream === undefined) return;
     const line = encodeMessage(message);
     this.#connection.sendData(this.#stream, line, 0, line.length, false);
+    if (this.#stream.queuedBytes > MAX_UNREAD_BYTES) this.#broken('the agent does not read what it is told');
   }
 
   onHead(fields: FieldList): void {
@@ -60,13 +68,15 @@ export class Control implements TunnelStreamUser {
     const lines = this.#lines.push(bytes.subarray(start, end));
     if (!lines.ok) return this.#broken(lines.error);
     for (const text of lines.value) {
+      if (!this.#budget.admit()) return this.#broken('too many: messages of the agent');
       const line = readAgentLine(text);
       if (!line.ok) return this.#broken(line.error);
       this.#act(line.value);
     }
+    if (this.#stream === undefined) return;
     this.#connection.creditConnection(end - start);
     if (endStream) return this.#broken('the agent ended the control stream');
-    if (this.#stream !== undefined) this.#connection.grantStream(this.#stream, end - start);
+    this.#connection.grantStream(this.#stream, end - start);
   }
 
   #act(line: AgentLine): void {

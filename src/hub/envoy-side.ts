@@ -3,12 +3,14 @@ import type { Abort, Close, ConnectionHandler, ConnectionOptions, FieldList, Soc
 import type { Reason } from '../model/reasons.js';
 import { sendAnswer } from './answers.js';
 import { readRequest } from './headers.js';
+import { Connect } from './connect.js';
 import { Scrape } from './scrape.js';
-import type { ScrapeContext } from './scrape.js';
+import type { ClientStreamUser } from './stream-user.js';
+import type { SwitchContext } from './switched.js';
 
 /**
  * One of Envoy's connections to the hub: there is one per Envoy worker, and it carries the scrapes of all agents. Turns each
- * request into a `Scrape` and hands it the stream's events.
+ * request into a `Scrape` or a `Connect` and hands it the stream's events.
  */
 
 /** How every connection from Envoy is set up; `nowMs` apart. */
@@ -34,59 +36,61 @@ export interface EnvoySideEvents {
   onClosed(side: EnvoySide, close: Close): void;
 }
 
-export class EnvoySide implements ConnectionHandler<Scrape> {
-  readonly connection: Connection<Scrape>;
-  readonly #context: ScrapeContext;
+export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
+  readonly connection: Connection<ClientStreamUser>;
+  readonly #context: SwitchContext;
   readonly #events: EnvoySideEvents;
 
-  constructor(io: SocketIo, options: ConnectionOptions, context: ScrapeContext, events: EnvoySideEvents) {
+  constructor(io: SocketIo, options: ConnectionOptions, context: SwitchContext, events: EnvoySideEvents) {
     this.#context = context;
     this.#events = events;
-    this.connection = new Connection<Scrape>(io, options, this);
+    this.connection = new Connection<ClientStreamUser>(io, options, this);
     io.attach(this.connection);
     this.connection.start();
   }
 
-  onHeaders(stream: Stream<Scrape>, fields: FieldList): void {
+  onHeaders(stream: Stream<ClientStreamUser>, fields: FieldList): void {
     const method = fieldValue(fields, ':method') ?? '';
-    const refusal = this.#events.refusal() ?? (method === 'CONNECT' ? 'door_forbidden' : undefined);
+    const refusal = this.#events.refusal();
     if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const request = readRequest(fields);
     if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
     const full = this.#context.tenancy.enter(request.party.tenant);
     if (full !== undefined) return this.#refuse(stream, full, method);
     const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);
-    new Scrape(this.#context, this.connection, stream, request, fields, timeoutMs).start();
+    const Switched = method === 'CONNECT' ? Connect : Scrape;
+    new Switched(this.#context, this.connection, stream, request, fields, timeoutMs).start();
   }
 
-  /** Ends the scrapes whose credentials are revoked now. */
+  /** Ends the scrapes and CONNECTs whose credentials are revoked now. */
   recheck(): void {
     for (const stream of this.connection.streams.values()) stream.context?.recheck();
   }
 
-  #refuse(stream: Stream<Scrape>, reason: Reason, method: string): void {
+  #refuse(stream: Stream<ClientStreamUser>, reason: Reason, method: string): void {
     sendAnswer(this.connection, stream, reason, method);
-    this.#context.metrics.count(reason, 0);
+    if (method === 'CONNECT') this.#context.metrics.countConnect(reason);
+    else this.#context.metrics.count(reason, 0);
   }
 
-  onData(stream: Stream<Scrape>, bytes: Buffer, start: number, end: number, endStream: boolean): void {
+  onData(stream: Stream<ClientStreamUser>, bytes: Buffer, start: number, end: number, endStream: boolean): void {
     if (stream.context === undefined) this.connection.creditConnection(end - start);
     else stream.context.onClientBody(bytes, start, end, endStream);
   }
 
-  onTrailers(stream: Stream<Scrape>, fields: FieldList): void {
+  onTrailers(stream: Stream<ClientStreamUser>, fields: FieldList): void {
     stream.context?.onClientTrailers(fields);
   }
 
-  onStreamWindow(stream: Stream<Scrape>, increment: number): void {
+  onStreamWindow(stream: Stream<ClientStreamUser>, increment: number): void {
     stream.context?.onClientWindow(increment);
   }
 
-  onReleased(stream: Stream<Scrape>, bytes: number): void {
+  onReleased(stream: Stream<ClientStreamUser>, bytes: number): void {
     stream.context?.onClientReleased(bytes);
   }
 
-  onAbort(stream: Stream<Scrape>, _abort: Abort): void {
+  onAbort(stream: Stream<ClientStreamUser>, _abort: Abort): void {
     stream.context?.onClientAbort();
     this.#events.onRequestEnd();
   }

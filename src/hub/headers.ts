@@ -25,7 +25,7 @@ const SERIAL_HEADER = 'x-scrapeway-peer-serial';
 export interface ScrapeRequest {
   readonly agent: string;
   readonly target: string;
-  /** Path and query to fetch. */
+  /** Path and query to fetch; of no meaning for CONNECT. */
   readonly path: string;
   readonly method: string;
   /** Undefined: ext_authz stamped none, or no number. */
@@ -38,8 +38,8 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   const agent = fieldValue(fields, AGENT_HEADER);
   const target = fieldValue(fields, TARGET_HEADER);
   const method = fieldValue(fields, ':method');
-  // On the path door the path to fetch is stamped; on the proxy door it is the request's own.
-  const path = fieldValue(fields, PATH_HEADER) ?? fieldValue(fields, ':path');
+  // On the path door the path to fetch is stamped; on the proxy door it is the request's own; CONNECT has none.
+  const path = method === 'CONNECT' ? '/' : (fieldValue(fields, PATH_HEADER) ?? fieldValue(fields, ':path'));
   const tenant = fieldValue(fields, TENANT_HEADER);
   if (!agent || !target || !tenant || !method || !path?.startsWith('/')) return undefined;
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
@@ -56,6 +56,11 @@ export function writeRequest(block: BlockWriter, request: ScrapeRequest, fields:
     if (goesToAgent(name)) block.field(name, fields[at + 1] ?? '');
   }
   return block.block();
+}
+
+/** A CONNECT as the agent gets it: of the client's headers none, since nobody behind would read them. */
+export function writeConnect(block: BlockWriter, target: string, timeoutMs: number): Uint8Array {
+  return block.reset().field(':method', 'CONNECT').field(':authority', target).field(TIMEOUT_HEADER, String(timeoutMs)).block();
 }
 
 /** The answer as Envoy gets it. */

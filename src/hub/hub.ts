@@ -13,12 +13,13 @@ import type { Registration } from '../model/target.js';
 import { upgradeAnswer } from '../tunnel/handshake.js';
 import type { Upgrade } from '../tunnel/handshake.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
+import { CONNECT_IDLE_MS } from '../tunnel/streams.js';
 import { refusalOf } from './answers.js';
 import { Deadlines } from './deadlines.js';
 import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
 import { receiveHandshake } from './handshake.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
-import type { ScrapeContext } from './scrape.js';
+import type { SwitchContext } from './switched.js';
 import { normalSerial, Tenancy } from './tenancy.js';
 import { Tunnel, TUNNEL_CONNECTION } from './tunnel.js';
 import { Tunnels } from './tunnels.js';
@@ -50,12 +51,15 @@ export interface HubTiming {
   readonly reconnectGraceMs: number;
   /** How long a silent tunnel has to answer when another process claims its agent's name, ms. */
   readonly conflictPingMs: number;
+  /** A CONNECT on which nothing moved for this long is ended, ms. */
+  readonly connectIdleMs: number;
 }
 
 export const HUB_DEFAULTS: HubTiming = {
   keepAlive: { intervalMs: 3500, timeoutMs: 8500 },
   reconnectGraceMs: 10_000,
   conflictPingMs: 1500,
+  connectIdleMs: CONNECT_IDLE_MS,
 };
 
 export interface Hub {
@@ -65,7 +69,7 @@ export interface Hub {
   setState(state: DesiredState): void;
   /** Closes an agent's tunnels at once. Returns how many. */
   cut(agent: string): number;
-  /** Refuses what is new, tells the agents, and resolves when no scrape is in flight. */
+  /** Refuses what is new, tells the agents, and resolves when no scrape is in flight and every CONNECT has had a quiet moment. */
   drain(): Promise<void>;
   /** Closes everything at once. */
   close(): Promise<void>;
@@ -83,7 +87,7 @@ class HubServer implements Hub {
   readonly #metrics = new HubMetrics();
   readonly #deadlines: Deadlines;
   readonly #tunnels: Tunnels;
-  readonly #context: ScrapeContext;
+  readonly #context: SwitchContext;
   readonly #servers: Server[] = [];
   readonly #envoys = new Set<EnvoySide>();
   /** Sockets on which a handshake is under way. */
@@ -105,11 +109,20 @@ class HubServer implements Hub {
       onAgentUp: (agent) => this.#agentState(agent, 'up', 'connected'),
       onAgentDown: (agent, detail) => this.#agentState(agent, 'down', detail),
     });
-    this.#context = { tunnels: this.#tunnels, deadlines: this.#deadlines, metrics: this.#metrics, tenancy: this.#tenancy, nowMs: () => this.#clock.nowMs() };
+    this.#context = {
+      tunnels: this.#tunnels,
+      deadlines: this.#deadlines,
+      metrics: this.#metrics,
+      tenancy: this.#tenancy,
+      clock: this.#clock,
+      connects: new Set(),
+      connectIdleMs: this.#timing.connectIdleMs,
+    };
     registerHubMetrics(options.registry, this.#metrics, {
       tunnels: () => [...this.#tunnels.all()].length,
       agents: () => this.#agentsUp,
-      inFlight: () => this.#inFlight(),
+      inFlight: () => this.#inFlight() - this.#context.connects.size,
+      connects: () => this.#context.connects.size,
       queuedBytes: () => [...this.#envoys].reduce((sum, side) => sum + side.connection.outbound.queuedBytes, 0),
     });
   }
@@ -163,6 +176,7 @@ class HubServer implements Hub {
     for (const tunnel of this.#tunnels.all()) tunnel.tellDraining();
     // Nobody comes back to a gateway that stops: who waits for that has waited enough.
     this.#tunnels.stop();
+    for (const connect of this.#context.connects) connect.endWhenQuiet();
     if (this.#inFlight() === 0) return;
     await new Promise<void>((resolve) => this.#onDrained.push(resolve));
   }
@@ -191,7 +205,7 @@ class HubServer implements Hub {
   // ---- Envoy's scrapes
 
   #acceptEnvoy(socket: Socket): void {
-    const options = { ...ENVOY_CONNECTION, nowMs: this.#context.nowMs };
+    const options = { ...ENVOY_CONNECTION, nowMs: () => this.#clock.nowMs() };
     const side = new EnvoySide(new SocketIo(socket), options, this.#context, {
       refusal: () => (this.#draining ? 'gateway_draining' : undefined),
       onRequestEnd: () => this.#checkDrained(),
@@ -252,7 +266,7 @@ class HubServer implements Hub {
       instance,
       serial: normalSerial(serial),
       keepAlive: this.#timing.keepAlive,
-      connection: { ...TUNNEL_CONNECTION, nowMs: this.#context.nowMs },
+      connection: { ...TUNNEL_CONNECTION, nowMs: () => this.#clock.nowMs() },
       maxTargets: () => this.#maxTargets.get(agent) ?? 0,
     };
     const tunnel = new Tunnel(io, options, this.#clock, {

@@ -12,14 +12,24 @@ import type { Reason } from '../model/reasons.js';
  */
 export type Outcome = 'answered' | 'cancelled' | 'broken' | Reason;
 
+/**
+ * How a CONNECT ended: `closed`: it was established, and either end closed it in its own time; `broken`: it was established, and agent
+ * or target broke it; `idle`: nothing moved for too long; `cancelled`: the client went away before it was established; a
+ * reason: our answer instead.
+ */
+export type ConnectOutcome = 'closed' | 'broken' | 'idle' | 'cancelled' | Reason;
+
 /** Upper bounds, seconds. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 export class HubMetrics {
   readonly outcomes = new Map<Outcome, number>();
+  readonly connectOutcomes = new Map<ConnectOutcome, number>();
   readonly refusals = new Map<Reason, number>();
   bodyBytes = 0;
   requestBodyBytes = 0;
+  connectBytesToTarget = 0;
+  connectBytesToClient = 0;
   /** Scrapes that had to wait for their agent to come back. */
   waited = 0;
   /** Tunnels that were given up because nothing was heard. */
@@ -40,6 +50,10 @@ export class HubMetrics {
     this.#durationSumMs += durationMs;
   }
 
+  countConnect(outcome: ConnectOutcome): void {
+    this.connectOutcomes.set(outcome, (this.connectOutcomes.get(outcome) ?? 0) + 1);
+  }
+
   refuse(reason: Reason): void {
     this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
   }
@@ -58,6 +72,7 @@ export interface HubGauges {
   tunnels(): number;
   agents(): number;
   inFlight(): number;
+  connects(): number;
   queuedBytes(): number;
 }
 
@@ -76,10 +91,14 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   gauge('scrapeway_hub_scrapes_in_flight', 'Scrapes that wait for their agent or its answer.', gauges.inFlight);
   gauge('scrapeway_hub_queued_bytes', 'Bytes of answers that wait for Envoy.', gauges.queuedBytes);
   byReason('scrapeway_hub_scrapes_total', 'Scrapes by how they ended: answered, cancelled, broken, or the reason of the failure.', 'outcome', metrics.outcomes);
+  gauge('scrapeway_hub_connects_open', 'CONNECTs that wait for their agent or are open.', gauges.connects);
+  byReason('scrapeway_hub_connects_total', 'CONNECTs by how they ended: closed, broken, idle, cancelled, or the reason of the refusal.', 'outcome', metrics.connectOutcomes);
+  counter('scrapeway_hub_connect_bytes_to_target_total', 'Bytes that CONNECTs carried to targets.', () => metrics.connectBytesToTarget);
+  counter('scrapeway_hub_connect_bytes_to_client_total', 'Bytes that CONNECTs carried to clients.', () => metrics.connectBytesToClient);
   byReason('scrapeway_hub_handshakes_refused_total', 'Tunnels that were refused, by reason.', 'reason', metrics.refusals);
   counter('scrapeway_hub_body_bytes_total', 'Bytes of answer bodies that came through tunnels.', () => metrics.bodyBytes);
   counter('scrapeway_hub_request_body_bytes_total', 'Bytes of request bodies that went into tunnels.', () => metrics.requestBodyBytes);
-  counter('scrapeway_hub_scrapes_waited_total', 'Scrapes that waited for their agent to reconnect.', () => metrics.waited);
+  counter('scrapeway_hub_scrapes_waited_total', 'Scrapes and CONNECTs that waited for their agent to reconnect.', () => metrics.waited);
   counter('scrapeway_hub_keepalive_losses_total', 'Tunnels given up because nothing was heard.', () => metrics.keepAliveLosses);
   counter('scrapeway_hub_violations_total', 'Tunnels closed because the agent broke HTTP/2.', () => metrics.violations);
   counter('scrapeway_hub_stalls_total', 'Times that answer bytes had to wait for Envoy.', () => metrics.stalls);

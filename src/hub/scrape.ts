@@ -1,287 +1,68 @@
-import { BlockWriter, ErrorCode, fieldValue } from '../h2/index.js';
-import type { Abort, Connection, FieldList, Stream } from '../h2/index.js';
-import type { Reason } from '../model/reasons.js';
-import { sendAnswer } from './answers.js';
-import type { Deadlines, Expiring } from './deadlines.js';
-import { agentReason, writeRequest, writeRequestTrailers, writeResponse } from './headers.js';
-import type { ScrapeRequest } from './headers.js';
-import type { HubMetrics, Outcome } from './metrics.js';
-import type { TunnelStreamUser } from './stream-user.js';
-import type { Tenancy } from './tenancy.js';
-import type { Tunnel } from './tunnel.js';
-import type { Tunnels, Waiter } from './tunnels.js';
+import { ErrorCode, fieldValue } from '../h2/index.js';
+import type { FieldList } from '../h2/index.js';
+import { agentReason, writeRequest, writeResponse } from './headers.js';
+import type { Outcome } from './metrics.js';
+import { block, Switched } from './switched.js';
 
-/**
- * One scrape: an Envoy stream joined to a tunnel stream. This is the switch (DESIGN §2.4).
- *
- * - Headers are decoded, filtered and encoded anew (headers.ts).
- * - DATA moves as it comes, with a new frame header. What a window or a full socket holds back waits in the receiving
- *   connection, and the sending connection gets its credit for it only when it has gone: that bounds what the hub holds.
- * - A stream's windows are passed through, so back pressure reaches from end to end: what Envoy grants, the agent gets, and
- *   the other way round. Connection windows are each hop's own.
- * - A reset on one side is a reset on the other; before the answer has begun, a failure of the agent becomes an answer of ours.
- */
-
-/** What all scrapes of a hub share. */
-export interface ScrapeContext {
-  readonly tunnels: Tunnels;
-  readonly deadlines: Deadlines;
-  readonly metrics: HubMetrics;
-  readonly tenancy: Tenancy;
-  readonly nowMs: () => number;
-}
-
-/**
- * waiting: for the agent to come back; asked: the request is with the agent; answering: the answer has begun; done: nothing
- * more to come for the client.
- */
-type State = 'waiting' | 'asked' | 'answering' | 'done';
-
-/** Of 1xx, what may go on to the client (others end here). */
-const FORWARDED_INTERIM: ReadonlySet<number> = new Set([100, 102, 103]);
-/** How often a request that the agent never looked at is given to another tunnel. */
-const MAX_ATTEMPTS = 3;
-
-/** Shared: a block is written and sent in one go. */
-const block = new BlockWriter();
-
-export class Scrape implements TunnelStreamUser, Expiring, Waiter {
-  readonly deadlineMs: number;
-  readonly #context: ScrapeContext;
-  readonly #client: Connection<Scrape>;
-  readonly #clientStream: Stream<Scrape>;
-  readonly #request: ScrapeRequest;
-  readonly #startedMs: number;
-  #fields: FieldList;
-  #state: State = 'waiting';
-  #tunnel: Tunnel | undefined;
-  #stream: Stream<TunnelStreamUser> | undefined;
-  #attempts = 0;
-  /** That the answer may still have. */
-  #bytesLeft = Infinity;
+/** One scrape: the agent's answer, from its head to its last byte or trailer, becomes the answer to Envoy. */
+export class Scrape extends Switched<Outcome> {
   /** What the answer will count as when it ends in order. */
   #outcome: Outcome = 'answered';
-  /** Request body that came before there was a tunnel: only from an Envoy that has not seen our SETTINGS yet (trap 5). */
-  #early: Buffer[] | undefined;
+  /** That the answer may still have. */
+  #bytesLeft = Infinity;
 
-  constructor(context: ScrapeContext, client: Connection<Scrape>, stream: Stream<Scrape>, request: ScrapeRequest, fields: FieldList, timeoutMs: number) {
-    this.#context = context;
-    this.#client = client;
-    this.#clientStream = stream;
-    this.#request = request;
-    this.#fields = fields;
-    this.#startedMs = context.nowMs();
-    this.deadlineMs = this.#startedMs + timeoutMs;
-    stream.context = this;
+  protected requestBlock(leftMs: number): Uint8Array {
+    return writeRequest(block, this.request, this.fields, leftMs);
   }
 
-  /** Finds a tunnel, or waits for one, or fails. The tenancy has counted it in. */
-  start(): void {
-    this.#context.deadlines.arm(this);
-    this.#dispatch();
+  protected override upload(bytes: Buffer, start: number, end: number, endStream: boolean): void {
+    this.context.metrics.requestBodyBytes += end - start;
+    super.upload(bytes, start, end, endStream);
   }
 
-  /** Ends it if what it came with is revoked now. */
-  recheck(): void {
-    if (this.#state === 'done' || !this.#context.tenancy.isRevoked(this.#request.party)) return;
-    if (this.#state === 'answering') this.#breakOff('revoked');
-    else this.fail('revoked');
-  }
-
-  #dispatch(): void {
-    const found = this.#context.tunnels.find(this.#request.agent);
-    if (found === 'away') return this.fail('agent_away');
-    if (found !== 'wait') return this.#ask(found);
-    this.#state = 'waiting';
-    this.#context.metrics.waited += 1;
-    this.#context.tunnels.wait(this.#request.agent, this);
-  }
-
-  // ---- Waiter
-
-  onTunnel(tunnel: Tunnel): void {
-    this.#ask(tunnel);
-  }
-
-  onAway(): void {
-    this.fail('agent_away');
-  }
-
-  /** Opens the tunnel's stream and joins the two. */
-  #ask(tunnel: Tunnel): void {
-    this.#attempts += 1;
-    const leftMs = Math.max(1, Math.floor(this.deadlineMs - this.#context.nowMs()));
-    const endStream = this.#clientStream.remoteClosed && this.#early === undefined;
-    const head = this.#request.method === 'HEAD';
-    const stream = tunnel.openStream(writeRequest(block, this.#request, this.#fields, leftMs), { endStream, head }, this);
-    if (stream === undefined) return this.fail('agent_busy');
-    this.#tunnel = tunnel;
-    this.#stream = stream;
-    this.#state = 'asked';
-    // The windows' passage begins: each side is granted what the other lets us send.
-    tunnel.connection.grantStream(stream, this.#clientStream.sendWindow - tunnel.connection.options.settings.initialWindowBytes);
-    if (!endStream) this.#beginUpload(stream);
-  }
-
-  #beginUpload(stream: Stream<TunnelStreamUser>): void {
-    this.#client.grantStream(this.#clientStream, stream.sendWindow);
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    early.forEach((bytes, i) => this.#upload(bytes, 0, bytes.length, this.#clientStream.remoteClosed && i === early.length - 1));
-  }
-
-  // ---- from the client (Envoy)
-
-  onClientBody(bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    if (this.#stream !== undefined) return this.#upload(bytes, start, end, endStream);
-    if (this.#state !== 'waiting') return this.#client.creditConnection(end - start);
-    // Bounded by the window that Envoy starts from, 64 KiB.
-    this.#early ??= [];
-    this.#early.push(Buffer.from(bytes.subarray(start, end)));
-  }
-
-  #upload(bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    if (this.#stream === undefined || this.#tunnel === undefined) return;
-    this.#context.metrics.requestBodyBytes += end - start;
-    const sent = this.#tunnel.connection.sendData(this.#stream, bytes, start, end, endStream);
-    this.#client.creditConnection(sent);
-  }
-
-  onClientTrailers(fields: FieldList): void {
-    if (this.#stream === undefined || this.#tunnel === undefined) {
-      // Trailers of a request that still waits: its end is all that is left of them.
-      if (this.#state === 'waiting') (this.#early ??= []).push(Buffer.alloc(0));
-      return;
-    }
-    this.#tunnel.connection.sendTrailers(this.#stream, writeRequestTrailers(block, fields));
-  }
-
-  /** Envoy takes `increment` bytes more of the answer: so may the agent send them. */
-  onClientWindow(increment: number): void {
-    if (this.#stream !== undefined && this.#tunnel !== undefined) this.#tunnel.connection.grantStream(this.#stream, increment);
-  }
-
-  /** Bytes of the answer that had to wait have gone to Envoy. */
-  onClientReleased(bytes: number): void {
-    this.#tunnel?.connection.creditConnection(bytes);
-  }
-
-  /** The client hung up, its deadline at Envoy has passed, or its connection is gone: the agent is told at once. */
+  /** The agent is told at once. */
   onClientAbort(): void {
-    const broken = this.#state === 'done';
-    this.#releaseAgent(ErrorCode.cancel);
-    if (!broken) this.#finish('cancelled');
-  }
-
-  // ---- from the agent (TunnelStreamUser)
-
-  onInterim(fields: FieldList, status: number): void {
-    if (FORWARDED_INTERIM.has(status)) this.#client.sendHeaders(this.#clientStream, writeResponse(block, fields), false);
+    const whole = this.state === 'done';
+    this.releaseAgent(ErrorCode.cancel);
+    if (!whole) this.finish('cancelled');
   }
 
   onHead(fields: FieldList, endStream: boolean): void {
-    this.#bytesLeft = this.#context.tenancy.maxBodyBytes(this.#request.party.tenant);
-    if (this.#request.method !== 'HEAD' && Number(fieldValue(fields, 'content-length')) > this.#bytesLeft) return this.fail('body_too_large');
-    this.#state = 'answering';
-    this.#fields = [];
-    this.#context.deadlines.disarm(this);
+    this.#bytesLeft = this.context.tenancy.maxBodyBytes(this.request.party.tenant);
+    if (this.request.method !== 'HEAD' && Number(fieldValue(fields, 'content-length')) > this.#bytesLeft) return this.fail('body_too_large');
+    this.answered();
     this.#outcome = agentReason(fields) ?? 'answered';
-    this.#client.sendHeaders(this.#clientStream, writeResponse(block, fields), endStream);
-    if (endStream) this.#finish(this.#outcome);
+    this.client.sendHeaders(this.clientStream, writeResponse(block, fields), endStream);
+    if (endStream) this.finish(this.#outcome);
   }
 
   onBody(bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    const length = end - start;
-    this.#context.metrics.bodyBytes += length;
-    this.#bytesLeft -= length;
+    this.context.metrics.bodyBytes += end - start;
+    this.#bytesLeft -= end - start;
     if (this.#bytesLeft < 0) {
-      this.#tunnel?.connection.creditConnection(length);
-      return this.#breakOff('body_too_large');
+      this.tunnel?.connection.creditConnection(end - start);
+      return this.breakOff('body_too_large');
     }
-    const sent = this.#client.sendData(this.#clientStream, bytes, start, end, endStream);
-    this.#tunnel?.connection.creditConnection(sent);
-    if (sent < length) this.#context.metrics.stalls += 1;
-    if (endStream) this.#finish(this.#outcome);
+    this.download(bytes, start, end, endStream);
+    if (endStream) this.finish(this.#outcome);
   }
 
   onTrailers(fields: FieldList): void {
-    this.#client.sendTrailers(this.#clientStream, writeResponse(block, fields));
-    this.#finish(this.#outcome);
+    this.client.sendTrailers(this.clientStream, writeResponse(block, fields));
+    this.finish(this.#outcome);
   }
 
-  onWindow(increment: number): void {
-    this.#client.grantStream(this.#clientStream, increment);
-  }
-
-  onReleased(bytes: number): void {
-    this.#client.creditConnection(bytes);
-  }
-
-  onAbort(abort: Abort): void {
-    const uploading = !this.#clientStream.remoteClosed;
-    this.#stream = undefined;
-    if (this.#state === 'done') {
+  protected brokenOff(): void {
+    if (this.state === 'done') {
       // The answer is whole, and the agent wants no more of the request's body.
-      if (uploading && this.#clientStream.localClosed) this.#client.reset(this.#clientStream, ErrorCode.noError);
+      if (!this.clientStream.remoteClosed && this.clientStream.localClosed) this.client.reset(this.clientStream, ErrorCode.noError);
       return;
     }
-    if (this.#state === 'answering') {
-      this.#client.reset(this.#clientStream, ErrorCode.internalError);
-      return this.#finish('broken');
-    }
-    // A GOAWAY says that the agent never looked at it: another tunnel may have it, unless part of its body is gone already.
-    if (abort.by === 'refused' && !uploading && this.#attempts < MAX_ATTEMPTS) return this.#dispatch();
-    this.fail(reasonOf(abort));
+    this.client.reset(this.clientStream, ErrorCode.internalError);
+    this.finish('broken');
   }
 
-  // ---- Expiring
-
-  onDeadline(): void {
-    if (this.#state === 'asked') this.fail('agent_timeout');
-    else if (this.#state === 'waiting') this.fail('agent_away');
-  }
-
-  // ---- ends
-
-  /** Ends the scrape with an answer of ours; for use before the agent's has begun. */
-  fail(reason: Reason): void {
-    if (this.#state === 'answering' || this.#state === 'done') return;
-    this.#releaseAgent(ErrorCode.cancel);
-    sendAnswer(this.#client, this.#clientStream, reason, this.#request.method);
-    this.#finish(reason);
-  }
-
-  /** Ends the scrape after its answer has begun: the client sees it break off. */
-  #breakOff(reason: Reason): void {
-    this.#releaseAgent(ErrorCode.cancel);
-    this.#client.reset(this.#clientStream, ErrorCode.internalError);
-    this.#finish(reason);
-  }
-
-  #releaseAgent(code: number): void {
-    if (this.#state === 'waiting') this.#context.tunnels.stopWaiting(this.#request.agent, this);
-    const stream = this.#stream;
-    this.#stream = undefined;
-    if (stream !== undefined) this.#tunnel?.reset(stream, code);
-  }
-
-  #finish(outcome: Outcome): void {
-    this.#state = 'done';
-    this.#context.deadlines.disarm(this);
-    this.#context.tenancy.leave(this.#request.party.tenant);
-    this.#context.metrics.count(outcome, this.#context.nowMs() - this.#startedMs);
-  }
-}
-
-/** Why an agent's stream ended before its answer began. */
-function reasonOf(abort: Abort): Reason {
-  switch (abort.by) {
-    case 'violation':
-      return 'agent_misbehaved';
-    case 'connection':
-    case 'refused':
-      return 'agent_lost';
-    case 'peer':
-      return abort.code === ErrorCode.refusedStream ? 'agent_busy' : 'agent_error';
+  protected record(outcome: Outcome): void {
+    this.context.metrics.count(outcome, this.context.clock.nowMs() - this.startedMs);
   }
 }

@@ -1,4 +1,4 @@
-import { credentialId } from '../model/credential-id.js';
+import { credentialId, frontProxyId } from '../model/credential-id.js';
 import type { DesiredState, TenantLimits } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 
@@ -18,7 +18,7 @@ export interface Party {
 }
 
 /** Kinds of credentials that the configuration lists one by one; of tokens, the rule by which their claims name the tenant. */
-const LISTED = /^(?:certificate|basic|bearer|jwt):/;
+const LISTED = /^(?:certificate|basic|bearer|jwt|front-proxy):/;
 
 export class Tenancy {
   #limits: ReadonlyMap<string, TenantLimits> = new Map();
@@ -26,12 +26,12 @@ export class Tenancy {
   #serials: ReadonlySet<string> = new Set();
   readonly #inFlight = new Map<string, number>();
 
-  setState({ tenants, gateway }: DesiredState): void {
+  setState({ tenants, gateway, frontProxies = [] }: DesiredState): void {
     this.#limits = new Map(tenants.map(({ name, limits }) => [name, limits]));
     const revoked = new Set(gateway.revoked?.sans.map(({ type, value }) => `${type}:${value}`));
     const isRevoked = (san: { readonly type: string; readonly value: string }): boolean => revoked.has(`${san.type}:${san.value}`);
     const known = tenants.flatMap(({ credentials }) => credentials.filter((credential) => credential.kind !== 'certificate' || !isRevoked(credential.san)));
-    this.#credentials = new Set(known.map(credentialId));
+    this.#credentials = new Set([...known.map(credentialId), ...frontProxies.filter(({ san }) => !isRevoked(san)).map(frontProxyId)]);
     this.#serials = new Set(gateway.revoked?.serials);
   }
 

@@ -4,6 +4,7 @@
  * Data flows one way: file → DesiredState → (data threads: ext_authz, hub) and (xDS → Envoy). What agents register flows back
  * from the data threads to discovery, and out to all of them again.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
@@ -17,6 +18,7 @@ import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import { startDataThreads } from './data-threads.js';
 import type { DataThreads } from './data-threads.js';
+import { XDS_STATUS_PATH } from './xds-status-command.js';
 
 export interface Gateway {
   /** Takes a new version of the configuration as a whole, or names why not and stays as it is. */
@@ -57,7 +59,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response), logger: logger.child({ component: 'api' }) });
 
   const apply = ({ state }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
@@ -84,6 +86,13 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       await controlPlane.close();
     },
   };
+}
+
+/** For `scrapeway xds status`, on the socket itself: Envoy routes nothing to this path, and whatever comes through it has a tenant. */
+function answerStatus(controlPlane: ControlPlane, request: IncomingMessage, response: ServerResponse): boolean {
+  if (request.url !== XDS_STATUS_PATH || request.headers['x-scrapeway-tenant'] !== undefined) return false;
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(controlPlane.report()));
+  return true;
 }
 
 /** Ready = every Envoy that is connected has taken all that it was sent, and there is one. */

@@ -27,6 +27,7 @@ export function questionFrom(text: string, certificatePem: string | undefined, o
     scrapeTimeout: headers.get('x-prometheus-scrape-timeout-seconds'),
     upgrade: headers.get('upgrade'),
     token: undefined,
+    assertedTenant: headers.get('x-tenant-namespace'),
     ...(certificate.value ?? { principal: '', clientCertificate: undefined, peerIssuer: undefined, peerSerial: undefined }),
   });
 }
@@ -36,6 +37,7 @@ function doorOf(method: string, host: string, path: string, ownNames: readonly s
   if (method === 'CONNECT') return 'connect';
   if (!ownNames.includes(host.replace(/:\d+$/, '').toLowerCase())) return 'proxy';
   if (path.startsWith('/scrape/')) return 'path';
+  if (path.startsWith('/query/') || path.startsWith('/api/v1/')) return 'query';
   return path.split('?')[0] === '/sd' ? 'sd' : 'none';
 }
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Credential } from './desired-state.js';
+import type { Credential, FrontProxy } from './desired-state.js';
 
 /**
  * A name for a credential, for audit lines and for cutting off what came with it when it is revoked: the same for as long as the
@@ -17,4 +17,9 @@ export function credentialId(credential: Credential): string {
     case 'jwt':
       return `jwt:${credential.issuer}:${hash('sha256', JSON.stringify(credential.claims), 'hex').slice(0, 12)}`;
   }
+}
+
+/** The same for a front proxy, which speaks for tenants without a credential of theirs. */
+export function frontProxyId({ san }: FrontProxy): string {
+  return `front-proxy:${san.value}`;
 }

@@ -9,6 +9,50 @@ export interface DesiredState {
   readonly tenants: readonly Tenant[];
   readonly agents: readonly Agent[];
   readonly templates?: readonly Template[];
+  readonly backends?: readonly Backend[];
+  readonly frontProxies?: readonly FrontProxy[];
+}
+
+/** A proxy that authenticates users itself and names their tenant in `X-Tenant-Namespace`. Its own certificate is what is trusted. */
+export interface FrontProxy {
+  readonly san: San;
+  /** Tenants that it may speak for. */
+  readonly tenants: readonly string[];
+}
+
+/** A Prometheus-compatible server that tenants may query. */
+export interface Backend {
+  readonly name: string;
+  /** http or https, with a path prefix if it has one; no trailing slash. */
+  readonly url: string;
+  /** Further base URLs that hold the same data: any one is asked, the next when one cannot be reached. */
+  readonly replicas?: readonly string[];
+  readonly caPem?: string | undefined;
+  /** Sent with each request: the gateway's own credentials at the backend. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+/** What a tenant sees of backends: series that any one grant allows. */
+export interface QueryGrant {
+  /** Undefined = all. */
+  readonly backends: readonly string[] | undefined;
+  /** MetricAccess patterns (facts/metricaccess.md §3): name, anchored regex, selector, name with selector. */
+  readonly metrics: readonly string[];
+  /** And all of these labels. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Of queries; what is left out has its default in src/query. */
+export interface QueryLimits {
+  readonly maxQueryChars?: number | undefined;
+  readonly maxDepth?: number | undefined;
+  readonly maxBranches?: number | undefined;
+  readonly maxRangeMs?: number | undefined;
+  readonly maxSteps?: number | undefined;
+  readonly maxConcurrent?: number | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly maxResponseBytes?: number | undefined;
 }
 
 /** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
@@ -89,6 +133,8 @@ export interface Tenant {
   readonly scrape: readonly ScrapeGrant[];
   /** What no grant gives: deny beats allow. */
   readonly deny?: readonly ScrapeGrant[];
+  /** Undefined = no query door. */
+  readonly query?: readonly QueryGrant[];
   readonly limits: TenantLimits;
 }
 
@@ -145,6 +191,7 @@ export interface TenantLimits {
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */
   readonly maxBodyBytes?: number | undefined;
+  readonly query?: QueryLimits;
 }
 
 export interface Agent {

@@ -99,10 +99,12 @@ export class Acknowledgements {
       this.#lastGood.set(resource.name, resource);
       this.#rejected.delete(resource.name);
     }
-    for (const name of answer.removed) {
-      this.#lastGood.delete(name);
-      this.#rejected.delete(name);
-    }
+    for (const name of answer.removed) this.forget(name);
+  }
+
+  forget(name: string): void {
+    this.#lastGood.delete(name);
+    this.#rejected.delete(name);
   }
 
   /** Rule 15: changes only what is shown; what was sent stays known, so the same bytes are not sent again. */

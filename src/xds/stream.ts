@@ -135,6 +135,9 @@ export class DiscoveryStream {
       }
       subscription.delta(change);
     }
+    // What it does not ask for any more, it need not take any more.
+    const dropped = change.variant === 'delta' ? change.unsubscribe : [];
+    for (const name of [...dropped, ...acks.rejected.keys()]) if (!subscription.inScope(name)) acks.forget(name);
     if (!first || url !== ENDPOINTS) return;
     // Rule 18 across a reconnect: the cluster was sent before its endpoints were asked for,
     subscription.sendAgain(this.#warming);

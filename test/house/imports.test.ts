@@ -10,7 +10,7 @@ import type { SourceFile } from './sources.js';
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   main: 'everything',
-  config: ['tunnel', 'model', 'lib'],
+  config: ['promql', 'tunnel', 'model', 'lib'],
   k8s: ['model', 'lib'],
   pki: ['model', 'lib'],
   xds: ['gen', 'model', 'lib'],

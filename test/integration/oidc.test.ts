@@ -9,6 +9,7 @@ import { base64url, startOidcProvider } from '../support/oidc-provider.js';
 import type { RunningOidcProvider } from '../support/oidc-provider.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { ConfigFile } from '../support/scrapeway.js';
+import { exchangeRaw } from '../support/raw-tls.js';
 import { createTempDir } from '../support/temp-dir.js';
 import type { TempDir } from '../support/temp-dir.js';
 import { startWorld, worldTenants } from '../support/world.js';
@@ -67,7 +68,8 @@ beforeAll(async () => {
     more(teamB, { jwt: { issuer: 'main', claims: { '/realm_access/roles': 'scrape-b' } } }),
   ];
   const issuers = [{ ...issuerOf('second', provider), issuer: 'https://second.test' }, issuerOf('main', provider)];
-  world = await startWorld({ gateway: { tenants, issuers } });
+  // One target is on a name of the gateway's own, as a CONNECT may well be.
+  world = await startWorld({ gateway: { tenants, issuers }, targetsA: [{ name: 'idp', url: `${provider.issuer}/metrics` }] });
   // Keys are fetched in the background.
   await eventually(async () => expect(await byToken(await provider.token('prom-a', AUDIENCE))).toBe('200 ok'));
 });
@@ -125,6 +127,22 @@ describe('a token of the provider', () => {
     await world.ask(undefined, PROXIED, { headers: { 'proxy-authorization': `Bearer ${token}`, authorization: `Bearer ${forged({ aud: 'exporter' })}` } });
     expect(world.siteA.exporter.requests.at(-1)?.headers['authorization']).toMatch(/^Bearer ey/);
     expect(world.siteA.exporter.requests.at(-1)?.headers['proxy-authorization']).toBeUndefined();
+  });
+});
+
+describe('by CONNECT', () => {
+  async function connect(authority: string, header: string): Promise<string> {
+    const { tls } = world.request(undefined, '/');
+    const answer = await exchangeRaw({ host: 'localhost', port: world.gateway.ports.scrape, ...tls }, `CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${header}\r\n\r\n`, 500);
+    return [/^HTTP\/1.1 (\d+)/.exec(answer)?.[1], /^x-scrapeway-reason: (\w+)/m.exec(answer)?.[1]].filter(Boolean).join(' ');
+  }
+
+  it.each([['by name', 'idp.site-a.scrapeway:443'], ['by an authority that is also ours', '']])('%s', async (_name, fixed) => {
+    const authority = fixed === '' ? new URL(provider.issuer).host : fixed;
+    const token = await provider.token('prom-a', AUDIENCE);
+    expect(await connect(authority, `proxy-authorization: Bearer ${token}`)).toBe('200');
+    expect(await connect(authority, `proxy-authorization: Bearer ${forged({ exp: 1 })}`)).toBe('407 proxy_bad_credentials');
+    expect(await connect(authority, `authorization: Bearer ${token}`)).toBe('407 proxy_no_credentials');
   });
 });
 
@@ -213,7 +231,7 @@ it('a real Prometheus comes by oauth2', async () => {
       global: { scrape_interval: '1s', scrape_timeout: '1s' },
       scrape_configs: [
         { job_name: 'path', scheme: 'https', metrics_path: WEB, ...credentials, static_configs: [{ targets: [`localhost:${world.gateway.ports.scrape}`] }] },
-        { job_name: 'sd', scheme: 'https', ...credentials, http_sd_configs: [{ url: `${world.gateway.scrapeUrl}/sd`, refresh_interval: '1s', ...credentials }] },
+        { job_name: 'sd', scheme: 'https', ...credentials, http_sd_configs: [{ url: `${world.gateway.scrapeUrl}/sd?label=env=prod`, refresh_interval: '1s', ...credentials }] },
       ],
     },
   });
@@ -262,10 +280,15 @@ describe('keys', () => {
   });
 });
 
-it('keys in a file', async () => {
+it('keys in a file, and none at all in the end', async () => {
   const jwks = await world.ask(undefined, '/', { url: provider.jwksUri, tls: { ca: await readFile(pki.serverCaFile), servername: 'localhost' } });
   await writeFile(dir.join('jwks.json'), jwks.body);
   await world.gateway.reconfigure({ tenants, issuers: [{ name: 'second', issuer: 'https://second.test', audiences: [AUDIENCE], jwksFile: dir.join('jwks.json') }, issuerOf('main', provider)] });
   await eventually(async () => expect(await byToken(forged({ iss: 'https://second.test' }))).toBe('200 ok'), { timeoutMs: 15_000 });
   expect(await byToken(forged({ iss: 'https://second.test', sub: 'robot' }))).toBe('401 bad_credentials');
+  const withoutTokens = tenants.map((tenant) => ({ ...tenant, credentials: [tenant['credentials']].flat().filter((credential) => typeof credential === 'object' && credential !== null && !('jwt' in credential)) }));
+  await world.gateway.reconfigure({ tenants: withoutTokens, issuers: [] });
+  await eventually(async () => expect(await byToken(forged({ iss: 'https://second.test' }))).toBe('401 bad_credentials'));
+  expect(await byToken(OPAQUE)).toBe('200 ok');
+  expect(world.gateway.process.log()).not.toMatch(/deprecated|rejected/i);
 });

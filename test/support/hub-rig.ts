@@ -240,3 +240,23 @@ export function answerTo(request: http2.ClientHttp2Stream): Promise<ScrapeAnswer
 export function scrape(session: http2.ClientHttp2Session, options: ScrapeOptions = {}): Promise<ScrapeAnswer> {
   return answerTo(openScrape(session, options));
 }
+
+export interface OpenConnect {
+  readonly stream: http2.ClientHttp2Stream;
+  readonly head: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader;
+}
+
+/** A CONNECT as Envoy has it after ext_authz has stamped it. */
+export function connectHeaders(timeoutMs = 10_000): http2.OutgoingHttpHeaders {
+  return { ':method': 'CONNECT', ':authority': 'node.a.scrapeway:443', 'x-scrapeway-tenant': 't', 'x-scrapeway-agent': 'a', 'x-scrapeway-target': 'node', 'x-scrapeway-timeout-ms': String(timeoutMs), 'user-agent': 'Go' };
+}
+
+/** Resolves with the head of the answer. */
+export async function openConnect(session: http2.ClientHttp2Session, timeoutMs?: number): Promise<OpenConnect> {
+  const stream = session.request(connectHeaders(timeoutMs));
+  stream.on('error', () => {});
+  const head = await new Promise<OpenConnect['head']>((resolve) => {
+    stream.once('response', resolve);
+  });
+  return { stream, head };
+}

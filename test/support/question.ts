@@ -13,6 +13,7 @@ export function question(parts: Partial<Question> = {}): Question {
     clientCertificate: undefined,
     scrapeTimeout: undefined,
     upgrade: undefined,
+    assertedTenant: undefined,
     peerIssuer: undefined,
     peerSerial: undefined,
     token: undefined,

@@ -31,6 +31,7 @@ const ASKED_HEADERS = [
   PEER_SERIAL_HEADER,
   'x-prometheus-scrape-timeout-seconds',
   'upgrade',
+  'x-tenant-namespace',
 ];
 
 export function extAuthz(): HttpFilter {

@@ -57,6 +57,8 @@ export function scrapeListener(gateway: GatewaySpec): MessageInitShape<typeof Li
             // For the third door. Any other Upgrade is refused with 403 before ext_authz.
             upgradeConfigs: [{ upgradeType: 'CONNECT' }],
             accessLogPath: gateway.accessLogPath,
+            // A CONNECT may be open for days: one line when it begins to carry, and one with the bytes when it ends.
+            accessLogOptions: { flushLogOnTunnelSuccessfullyEstablished: true },
             httpFilters: [...jwtAuthn(gateway.issuers ?? []), extAuthz(), localRateLimit(), router()],
           }),
         ],

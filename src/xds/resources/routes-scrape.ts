@@ -20,7 +20,35 @@ function toHub(state: DesiredState): Action {
   };
 }
 
+/**
+ * CONNECT has no deadline in Envoy but its quietness: `timeout` would begin when the client ends its side, and cut the target's. The
+ * hub bounds the time to the 200. Above the 5 minutes for which Prometheus keeps an idle connection (ADR 12).
+ */
+const CONNECT_IDLE_S = 360;
+
+/** No `connect_config`: the hub gets the CONNECT itself, with what ext_authz stamped. */
+const throughHub: Action = {
+  clusterSpecifier: { case: 'cluster', value: CLUSTER.hub },
+  timeout: seconds(0),
+  idleTimeout: seconds(CONNECT_IDLE_S),
+  hashPolicy: byAgent,
+};
+
+/**
+ * The authority of a CONNECT is that of a target, even where it is a name of ours too: `localhost:9100` at the agent's site. So both
+ * virtual hosts have this door, and in both the token is in Proxy-Authorization.
+ */
+function connectRoutes({ gateway: { issuers = [] } }: DesiredState): Route[] {
+  return [going(connectRequest, STAMPED.agent, throughHub), asking(connectRequest, 'connect', verifying(issuers, 'proxy'))];
+}
+
 const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(60) };
+
+/** The query service has limits of its own, which give a reason; this is above them. */
+const toQuery: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(600) };
+
+/** By name, and as a Prometheus of its own (for whom there is one backend only). */
+const QUERY_PREFIXES = ['/query/', '/api/v1/'];
 
 function ownRoutes(state: DesiredState): Route[] {
   return [
@@ -29,8 +57,11 @@ function ownRoutes(state: DesiredState): Route[] {
     ends(exactPath('/-/healthy'), 200, 'ok\n', { ...askingNothing(), ...verifyingNothing(state.gateway.issuers ?? []) }),
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
+    ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toQuery)),
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
+    ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
+    ...connectRoutes(state),
     // Everything else is asked too (door `none`, from the virtual host): a request without any route skips ext_authz
     // (envoy.md §12.5), and 404 against 401 would show the outside which paths exist.
     ends(prefix('/'), 404),
@@ -39,8 +70,7 @@ function ownRoutes(state: DesiredState): Route[] {
 
 function proxyRoutes(state: DesiredState): Route[] {
   return [
-    // CONNECT only asks: nothing behind serves it yet, so there is no going route.
-    asking(connectRequest, 'connect'),
+    ...connectRoutes(state),
     going(prefix('/'), STAMPED.agent, toHub(state)),
     asking(prefix('/')),
   ];

@@ -71,6 +71,10 @@ export const POINTED_QUESTIONS: readonly string[] = [
   'max_over_time(sum(x)[5m:1m])', 'max_over_time({__name__=~"x|y"}[5m:1m] offset 1m)',
   'sum_over_time(count({job="j"})[10m:1m] @ end())', 'predict_linear(x[5m], scalar(count(y)))', 'quantile_over_time(scalar(count(y)) / 100, {__name__=~"x"}[5m])',
   'x{ns=~".*"}', 'x{ns!="b"}', 'x{ns=""}', 'x{ns=~"a|"}', '{ns="b"}', '1 + 1', 'time() * 0', 'sort_desc(x)',
+  'x # y\r or y{ns="b"}', 'x # y\n', 'SUM(x) BY (ns)', 'x OR y', 'x{"\\u006es"="b"}', '{"x","ns"=`b`}', 'sum(x) + ON() count(y)', 'x @ 0', 'x offset -1m',
+  'limit_ratio(0.5, x)', 'limit_ratio(-0.5, {__name__=~"x|y"})',
+  'clamp_max(y, scalar(max(x{ns="b"})))', 'round(y, scalar(count(x{ns="b"})))', 'histogram_quantile(scalar(count(x{ns="b"})) / 20, duration)',
+  'bottomk by (ns) (1, {__name__=~"x|y"})', 'double_exponential_smoothing(x[5m], 0.5, 0.5)',
 ];
 
 const RANGE_FUNCTIONS = [

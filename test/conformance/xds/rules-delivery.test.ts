@@ -56,6 +56,7 @@ describe('rule-13-nack-by-error-detail', () => {
         rejected: [{ name: 'a', lastGood: '1', rejection: { message: 'no such filter' } }],
       }),
     );
+    expect(await server.registry.metrics()).toContain('scrapeway_xds_nacks_total{type="route"} 1\n');
     await client.finish();
   });
 });

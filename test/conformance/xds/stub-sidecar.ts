@@ -97,7 +97,7 @@ async function startAuthz(path: string, doors: string[]): Promise<() => Promise<
   };
 }
 
-/** CONNECT is refused, as the product does for now; everything else is tenant `team-a`, agent `site-a`. */
+/** CONNECT is refused, so that a refusal is seen too; everything else is tenant `team-a`, agent `site-a`. */
 function decide(door: string): CheckResponse {
   if (door === 'connect') {
     return create(CheckResponseSchema, {

@@ -1,0 +1,66 @@
+import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
+import { compilePolicy } from '../promql/enforce/policy.js';
+import type { Backend, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import { readCas } from './certificates.js';
+import type { Draft } from './draft.js';
+import type { BackendFile, GatewayFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
+import { checkHeaders, compileAuthorization } from './outgoing.js';
+import { createClaims, named, unknownName } from './references.js';
+import { parseSize } from './units.js';
+import type { Path } from './yaml-source.js';
+
+/** Backends that tenants may query, and what they may see of them. */
+export async function compileBackends(draft: Draft, file: GatewayFile): Promise<Backend[]> {
+  const claim = createClaims(draft);
+  return draft.list(['backends'], () => file.backends, (backend, place) => {
+    claim(backend.name, [...place, 'name'], (first) => `the backend name "${backend.name}" is taken by ${first}`);
+    return compileBackend(draft, place, backend);
+  });
+}
+
+async function compileBackend(draft: Draft, place: Path, file: BackendFile): Promise<Backend | undefined> {
+  const authorization = await compileAuthorization(draft, place, file);
+  checkHeaders(draft, place, file.headers);
+  const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
+  const url = baseUrl(draft, [...place, 'url'], file.url);
+  const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
+  const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
+  if (url === undefined || timeoutMs === undefined) return undefined;
+  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs };
+}
+
+/** Without the slash at its end: API paths begin with one. */
+function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null) draft.fault(place, 'must be a URL such as http://prometheus:9090');
+  else if (url.username !== '' || url.password !== '') draft.fault(place, 'must hold no credentials; use `basic` or `bearerTokenFile`');
+  return url === null ? undefined : `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}
+
+/** What a tenant may query; a pattern that cannot be read is a fault, never everything and never silently nothing. */
+export function compileQueryGrant(draft: Draft, place: Path, { grant, file }: { readonly grant: QueryGrantFile; readonly file: GatewayFile }): QueryGrant {
+  const known = named(file.backends);
+  for (const [index, name] of (grant.backends ?? []).entries()) {
+    if (known?.has(name) === false) draft.fault([...place, 'backends', index], unknownName('backend', name, [...known.keys()]));
+  }
+  const labels = Object.entries(grant.labels).map(([name, value]) => ({ name, op: '=' as const, value }));
+  for (const [index, pattern] of grant.metrics.entries()) {
+    const compiled = compilePolicy([{ metric: readMetricPattern(pattern), labels }]);
+    for (const { message } of compiled.ok ? [] : compiled.error) draft.fault([...place, 'metrics', index], message);
+  }
+  return { backends: grant.backends, metrics: grant.metrics, labels: grant.labels };
+}
+
+export function compileQueryLimits(draft: Draft, place: Path, file: QueryLimitsFile): QueryLimits {
+  const { maxQueryLength, maxRange, timeout, maxResponseSize, ...counts } = file;
+  const maxResponseBytes = maxResponseSize === undefined ? undefined : parseSize(maxResponseSize);
+  return {
+    ...counts,
+    ...(maxQueryLength !== undefined && { maxQueryChars: maxQueryLength }),
+    ...(maxRange !== undefined && { maxRangeMs: draft.durationMs([...place, 'maxRange'], maxRange, { minMs: 1000, maxMs: MAX_RANGE_MS }) }),
+    ...(timeout !== undefined && { timeoutMs: draft.durationMs([...place, 'timeout'], timeout, { minMs: 100, maxMs: 600_000 }) }),
+    ...(maxResponseBytes !== undefined && { maxResponseBytes }),
+  };
+}
+
+const MAX_RANGE_MS = 10 * 365 * 86_400_000;
