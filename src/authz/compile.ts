@@ -1,7 +1,7 @@
 import { credentialId, frontProxyId } from '../model/credential-id.js';
 import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
-import type { Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
+import type { ClaimRule, Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
 import type { Target } from '../model/target.js';
 import { sanKey } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
@@ -53,6 +53,16 @@ export interface CredentialTable {
   readonly decoy: readonly Password[];
   /** By lower-case hex SHA-256 of the token. */
   readonly tokens: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
+  /** By `iss`. */
+  readonly issuers: ReadonlyMap<string, KnownIssuer>;
+}
+
+/** An issuer, as its tokens are judged. */
+export interface KnownIssuer {
+  readonly name: string;
+  /** `iss`. */
+  readonly issuer: string;
+  readonly credentials: readonly { readonly credential: KnownCredential; readonly claims: readonly ClaimRule[] }[];
 }
 
 export interface Password {
@@ -78,6 +88,7 @@ function compileCredentials(state: DesiredState): CredentialTable {
   const certificates: [SanKey, KnownCredential][] = [];
   const tokens: [string, KnownCredential][] = [];
   const passwords = new Map<string, Password[]>();
+  const issued = new Map<string, KnownIssuer['credentials'][number][]>();
   const add = (tenant: string, credential: Credential): void => {
     const known = knownCredential(tenant, credential);
     switch (credential.kind) {
@@ -90,10 +101,14 @@ function compileCredentials(state: DesiredState): CredentialTable {
       case 'basic':
         passwords.set(credential.user, [...(passwords.get(credential.user) ?? []), { credential: known, bcryptHash: credential.bcryptHash }]);
         break;
+      case 'jwt':
+        issued.set(credential.issuer, [...(issued.get(credential.issuer) ?? []), { credential: known, claims: credential.claims }]);
+        break;
     }
   };
   for (const tenant of state.tenants) for (const credential of tenant.credentials) add(tenant.name, credential);
-  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords) };
+  const issuers = (state.gateway.issuers ?? []).map(({ name, issuer }) => [issuer, { name, issuer, credentials: issued.get(name) ?? [] }] as const);
+  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
 }
 
 function compileFrontProxies({ frontProxies = [] }: DesiredState): CredentialTable['frontProxies'] {

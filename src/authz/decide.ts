@@ -24,7 +24,7 @@ export interface Tables {
 export function decide(question: Question, caller: Caller, tables: Tables): Decision {
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
-  if (caller.kind === 'stranger') return refuse(caller.reason, { door });
+  if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
   if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
 
   const view = tables.inventory.view(caller.tenant);

@@ -8,6 +8,8 @@ import type { SanKey } from './client-certificate.js';
 import type { CredentialTable, KnownCredential, Policy, RevokedTable } from './compile.js';
 import type { Answer, PasswordChecker } from './password.js';
 import type { Door, Question } from './question.js';
+import { issuersTokenClaim, whyNobody } from './token-claims.js';
+import type { TokenFindings } from './token-findings.js';
 
 /**
  * Who is asking. A request may show several credentials (a certificate and a password, say), and the rule is one for all kinds:
@@ -24,17 +26,28 @@ export type Caller =
       readonly credentials: readonly KnownCredential[];
     }
   | { readonly kind: 'agent'; readonly agent: string }
-  | { readonly kind: 'stranger'; readonly reason: Reason };
+  | {
+      readonly kind: 'stranger';
+      readonly reason: Reason;
+      /** For the audit line, where more is known than the reason says. */
+      readonly rule?: string | undefined;
+    };
 
 /** What one credential says: these (of one tenant, when all is well), none, or that it could not be checked. */
-type Claim = ReadonlySet<KnownCredential> | 'busy';
+type Claim = ReadonlySet<KnownCredential> | Unchecked;
+type Unchecked = 'busy' | 'no_keys';
+
+const UNCHECKED: Readonly<Record<Unchecked, Reason>> = { busy: 'authz_busy', no_keys: 'issuer_unavailable' };
 
 const INVALID: ReadonlySet<never> = new Set();
 
 /** At once, except where a password has to be checked for the first time. Never rejects. `nowMs`: wall clock. */
 export function identify(policy: Policy, passwords: PasswordChecker, question: Question, nowMs: number): MaybePromise<Caller> {
   if (question.door === 'agent') return identifyAgent(policy, question);
-  return whenAllReady(claimsOf(policy, passwords, question), (claims) => callerOf(claims, question.door, nowMs));
+  return whenAllReady(claimsOf(policy, passwords, question), (claims) => {
+    const caller = callerOf(claims, question.door, nowMs);
+    return caller.kind === 'stranger' ? { ...caller, rule: tokenTrouble(policy, question) } : caller;
+  });
 }
 
 /** On the agents' listener a certificate is the only credential, and Envoy has verified it. */
@@ -46,16 +59,17 @@ function identifyAgent(policy: Policy, question: Question): Caller {
 function callerOf(claims: readonly Claim[], door: Door, nowMs: number): Caller {
   const proxy = credentialHeader(door) === 'proxy-authorization';
   const credentials: KnownCredential[] = [];
-  let [busy, invalid] = [false, false];
+  let invalid = false;
+  let unchecked: Unchecked | undefined;
   for (const claim of claims) {
-    if (claim === 'busy') busy = true;
+    if (typeof claim === 'string') unchecked ??= claim;
     else if (claim.size === 0) invalid = true;
     else credentials.push(...claim);
   }
   if (invalid || credentials.some(({ expiresMs }) => expiresMs !== undefined && expiresMs <= nowMs)) {
     return { kind: 'stranger', reason: proxy ? 'proxy_bad_credentials' : 'bad_credentials' };
   }
-  if (busy) return { kind: 'stranger', reason: 'authz_busy' };
+  if (unchecked !== undefined) return { kind: 'stranger', reason: UNCHECKED[unchecked] };
   const [first] = credentials;
   if (first === undefined) return { kind: 'stranger', reason: proxy ? 'proxy_no_credentials' : 'no_credentials' };
   const { tenant } = first;
@@ -71,11 +85,20 @@ export function credentialHeader(door: Door): 'authorization' | 'proxy-authoriza
   return door === 'proxy' || door === 'connect' ? 'proxy-authorization' : 'authorization';
 }
 
+function shownAuthorization({ door, authorization, proxyAuthorization }: Question): string | undefined {
+  return credentialHeader(door) === 'authorization' ? authorization : proxyAuthorization;
+}
+
+function tokenTrouble({ credentials }: Policy, question: Question): string | undefined {
+  const authorization = readAuthorization(shownAuthorization(question) ?? '');
+  return authorization.kind === 'bearer' ? whyNobody(credentials, authorization.token, question.token) : undefined;
+}
+
 function claimsOf(policy: Policy, passwords: PasswordChecker, question: Question): MaybePromise<Claim>[] {
-  const authorization = credentialHeader(question.door) === 'authorization' ? question.authorization : question.proxyAuthorization;
+  const authorization = shownAuthorization(question);
   return [
     certificateClaim(policy, question),
-    authorization === undefined ? undefined : authorizationClaim(policy.credentials, passwords, authorization),
+    authorization === undefined ? undefined : authorizationClaim(policy.credentials, passwords, { value: authorization, findings: question.token }),
   ].filter((claim) => claim !== undefined);
 }
 
@@ -102,14 +125,17 @@ function certificateOwners<T>(owners: ReadonlyMap<SanKey, ReadonlySet<T>>, revok
   return isRevoked ? INVALID : ownersOf(certificate.value, owners);
 }
 
-function authorizationClaim(table: CredentialTable, passwords: PasswordChecker, value: string): MaybePromise<Claim> {
+function authorizationClaim(table: CredentialTable, passwords: PasswordChecker, { value, findings }: { readonly value: string; readonly findings: TokenFindings | undefined }): MaybePromise<Claim> {
   const authorization = readAuthorization(value);
   switch (authorization.kind) {
     case 'unknown':
       return INVALID;
-    case 'bearer':
+    case 'bearer': {
+      const issued = issuersTokenClaim(table, authorization.token, findings);
+      if (issued !== undefined) return issued;
       // The time that this look-up takes depends on the digest, which nobody can steer towards a stored one.
       return table.tokens.get(hash('sha256', authorization.token, 'hex')) ?? INVALID;
+    }
     case 'basic':
       return passwordClaim(table, passwords, authorization);
   }

@@ -1,4 +1,5 @@
 import type { Reason } from '../model/reasons.js';
+import type { TokenFindings } from './token-findings.js';
 
 /**
  * The vocabulary of the decision: what Envoy asks, and what it is told. Plain values, so that everything between `wire.ts` and
@@ -41,6 +42,8 @@ export interface Question {
   readonly peerIssuer: string | undefined;
   /** Lower-case hex without leading zeros, as `Revoked.serials`. */
   readonly peerSerial: string | undefined;
+  /** What Envoy says of a token, where any issuer is configured. */
+  readonly token: TokenFindings | undefined;
 }
 
 /** What goes into the access log as dynamic metadata. `agent` and `target` of a refusal are what was asked for. */

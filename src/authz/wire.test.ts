@@ -19,6 +19,9 @@ function read(bytes: Buffer): Question | string {
   return result.ok ? { ...result.value } : result.error;
 }
 
+/** Of metadata in which no token is. What is in others: token-findings.test.ts. */
+const NOTHING_FOUND = { payload: undefined, failures: new Map() };
+
 /** What a question must be, said by the generated message: an independent reading of the same bytes. */
 function expected({ attributes }: CheckRequest): Question {
   const http = attributes?.request?.http;
@@ -38,6 +41,7 @@ function expected({ attributes }: CheckRequest): Question {
     assertedTenant: header('x-tenant-namespace'),
     peerIssuer: header('x-scrapeway-peer-issuer'),
     peerSerial: header('x-scrapeway-peer-serial')?.toLowerCase().replace(/^0+/, ''),
+    token: attributes?.metadataContext === undefined ? undefined : NOTHING_FOUND,
   };
 }
 
@@ -91,6 +95,7 @@ describe('a CheckRequest', () => {
       clientCertificate: 'Hash=1;Subject="CN=ä";URI=spiffe://x/team-a',
       scrapeTimeout: '10',
       upgrade: '',
+      token: NOTHING_FOUND,
     });
   });
 

@@ -4,6 +4,8 @@ import { REASONS, REASON_HEADER, reasonBody } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
 import { DOORS } from './question.js';
 import type { Decision, Door, Question } from './question.js';
+import { readFindings } from './token-findings.js';
+import type { TokenFindings } from './token-findings.js';
 
 /**
  * CheckRequest → Question, Decision → CheckResponse, by hand: this runs for each scrape, and ten strings matter among some
@@ -40,6 +42,7 @@ class Draft implements Question {
   assertedTenant: string | undefined = undefined;
   peerIssuer: string | undefined = undefined;
   peerSerial: string | undefined = undefined;
+  token: TokenFindings | undefined = undefined;
 }
 
 /** Called for each length-delimited field (all that matter are); `end` is where the field's bytes end. */
@@ -53,6 +56,7 @@ const visitAttributes: Visitor = (walker, field, end) => {
   if (field === 1) walker.walk(end, visitSource);
   else if (field === 4) walker.walk(end, visitRequest);
   else if (field === 10) readExtension(walker, end);
+  else if (field === 11) readMetadata(walker, end);
 };
 
 const visitSource: Visitor = (walker, field, end) => {
@@ -119,6 +123,12 @@ function readExtension(walker: Walker, end: number): void {
   if (walker.key !== 'door') return;
   const value = walker.value();
   walker.question.door = DOORS.find((door) => door === value) ?? 'none';
+}
+
+/** AttributeContext.metadata_context. */
+function readMetadata(walker: Walker, end: number): void {
+  walker.question.token = readFindings(walker.rest(end));
+  if (walker.question.token === undefined) walker.failed = true;
 }
 
 const visitMapEntry: Visitor = (walker, field, end) => {
@@ -189,6 +199,10 @@ class Walker {
 
   text(end: number): string {
     return this.bytes.toString('utf8', this.at, end);
+  }
+
+  rest(end: number): Buffer {
+    return this.bytes.subarray(this.at, end);
   }
 
   /** Exact up to 2^53. Larger ones are values that nobody reads, or lengths that point past the end anyway. */

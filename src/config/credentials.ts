@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Credential } from '../model/desired-state.js';
+import { compileClaims } from './claims.js';
 import type { Draft } from './draft.js';
 import type { CredentialFile, SanFile } from './gateway-file.js';
 import type { Path } from './yaml-source.js';
@@ -23,6 +24,7 @@ export async function compileCredential(draft: Draft, place: Path, file: Credent
     const bcryptHash = await readHash(draft, [...place, 'basic'], file.basic);
     return bcryptHash === undefined ? undefined : { kind: 'basic', user: file.basic.user, bcryptHash };
   }
+  if (file.jwt !== undefined) return { kind: 'jwt', issuer: file.jwt.issuer, claims: compileClaims(draft, [...place, 'jwt', 'claims'], file.jwt.claims) };
   const sha256 = await readTokenHash(draft, [...place, 'bearer'], file.bearer ?? {});
   return sha256 === undefined ? undefined : { kind: 'bearer', sha256 };
 }
@@ -40,6 +42,8 @@ export function credentialKey(credential: Credential): string {
       return `basic ${credential.user}`;
     case 'bearer':
       return `bearer ${credential.sha256}`;
+    case 'jwt':
+      return `jwt ${credential.issuer} ${JSON.stringify(credential.claims)}`;
   }
 }
 

@@ -9,6 +9,7 @@ import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
+import { compileIssuers } from './issuers.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
@@ -77,9 +78,10 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const agents = await draft.within(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
+  const issuers = await compileIssuers(draft, file);
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked };
+  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {

@@ -11,6 +11,7 @@ export interface GatewayFile {
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
   readonly templates: readonly TemplateFile[];
+  readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
@@ -90,11 +91,25 @@ export interface TemplateFile {
   readonly scrapeTimeout?: string;
 }
 
-/** Exactly one of the first three keys. */
+/** Exactly one of `jwksUri` and `jwksFile`. */
+export interface IssuerFile {
+  readonly name: string;
+  readonly issuer: string;
+  readonly audiences: readonly string[];
+  readonly jwksUri?: string;
+  readonly caFile?: string;
+  readonly cacheDuration: string;
+  readonly jwksFile?: string;
+}
+
+export type ClaimValueFile = string | boolean;
+
+/** Exactly one of the first four keys. */
 export interface CredentialFile {
   readonly certificate?: SanFile;
   readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
   readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
+  readonly jwt?: { readonly issuer: string; readonly claims: Readonly<Record<string, ClaimValueFile | readonly ClaimValueFile[]>> };
   readonly issuer?: string;
   readonly expires?: string;
   readonly scope?: readonly GrantFile[];

@@ -92,6 +92,7 @@ function sizeMessage(keyword: string, limit: string): string | undefined {
   switch (keyword) {
     case 'minLength':
     case 'minItems':
+    case 'minProperties':
       return 'must not be empty';
     case 'maxLength':
       return `is longer than ${limit} characters`;

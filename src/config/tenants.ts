@@ -65,6 +65,7 @@ const CLAIMED: Readonly<Record<Credential['kind'], string>> = {
   certificate: 'this name in a certificate',
   basic: 'this user',
   bearer: 'this token',
+  jwt: 'this set of claims',
 };
 
 function compileGrant(draft: Draft, place: Path, { agents, targets, selector }: GrantFile): ScrapeGrant {

@@ -44,8 +44,11 @@ describe('what was let through is revoked', () => {
     expect(made.isRevoked(party)).toBe(expected);
   });
 
-  it('not, for a token of an issuer: it ends by itself', () => {
-    expect(tenancy().isRevoked({ tenant: 'team-a', credentials: 'jwt:okta:alice', serial: undefined })).toBe(false);
+  it("for an issuer's token: when the rule by which it names the tenant is gone", () => {
+    const rule: Credential = { kind: 'jwt', issuer: 'okta', claims: [{ path: ['sub'], anyOf: ['prom'] }] };
+    const token = { tenant: 'team-a', credentials: credentialId(rule), serial: undefined };
+    expect(tenancy({ credentials: [rule] }).isRevoked(token)).toBe(false);
+    expect(tenancy({ credentials: [{ ...rule, claims: [{ path: ['sub'], anyOf: ['other'] }] }] }).isRevoked(token)).toBe(true);
   });
 
   it('for a tunnel: only by its serial', () => {

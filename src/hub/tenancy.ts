@@ -17,8 +17,8 @@ export interface Party {
   readonly serial: string | undefined;
 }
 
-/** Kinds of credentials that the configuration lists one by one. Others (tokens of an issuer) end by themselves. */
-const LISTED = /^(?:certificate|basic|bearer|front-proxy):/;
+/** Kinds of credentials that the configuration lists one by one; of tokens, the rule by which their claims name the tenant. */
+const LISTED = /^(?:certificate|basic|bearer|jwt|front-proxy):/;
 
 export class Tenancy {
   #limits: ReadonlyMap<string, TenantLimits> = new Map();

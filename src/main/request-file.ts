@@ -26,6 +26,7 @@ export function questionFrom(text: string, certificatePem: string | undefined, o
     proxyAuthorization: headers.get('proxy-authorization'),
     scrapeTimeout: headers.get('x-prometheus-scrape-timeout-seconds'),
     upgrade: headers.get('upgrade'),
+    token: undefined,
     assertedTenant: headers.get('x-tenant-namespace'),
     ...(certificate.value ?? { principal: '', clientCertificate: undefined, peerIssuer: undefined, peerSerial: undefined }),
   });

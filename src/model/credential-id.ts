@@ -14,6 +14,8 @@ export function credentialId(credential: Credential): string {
     case 'bearer':
       // Of a hash: the first digits of a token's own hash would do, but look like more than they are.
       return `bearer:${hash('sha256', credential.sha256, 'hex').slice(0, 12)}`;
+    case 'jwt':
+      return `jwt:${credential.issuer}:${hash('sha256', JSON.stringify(credential.claims), 'hex').slice(0, 12)}`;
   }
 }
 

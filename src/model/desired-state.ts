@@ -74,7 +74,24 @@ export interface GatewaySpec {
   /** Where Envoy writes one JSON line per request; `/dev/stdout` by default. */
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
+  readonly issuers?: readonly Issuer[];
 }
+
+/** Who signs tokens that tenants come with: an OpenID provider, a cluster, a cloud. Envoy verifies them. */
+export interface Issuer {
+  readonly name: string;
+  /** `iss` of its tokens, compared as it stands; no two issuers have the same. */
+  readonly issuer: string;
+  /** A token must be for one of these, or it was meant for somebody else. */
+  readonly audiences: readonly string[];
+  readonly keys: IssuerKeys;
+}
+
+export type IssuerKeys =
+  /** Fetched by Envoy over TLS, and again each `cacheMs`. `caPem` undefined = the public CAs. */
+  | { readonly kind: 'remote'; readonly uri: string; readonly caPem: string | undefined; readonly cacheMs: number }
+  /** A JWKS as text. */
+  | { readonly kind: 'local'; readonly jwks: string };
 
 /** Certificates that are refused although their CA is trusted and their time has not passed; of tenants and of agents. */
 export interface Revoked {
@@ -143,7 +160,18 @@ export type CredentialProof =
   /** bcrypt, as htpasswd writes it. */
   | { readonly kind: 'basic'; readonly user: string; readonly bcryptHash: string }
   /** Lower-case hex SHA-256 of the token: tokens are long and random, so a slow hash would only cost time. */
-  | { readonly kind: 'bearer'; readonly sha256: string };
+  | { readonly kind: 'bearer'; readonly sha256: string }
+  /** A token of this issuer (by name) for which all of these hold. */
+  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] };
+
+/** The claim is one of these values, or a list that has one of them. */
+export interface ClaimRule {
+  /** From the payload's top inwards. */
+  readonly path: readonly string[];
+  readonly anyOf: readonly ClaimScalar[];
+}
+
+export type ClaimScalar = string | boolean;
 
 export interface ScrapeGrant {
   /** What the audit line calls it; undefined = its place in the tenant's list. */

@@ -6,6 +6,7 @@ import { isMessage } from '@bufbuild/protobuf';
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { ClusterSchema, Cluster_DiscoveryType } from '../gen/envoy/config/cluster/v3/cluster_pb.js';
 import { GrpcService_EnvoyGrpcSchema } from '../gen/envoy/config/core/v3/grpc_service_pb.js';
+import { HttpUriSchema } from '../gen/envoy/config/core/v3/http_uri_pb.js';
 import { RouteActionSchema, RouteAction_RequestMirrorPolicySchema } from '../gen/envoy/config/route/v3/route_components_pb.js';
 import type { RouteAction } from '../gen/envoy/config/route/v3/route_components_pb.js';
 import { RdsSchema } from '../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -43,6 +44,7 @@ function namedBy(message: Message): readonly Reference[] {
   if (isMessage(message, RouteActionSchema)) return clustersOf(message);
   if (isMessage(message, RouteAction_RequestMirrorPolicySchema)) return message.cluster === '' ? [] : [{ kind: 'cluster', name: message.cluster }];
   if (isMessage(message, GrpcService_EnvoyGrpcSchema)) return [{ kind: 'cluster', name: message.clusterName }];
+  if (isMessage(message, HttpUriSchema)) return [{ kind: 'cluster', name: message.httpUpstreamType.value ?? '' }];
   return [];
 }
 

@@ -1,4 +1,4 @@
-import type { Agent, DesiredState, Revoked, Tenant } from '../../src/model/desired-state.js';
+import type { Agent, DesiredState, Issuer, Revoked, Tenant } from '../../src/model/desired-state.js';
 import type { Target } from '../../src/model/target.js';
 
 /** Values of the model for tests that say only what they are about. */
@@ -6,12 +6,13 @@ import type { Target } from '../../src/model/target.js';
 export interface StateParts {
   readonly names?: readonly string[];
   readonly revoked?: Partial<Revoked>;
+  readonly issuers?: readonly Issuer[];
   readonly tenants?: readonly (Partial<Tenant> & { readonly name: string })[];
   readonly agents?: readonly (Partial<Agent> & { readonly name: string })[];
 }
 
 /** By default a gateway `gw-0` with the name `gateway.example`, timeouts 10 s (at most 120 s) less 500 ms, no tenant, no agent. */
-export function desiredState({ names = ['gateway.example'], tenants = [], agents = [], revoked = {} }: StateParts = {}): DesiredState {
+export function desiredState({ names = ['gateway.example'], tenants = [], agents = [], revoked = {}, issuers = [] }: StateParts = {}): DesiredState {
   const listener = { host: '127.0.0.1', port: 0, certificateChainPem: '', privateKeyPem: '' };
   return {
     gateway: {
@@ -22,6 +23,7 @@ export function desiredState({ names = ['gateway.example'], tenants = [], agents
       limits: { maxConnections: 1000, maxScrapeConnections: 500, defaultScrapeTimeoutMs: 10_000, maxScrapeTimeoutMs: 120_000, deadlineMarginMs: 500 },
       accessLogPath: '/dev/stdout',
       revoked: { serials: [], sans: [], ...revoked },
+      issuers,
     },
     tenants: tenants.map((tenant) => ({
       credentials: [],

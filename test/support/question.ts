@@ -16,6 +16,7 @@ export function question(parts: Partial<Question> = {}): Question {
     assertedTenant: undefined,
     peerIssuer: undefined,
     peerSerial: undefined,
+    token: undefined,
     ...parts,
   };
 }

@@ -7,6 +7,7 @@ import type { AccessLogSchema } from '../../gen/envoy/config/accesslog/v3/access
 import { FileAccessLogSchema } from '../../gen/envoy/extensions/access_loggers/file/v3/file_pb.js';
 import { StdoutAccessLogSchema } from '../../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import type { SubstitutionFormatStringSchema } from '../../gen/envoy/config/core/v3/substitution_format_string_pb.js';
+import { TOKEN_METADATA } from '../../model/token-metadata.js';
 import { FILTER } from './names.js';
 import { pack } from './pack.js';
 
@@ -27,6 +28,8 @@ const LINE = {
   rule: decided('rule'),
   auth: decided('auth'),
   credential: decided('credential'),
+  // Of a token that was verified, whatever was decided then.
+  subject: `%DYNAMIC_METADATA(${FILTER.jwtAuthn}:${TOKEN_METADATA.payload}:sub)%`,
   // The response header: it holds the reason whoever gave it (ext_authz, Envoy's mapper, hub, agent).
   reason: '%RESP(X-SCRAPEWAY-REASON)%',
   method: '%REQ(:METHOD)%',

@@ -15,10 +15,10 @@ import { CLUSTER, FILTER, PEER_ISSUER_HEADER, PEER_SERIAL_HEADER } from './names
 import type { Door } from './names.js';
 import { pack, seconds } from './pack.js';
 
-type HttpFilter = MessageInitShape<typeof HttpFilterSchema>;
-type PerRoute = Record<string, Any>;
+export type HttpFilter = MessageInitShape<typeof HttpFilterSchema>;
+export type PerRoute = Record<string, Any>;
 
-function filter(name: string, config: Any): HttpFilter {
+export function filter(name: string, config: Any): HttpFilter {
   return { name, configType: { case: 'typedConfig', value: config } };
 }
 
@@ -51,6 +51,8 @@ export function extAuthz(): HttpFilter {
       clearRouteCache: true,
       // An invalid header in an answer gives 500, not undefined behaviour.
       validateMutations: true,
+      // The payload of a token that was verified, lists whole, and why one was not.
+      metadataContextNamespaces: [FILTER.jwtAuthn],
       allowedHeaders: { patterns: ASKED_HEADERS.map((name) => ({ matchPattern: { case: 'exact' as const, value: name } })) },
     }),
   );

@@ -11,6 +11,7 @@ import { SecretSchema } from '../../gen/envoy/extensions/transport_sockets/tls/v
 import type { DesiredState } from '../../model/desired-state.js';
 import type { ResourceSet } from '../resource-types.js';
 import { clusters } from './clusters.js';
+import { jwksClusters } from './jwks-clusters.js';
 import { loadAssignments } from './endpoints.js';
 import type { Topology } from './endpoints.js';
 import { agentsListener } from './listener-agents.js';
@@ -23,7 +24,7 @@ export type { Topology } from './endpoints.js';
 
 export function buildResources(state: DesiredState, topology: Topology): ResourceSet {
   return {
-    cluster: clusters(topology).map((cluster) => create(ClusterSchema, cluster)),
+    cluster: [...clusters(topology), ...jwksClusters(state.gateway.issuers ?? [])].map((cluster) => create(ClusterSchema, cluster)),
     endpoint: loadAssignments(topology).map((assignment) => create(ClusterLoadAssignmentSchema, assignment)),
     listener: [scrapeListener(state.gateway), agentsListener(state.gateway)].map((listener) => create(ListenerSchema, listener)),
     route: [scrapeRoutes(state), agentRoutes()].map((route) => create(RouteConfigurationSchema, route)),

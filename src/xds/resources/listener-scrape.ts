@@ -1,6 +1,6 @@
 /**
- * The listener that Prometheus and people use: TLS, optional client certificate, HTTP/1.1 and HTTP/2, then decide, limit,
- * route. Nothing of a tenant is in it: a change of it drains its connections.
+ * The listener that Prometheus and people use: TLS, optional client certificate, HTTP/1.1 and HTTP/2, then verify
+ * tokens, decide, limit, route. Nothing of a tenant is in it: a change of it drains its connections.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
@@ -11,6 +11,7 @@ import type { GatewaySpec } from '../../model/desired-state.js';
 import { downstreamTls } from './downstream-tls.js';
 import { connectionManager } from './http-connection-manager.js';
 import { extAuthz, localRateLimit, router } from './http-filters.js';
+import { jwtAuthn } from './jwt-authn.js';
 import { LISTENER, ROUTE, SECRET } from './names.js';
 import { pack, seconds } from './pack.js';
 import { DOWNSTREAM_BUFFER_BYTES, HANDSHAKE_TIMEOUT_S, socketAddress } from './socket.js';
@@ -58,7 +59,7 @@ export function scrapeListener(gateway: GatewaySpec): MessageInitShape<typeof Li
             accessLogPath: gateway.accessLogPath,
             // A CONNECT may be open for days: one line when it begins to carry, and one with the bytes when it ends.
             accessLogOptions: { flushLogOnTunnelSuccessfullyEstablished: true },
-            httpFilters: [extAuthz(), localRateLimit(), router()],
+            httpFilters: [...jwtAuthn(gateway.issuers ?? []), extAuthz(), localRateLimit(), router()],
           }),
         ],
       },

@@ -1,6 +1,8 @@
 /**
  * The names by which resources, sockets and headers refer to each other: each is written once.
  */
+import { TOKEN_METADATA } from '../../model/token-metadata.js';
+
 export const LISTENER = { scrape: 'scrape', agents: 'agents' } as const;
 export const ROUTE = { scrape: 'scrape', agents: 'agents' } as const;
 export const CLUSTER = { hub: 'hub', tunnel: 'tunnel', authz: 'authz', api: 'api' } as const;
@@ -11,8 +13,12 @@ export const SECRET = {
   agentsCa: 'agents-ca',
 } as const;
 
+/** The cluster that an issuer's keys are fetched through. */
+export const JWKS_CLUSTER_PREFIX = 'jwks-';
+
 export const FILTER = {
   extAuthz: 'envoy.filters.http.ext_authz',
+  jwtAuthn: TOKEN_METADATA.namespace,
   localRateLimit: 'envoy.filters.http.local_ratelimit',
   router: 'envoy.filters.http.router',
 } as const;

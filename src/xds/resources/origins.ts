@@ -3,7 +3,7 @@
  * the configuration made it.
  */
 import type { Kind } from '../resource-types.js';
-import { CLUSTER, LISTENER, ROUTE, SECRET } from './names.js';
+import { CLUSTER, JWKS_CLUSTER_PREFIX, LISTENER, ROUTE, SECRET } from './names.js';
 
 const ORIGINS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   listener: { [LISTENER.scrape]: 'gateway.scrape', [LISTENER.agents]: 'gateway.agents' },
@@ -20,5 +20,6 @@ const ORIGINS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
 
 /** `gateway.scrape` for the listener `scrape`; undefined for a resource that does not come from a desired state. */
 export function originOf(kind: Kind, name: string): string | undefined {
+  if (kind === 'cluster' && name.startsWith(JWKS_CLUSTER_PREFIX)) return 'gateway.issuers';
   return ORIGINS[kind][name];
 }

@@ -5,6 +5,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.js';
 import type { DesiredState } from '../../model/desired-state.js';
 import { askingAs, askingNothing, tenantRates } from './http-filters.js';
+import { verifying, verifyingNothing } from './jwt-authn.js';
 import { CLUSTER, ROUTE, STAMPED } from './names.js';
 import { seconds } from './pack.js';
 import { asking, byAgent, connectRequest, ends, exactPath, going, prefix } from './routes.js';
@@ -35,9 +36,11 @@ const throughHub: Action = {
 
 /**
  * The authority of a CONNECT is that of a target, even where it is a name of ours too: `localhost:9100` at the agent's site. So both
- * virtual hosts have this door.
+ * virtual hosts have this door, and in both the token is in Proxy-Authorization.
  */
-const connectRoutes: readonly Route[] = [going(connectRequest, STAMPED.agent, throughHub), asking(connectRequest, 'connect')];
+function connectRoutes({ gateway: { issuers = [] } }: DesiredState): Route[] {
+  return [going(connectRequest, STAMPED.agent, throughHub), asking(connectRequest, 'connect', verifying(issuers, 'proxy'))];
+}
 
 const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(60) };
 
@@ -51,14 +54,14 @@ function ownRoutes(state: DesiredState): Route[] {
   return [
     // Health: answered by Envoy. Exact path, own names only: ext_authz may be off, because nothing can move a request from
     // another route to this one or from this one to another.
-    ends(exactPath('/-/healthy'), 200, 'ok\n', askingNothing()),
+    ends(exactPath('/-/healthy'), 200, 'ok\n', { ...askingNothing(), ...verifyingNothing(state.gateway.issuers ?? []) }),
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
     ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toQuery)),
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
     ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
-    ...connectRoutes,
+    ...connectRoutes(state),
     // Everything else is asked too (door `none`, from the virtual host): a request without any route skips ext_authz
     // (envoy.md §12.5), and 404 against 401 would show the outside which paths exist.
     ends(prefix('/'), 404),
@@ -67,19 +70,20 @@ function ownRoutes(state: DesiredState): Route[] {
 
 function proxyRoutes(state: DesiredState): Route[] {
   return [
-    ...connectRoutes,
+    ...connectRoutes(state),
     going(prefix('/'), STAMPED.agent, toHub(state)),
     asking(prefix('/')),
   ];
 }
 
 export function scrapeRoutes(state: DesiredState): MessageInitShape<typeof RouteConfigurationSchema> {
+  const issuers = state.gateway.issuers ?? [];
   return {
     name: ROUTE.scrape,
     typedPerFilterConfig: tenantRates(state.tenants),
     virtualHosts: [
-      { name: 'own', domains: ownDomains(state.gateway.names), typedPerFilterConfig: askingAs('none'), routes: ownRoutes(state) },
-      { name: 'proxy', domains: ['*'], typedPerFilterConfig: askingAs('proxy'), routes: proxyRoutes(state) },
+      { name: 'own', domains: ownDomains(state.gateway.names), typedPerFilterConfig: { ...askingAs('none'), ...verifying(issuers, 'own') }, routes: ownRoutes(state) },
+      { name: 'proxy', domains: ['*'], typedPerFilterConfig: { ...askingAs('proxy'), ...verifying(issuers, 'proxy') }, routes: proxyRoutes(state) },
     ],
   };
 }

@@ -37,8 +37,8 @@ export function going(match: Match, stamped: string, action: Action): Route {
 }
 
 /** A request before the question; after it, only one that was allowed without being stamped: that must not pass. */
-export function asking(match: Match, door?: Door): Route {
-  return ends(match, 500, 'scrapeway: allowed but not resolved\n', door === undefined ? {} : askingAs(door));
+export function asking(match: Match, door?: Door, perFilter: Record<string, Any> = {}): Route {
+  return ends(match, 500, 'scrapeway: allowed but not resolved\n', door === undefined ? perFilter : { ...askingAs(door), ...perFilter });
 }
 
 /** A request that ends here whatever the answer is. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { DesiredState } from '../../../src/model/desired-state.js';
 import { RESOURCE_TYPES } from '../../../src/xds/resource-types.js';
@@ -79,6 +80,24 @@ describe('the real Envoy', () => {
     expect(stats.get('listener_manager.listener_modified')).toBe(0);
     expect(stats.get('listener_manager.listener_in_place_updated')).toBe(0);
     expect(stats.get('listener_manager.total_filter_chains_draining')).toBe(0);
+  });
+
+  it('takes issuers and lets them go again', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    const jwks = JSON.stringify({ keys: [generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })] });
+    const issuers: DesiredState['gateway']['issuers'] = [
+      { name: 'file', issuer: 'https://file.example', audiences: ['x'], keys: { kind: 'local', jwks } },
+      { name: 'host', issuer: 'https://host.example', audiences: ['x'], keys: { kind: 'remote', uri: 'https://localhost:1/keys', caPem: undefined, cacheMs: 300_000 } },
+      { name: 'ip', issuer: 'https://ip.example', audiences: ['x', 'y'], keys: { kind: 'remote', uri: 'https://[::1]:1/keys', caPem: await readFile(world.pki.serverCaFile, 'utf8'), cacheMs: 1000 } },
+    ];
+    const withIssuers = { ...world.state, gateway: { ...world.state.gateway, issuers } };
+    await world.publish(withIssuers);
+    const wanted = wantedOf(buildResources(withIssuers, world.topology));
+    await eventually(async () => expect([...(await held(world.envoy)).keys()].sort()).toEqual([...wanted.keys()].sort()));
+    await world.publish(world.state);
+    await eventually(async () => expect(await world.envoy.admin('clusters')).not.toContain('jwks-'));
+    expect((await world.envoy.stats('runtime.')).get('runtime.deprecated_feature_use')).toBe(0);
   });
 
   it('a changed listener does drain its connections: what the test above would show', async () => {
