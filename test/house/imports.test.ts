@@ -22,6 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   tunnel: ['gen', 'model', 'lib'],
   query: ['gen', 'promql', 'model', 'lib'],
   export: ['gen', 'promql', 'model', 'lib'],
+  remotewrite: ['gen', 'lib'],
+  push: ['gen', 'remotewrite', 'model', 'lib'],
   discovery: ['model', 'lib'],
   status: ['model', 'lib'],
   relabel: ['model', 'lib'],

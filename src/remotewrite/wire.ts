@@ -1,0 +1,254 @@
+/**
+ * Protobuf's wire format, without messages: a cursor over the fields of a byte range, and a growing buffer that fields are written
+ * to. What is not of interest is passed on as the bytes that it came in, so a proxy neither loses nor has to know it.
+ */
+
+/** The wire types that proto3 has. */
+export const VARINT = 0;
+export const FIXED64 = 1;
+export const DELIMITED = 2;
+export const FIXED32 = 5;
+
+/**
+ * Walks the fields of `bytes[start, end)`. After each `next()` that returned true, `field` and `wireType` tell what it is, `tagStart` and
+ * `end` enclose the whole field, `start` is where its value begins (of a delimited one: its content). Sticks at the first fault.
+ */
+export class FieldCursor {
+  field = 0;
+  wireType = 0;
+  tagStart = 0;
+  start = 0;
+  end = 0;
+  failed = false;
+  private limit = 0;
+
+  constructor(readonly bytes: Buffer) {}
+
+  /** Starts over, with another range. */
+  enter(start: number, end: number): this {
+    this.end = start;
+    this.limit = end;
+    this.failed = false;
+    return this;
+  }
+
+  /** False at the end of the range, and at a fault (`failed`). */
+  next(): boolean {
+    if (this.failed || this.end >= this.limit) return false;
+    this.tagStart = this.end;
+    this.start = this.tagStart;
+    const tag = this.varint();
+    this.field = Math.floor(tag / 8);
+    this.wireType = tag % 8;
+    this.end = this.valueEnd();
+    if (this.field === 0 || this.field > MAX_FIELD || this.end > this.limit) this.failed = true;
+    return !this.failed;
+  }
+
+  /** The value of a varint field; exact up to 2^53, which lengths, counts and references are below. */
+  number(): number {
+    const start = this.start;
+    const value = this.varint();
+    this.start = start;
+    return value;
+  }
+
+  private valueEnd(): number {
+    switch (this.wireType) {
+      case VARINT: {
+        const start = this.start;
+        this.varint();
+        const end = this.start;
+        this.start = start;
+        return end;
+      }
+      case FIXED64:
+        return this.start + 8;
+      case DELIMITED: {
+        const length = this.varint();
+        return this.start + length;
+      }
+      case FIXED32:
+        return this.start + 4;
+      default: // groups, which proto3 does not have
+        this.failed = true;
+        return this.limit;
+    }
+  }
+
+  /** Reads at `start` and moves it on. */
+  private varint(): number {
+    let value = 0;
+    for (let scale = 1, length = 0; length < 10 && this.start < this.limit; length += 1, scale *= 128) {
+      const byte = this.bytes[this.start] ?? 0;
+      this.start += 1;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    this.failed = true;
+    return 0;
+  }
+}
+
+const MAX_FIELD = 2 ** 29 - 1;
+
+/** Appends the varints of a packed field's content; false if it is not made of whole ones, or one is larger than uint32. */
+export function readPacked(bytes: Buffer, start: number, end: number, into: number[]): boolean {
+  let value = 0;
+  let scale = 1;
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] ?? 0;
+    value += (byte & 0x7f) * scale;
+    if (value > 0xffff_ffff) return false;
+    if (byte < 0x80) {
+      into.push(value);
+      value = 0;
+      scale = 1;
+    } else {
+      scale *= 128;
+    }
+    if (scale > 2 ** 35) return false;
+  }
+  return scale === 1;
+}
+
+/** How many bytes `value` takes as a varint. */
+export function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length += 1;
+  return length;
+}
+
+/** Fields, written one after the other into one buffer that grows. Absent values are the caller's business: proto3 leaves zeros out. */
+export class FieldWriter {
+  private bytes: Buffer;
+  private at = 0;
+
+  constructor(expectedBytes = 4096) {
+    this.bytes = Buffer.allocUnsafe(Math.max(64, expectedBytes));
+  }
+
+  /** How much has been written. */
+  get length(): number {
+    return this.at;
+  }
+
+  /** What has been written; the writer must not be used any more. */
+  finish(): Buffer {
+    return this.bytes.subarray(0, this.at);
+  }
+
+  /** Takes back whatever was written after `length` bytes. */
+  truncate(length: number): void {
+    this.at = Math.min(this.at, length);
+  }
+
+  raw(source: Buffer, start = 0, end = source.length): void {
+    this.reserve(end - start);
+    source.copy(this.bytes, this.at, start, end);
+    this.at += end - start;
+  }
+
+  varint(value: number): void {
+    this.reserve(10);
+    let rest = value;
+    while (rest >= 128) {
+      this.bytes[this.at] = (rest % 128) | 0x80;
+      this.at += 1;
+      rest = Math.floor(rest / 128);
+    }
+    this.bytes[this.at] = rest;
+    this.at += 1;
+  }
+
+  bigVarint(value: bigint): void {
+    this.reserve(10);
+    let rest = BigInt.asUintN(64, value);
+    while (rest >= 128n) {
+      this.bytes[this.at] = Number(rest & 0x7fn) | 0x80;
+      this.at += 1;
+      rest >>= 7n;
+    }
+    this.bytes[this.at] = Number(rest);
+    this.at += 1;
+  }
+
+  tag(field: number, wireType: number): void {
+    this.varint(field * 8 + wireType);
+  }
+
+  uint(field: number, value: number): void {
+    this.tag(field, VARINT);
+    this.varint(value);
+  }
+
+  /** int64, of a safe integer: negative ones take ten bytes. */
+  int(field: number, value: number): void {
+    this.tag(field, VARINT);
+    if (value >= 0) this.varint(value);
+    else this.bigVarint(BigInt(value));
+  }
+
+  /** sint32 and sint64: zigzag. */
+  sint(field: number, value: number): void {
+    this.tag(field, VARINT);
+    this.zigzag(value);
+  }
+
+  zigzag(value: number): void {
+    this.varint(value >= 0 ? value * 2 : value * -2 - 1);
+  }
+
+  /** A double by its bits: a number of JavaScript forgets which NaN it was. */
+  doubleBits(field: number, bits: bigint): void {
+    this.tag(field, FIXED64);
+    this.reserve(8);
+    this.at = this.bytes.writeBigUInt64LE(bits, this.at);
+  }
+
+  double(field: number, value: number): void {
+    this.tag(field, FIXED64);
+    this.bareDouble(value);
+  }
+
+  bareDouble(value: number): void {
+    this.reserve(8);
+    this.at = this.bytes.writeDoubleLE(value, this.at);
+  }
+
+  text(field: number, value: string): void {
+    const length = Buffer.byteLength(value);
+    this.tag(field, DELIMITED);
+    this.varint(length);
+    this.reserve(length);
+    this.at += this.bytes.write(value, this.at, 'utf8');
+  }
+
+  /** A delimited field whose content is a part of `source`. */
+  slice(field: number, source: Buffer, start: number, end: number): void {
+    this.tag(field, DELIMITED);
+    this.varint(end - start);
+    this.raw(source, start, end);
+  }
+
+  /** A delimited field with whatever `write` writes in it. Its length is known afterwards: the content is moved by its length's bytes. */
+  nested(field: number, write: () => void): void {
+    this.tag(field, DELIMITED);
+    const start = this.at;
+    write();
+    const length = this.at - start;
+    const prefix = varintLength(length);
+    this.reserve(prefix);
+    this.bytes.copyWithin(start + prefix, start, this.at);
+    this.at = start;
+    this.varint(length);
+    this.at += length;
+  }
+
+  private reserve(count: number): void {
+    if (this.at + count <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.at + count));
+    this.bytes.copy(grown, 0, 0, this.at);
+    this.bytes = grown;
+  }
+}
