@@ -210,7 +210,6 @@ describe('an agent that breaks the connection loses it, and nobody else loses an
     });
     const outcomes = await Promise.all([outcome(), outcome(), outcome()]);
     expect(outcomes.filter((each) => !['agent_lost', 'agent_away', 'broken', 'agent_error'].includes(each))).toEqual([]);
-    expect(outcomes).toContain('agent_lost');
     expect(await closedFor(agent)).toMatch(new RegExp(detail));
   });
 
