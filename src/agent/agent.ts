@@ -9,12 +9,16 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { HubMessage } from '../tunnel/messages.js';
+import { reachOf } from './allow-list.js';
 import { createConnects, isConnect } from './connect.js';
+import { createDiscovery } from './discovery/discovery.js';
+import { createDiscoveryMetrics } from './discovery/metrics.js';
 import { startLink } from './link.js';
 import type { Link } from './link.js';
 import { createAgentMetrics } from './metrics.js';
-import type { GatewayAddress, TargetSpec } from '../model/agent-settings.js';
+import type { AgentSettings, AllowRule, GatewayAddress, TargetSpec } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
+import { compileFilter } from './filter/metric-filter.js';
 import { serveScrape } from './scrape.js';
 import type { LiveTarget, ScrapeRecord } from './scrape.js';
 import { createTargetPool } from './target-client.js';
@@ -26,8 +30,10 @@ export interface AgentDeps {
 }
 
 export interface Agent {
-  /** Replaces the list of targets: unchanged ones keep their connections, removed ones finish their scrapes and lose their CONNECTs. */
+  /** Replaces the list of static targets: unchanged ones keep their connections, removed ones finish their scrapes and lose their CONNECTs. */
   setTargets(targets: readonly TargetSpec[]): void;
+  /** What a reload of the configuration may change: the static targets, where others are found, and where those may be. */
+  configure(settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'>): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
   /** Finishes the scrapes in flight, ends each CONNECT in a quiet moment, and closes everything. A second call is the first. */
@@ -38,15 +44,20 @@ export interface Agent {
 export function startAgent(options: AgentOptions, { logger, registry, clock = systemClock }: AgentDeps): Agent {
   const metrics = createAgentMetrics(registry);
   const instance = randomUUID();
-  let live = new Map<string, LiveTarget>();
+  let live = new Map<string, LiveTarget & { readonly key: string }>();
   let revision = 0;
   let inFlight = 0;
   let lastFaults = '';
   let drained: Promise<void> | undefined;
+  let links: readonly Link[] = [];
+  let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'> = options;
+  let discovered: readonly TargetSpec[] = [];
+  /** A registration replaces the one before: without what is to be discovered it would delete targets. */
+  let settled = false;
 
   const noteFailure = (record: ScrapeRecord): void => {
     if (record.outcome === 'ok' || record.outcome === 'cancelled' || record.target === undefined) return;
-    metrics.targetFailures.inc({ target: record.target, reason: record.outcome });
+    if (live.has(record.target)) metrics.targetFailed(record.target, record.outcome);
     logger.info({ target: record.target, reason: record.outcome, durationMs: Math.round(record.durationMs) }, 'scrape failed');
   };
   const onEnd = (record: ScrapeRecord): void => {
@@ -55,6 +66,8 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     metrics.scrapes.inc({ outcome: record.outcome });
     metrics.duration.observe(record.durationMs / 1000);
     metrics.bytes.inc(record.bodyBytes);
+    metrics.savedBytes.inc(record.filtered?.savedBytes ?? 0);
+    metrics.droppedSamples.inc(record.filtered?.droppedSamples ?? 0);
     noteFailure(record);
   };
   const hasRoom = (): boolean => inFlight + connects.open() <= options.maxConcurrentScrapes;
@@ -75,23 +88,48 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     else logger.info({ accepted }, 'targets registered');
   };
 
-  const setTargets = (targets: readonly TargetSpec[]): void => {
-    const next = new Map<string, LiveTarget>();
+  const setLive = (targets: readonly TargetSpec[]): void => {
+    const next = new Map<string, LiveTarget & { readonly key: string }>();
     for (const spec of targets) {
       const before = live.get(spec.target.name);
-      const kept = before !== undefined && sameConnection(before.spec, spec);
-      next.set(spec.target.name, { spec, pool: kept ? before.pool : createTargetPool(spec, options.maxConnectionsPerTarget) });
+      const reach = reachOf(spec, settings.allow);
+      const key = connectionKey(spec, settings.allow);
+      const pool = before?.key === key ? before.pool : createTargetPool(spec, reach, options.maxConnectionsPerTarget);
+      next.set(spec.target.name, { spec, reach, key, pool, filter: spec.filter && compileFilter(spec.filter) });
     }
     const kept = new Set([...next.values()].map((target) => target.pool));
     for (const { pool } of live.values()) if (!kept.has(pool)) void pool.close();
+    for (const name of live.keys()) if (!next.has(name)) metrics.forgetTarget(name);
     live = next;
     connects.review();
     revision += 1;
     metrics.targets.set(live.size);
   };
-  setTargets(options.targets);
+  const update = (): void => {
+    setLive([...settings.targets, ...discovered]);
+    for (const link of links) link.register();
+  };
+  const discovery = createDiscovery({
+    clock,
+    logger,
+    metrics: createDiscoveryMetrics(registry),
+    onTargets: (targets) => {
+      discovered = targets;
+      update();
+    },
+    onSettled: () => {
+      settled = true;
+      for (const link of links) link.register();
+    },
+  });
+  const configure = (next: typeof settings): void => {
+    settings = next;
+    discovery.configure(settings.discovery ?? [], settings.targets.map(({ target }) => target.name));
+    update();
+  };
+  configure(options);
 
-  const links = options.gateways.map((gateway) =>
+  links = options.gateways.map((gateway) =>
     startLink({
       ...options,
       gateway,
@@ -99,18 +137,17 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
       clock,
       logger,
       onScrape,
-      registration: () => ({ revision, targets: [...live.values()].map(({ spec }) => spec.target) }),
+      registration: () => (settled ? { revision, targets: [...live.values()].map(({ spec }) => spec.target) } : undefined),
       onRegistered,
       ...linkMetrics(gateway, metrics),
     }),
   );
   return {
-    setTargets: (targets) => {
-      setTargets(targets);
-      for (const link of links) link.register();
-    },
+    setTargets: (targets) => configure({ ...settings, targets }),
+    configure,
     connectedGateways: () => links.filter((link) => link.isUp()).length,
     drain: () => {
+      discovery.stop();
       connects.endWhenQuiet();
       return (drained ??= drainAll(links, () => live.values()));
     },
@@ -132,11 +169,7 @@ async function drainAll(links: readonly Link[], targets: () => Iterable<LiveTarg
   await Promise.all([...targets()].map(({ pool }) => pool.destroy()));
 }
 
-/** Whether a change of the specification leaves connections usable. */
-function sameConnection(a: TargetSpec, b: TargetSpec): boolean {
-  return connectionKey(a) === connectionKey(b);
-}
-
-function connectionKey({ target, tls }: TargetSpec): string {
-  return JSON.stringify([target.scheme, target.host, target.port, tls]);
+/** While it stays the same, open connections stay usable. */
+function connectionKey({ target, tls, discovered = false }: TargetSpec, allow: readonly AllowRule[] | undefined): string {
+  return JSON.stringify([target.scheme, target.host, target.port, tls, discovered && [allow]]);
 }

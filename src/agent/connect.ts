@@ -44,7 +44,7 @@ export function createConnects(options: ConnectsOptions): Connects {
   let idleMs = CONNECT_IDLE_MS;
 
   const refusal = (live: LiveTarget): Reason | undefined => {
-    if (live.spec.target.scheme !== 'https') return 'agent_denied';
+    if (live.spec.target.scheme !== 'https' || live.reach.denied) return 'agent_denied';
     const others = [...open].filter(({ target }) => target?.pool === live.pool).length;
     // the new one is among them
     return options.hasRoom() && others <= options.maxPerTarget ? undefined : 'agent_overloaded';
@@ -101,11 +101,11 @@ class Connect {
     stream.on('close', () => this.#streamClosed());
   }
 
-  run({ spec }: LiveTarget, request: ScrapeRequest, idleMs: number): void {
+  run({ spec, reach }: LiveTarget, request: ScrapeRequest, idleMs: number): void {
     this.#idleMs = idleMs;
     const { host, port } = spec.target;
     // each direction ends on its own
-    const socket = connect({ host, port, lookup: lookupAllowed, allowHalfOpen: true, noDelay: true });
+    const socket = connect({ host, port, lookup: lookupAllowed(reach), allowHalfOpen: true, noDelay: true });
     this.#socket = socket;
     this.#timer = setTimeout(() => this.fail('target_timeout'), budgetMs(request, spec));
     socket.on('error', (error) => this.fail(targetReason(error)));
@@ -171,6 +171,6 @@ class Connect {
     if (this.#finished) return;
     this.#finished = true;
     clearTimeout(this.#timer);
-    this.#onEnd({ target: this.target?.spec.target.name, outcome, durationMs: performance.now() - this.#startedMs, bodyBytes: this.#bytesToClient });
+    this.#onEnd({ target: this.target?.spec.target.name, outcome, durationMs: performance.now() - this.#startedMs, bodyBytes: this.#bytesToClient, filtered: undefined });
   }
 }

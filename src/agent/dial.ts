@@ -1,7 +1,8 @@
 /**
- * From nothing to an open tunnel: TCP, TLS 1.3 with the agent's certificate, the upgrade. Whatever fails becomes one sentence that
+ * From nothing to an open tunnel: TCP, perhaps through a proxy, TLS 1.3 with the agent's certificate, the upgrade. Whatever fails becomes one sentence that
  * says whose fault it is.
  */
+import type { Socket } from 'node:net';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { errnoOf } from '../lib/errno.js';
@@ -11,6 +12,7 @@ import { isReason, REASON_HEADER } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
 import { GATEWAY_HEADER, upgradeRequest } from '../tunnel/handshake.js';
 import type { GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
+import { connectThroughProxy } from './proxy.js';
 
 export interface DialOptions {
   readonly gateway: GatewayAddress;
@@ -30,7 +32,7 @@ export interface Dialled {
 }
 
 export interface DialFault {
-  /** Short and stable, for the metric's label: `network`, `tls`, `timeout`, `protocol`, `cancelled`, or the gateway's reason code. */
+  /** Short and stable, for the metric's label: `network`, `tls`, `timeout`, `protocol`, `proxy`, `cancelled`, or the gateway's reason code. */
   readonly cause: string;
   /** For the log. */
   readonly message: string;
@@ -39,16 +41,29 @@ export interface DialFault {
 const MAX_ANSWER_BYTES = 16 * 1024;
 
 /** Never rejects. */
-export function dial({ gateway, credentials, instance, timeoutMs, signal }: DialOptions): Promise<Result<Dialled, DialFault>> {
+export async function dial(options: DialOptions): Promise<Result<Dialled, DialFault>> {
+  const { gateway, timeoutMs, signal } = options;
+  if (gateway.proxy === undefined) return upgrade(options, undefined);
+  const startedMs = performance.now();
+  const connected = await connectThroughProxy(gateway.proxy, gateway, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]));
+  if (signal.aborted) return err({ cause: 'cancelled', message: 'the agent stops' });
+  if (!connected.ok) return err({ cause: 'proxy', message: connected.error });
+  return upgrade({ ...options, timeoutMs: Math.max(1, timeoutMs - (performance.now() - startedMs)) }, connected.value);
+}
+
+/** TLS and the upgrade, over a new TCP connection or one that a proxy has made. */
+function upgrade({ gateway, credentials, instance, timeoutMs, signal }: DialOptions, through: Socket | undefined): Promise<Result<Dialled, DialFault>> {
   const { host, port, serverName } = gateway;
   return new Promise((resolve) => {
     const cancelled = err({ cause: 'cancelled', message: 'the agent stops' });
-    if (signal.aborted) return resolve(cancelled);
+    if (signal.aborted) {
+      through?.destroy();
+      return resolve(cancelled);
+    }
     let socket: TLSSocket;
     try {
       socket = connect({
-        host,
-        port,
+        ...(through === undefined ? { host, port } : { socket: through }),
         servername: serverName,
         cert: credentials.certificate,
         key: credentials.key,
@@ -57,6 +72,7 @@ export function dial({ gateway, credentials, instance, timeoutMs, signal }: Dial
         ALPNProtocols: ['http/1.1'],
       });
     } catch (error) {
+      through?.destroy();
       // OpenSSL refuses to load them: not PEM, or the key belongs to another certificate
       return resolve(err({ cause: 'tls', message: `the agent's certificate, key or CA cannot be used: ${messageOf(error)}` }));
     }
@@ -77,7 +93,7 @@ export function dial({ gateway, credentials, instance, timeoutMs, signal }: Dial
     };
     const cancel = (): void => settle(cancelled);
     signal.addEventListener('abort', cancel);
-    const timer = setTimeout(() => settle(err({ cause: 'timeout', message: `no tunnel within ${timeoutMs} ms` })), timeoutMs);
+    const timer = setTimeout(() => settle(err({ cause: 'timeout', message: `no tunnel within ${Math.round(timeoutMs)} ms` })), timeoutMs);
     socket.setNoDelay(true);
     const look = (): void => {
       // Node's HTTP/2 takes the completion of a write that it did not start for one of its own, and aborts the process

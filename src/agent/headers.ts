@@ -27,6 +27,17 @@ export function headersToTarget(received: readonly string[], own: Readonly<Recor
   return headers;
 }
 
+/** The same headers, offering only what the filter can read: no protobuf, no compression but gzip. */
+export function acceptFilterable(headers: readonly string[]): string[] {
+  const filterable = [...headers];
+  for (let i = 0; i + 1 < filterable.length; i += 2) {
+    const value = filterable[i + 1] ?? '';
+    if (filterable[i] === 'accept') filterable[i + 1] = value.split(',').filter((offer) => !/^\s*application\/vnd\.google\.protobuf/i.test(offer)).join(',') || 'text/plain;version=0.0.4';
+    if (filterable[i] === 'accept-encoding') filterable[i + 1] = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(value) ? 'gzip' : 'identity';
+  }
+  return filterable;
+}
+
 export type ResponseHeaders = Record<string, string | string[]>;
 
 /**

@@ -26,8 +26,8 @@ export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConc
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onScrape: (stream: ServerHttp2Stream, headers: readonly string[]) => void;
-  /** What to register, asked when a tunnel comes up. */
-  readonly registration: () => { readonly revision: number; readonly targets: readonly Target[] };
+  /** What to register, asked when a tunnel comes up; undefined while that is not known yet. */
+  readonly registration: () => { readonly revision: number; readonly targets: readonly Target[] } | undefined;
   readonly onRegistered: (answer: HubMessage & { type: 'registered' }) => void;
   readonly onState: (up: boolean) => void;
   /** A connection that ended or never came to be, by cause. */
@@ -117,8 +117,8 @@ export function startLink(options: LinkOptions): Link {
   };
 
   const register = (): void => {
-    const { revision, targets } = options.registration();
-    if (state.kind === 'up') state.session.register(revision, targets);
+    const registration = options.registration();
+    if (state.kind === 'up' && registration !== undefined) state.session.register(registration.revision, registration.targets);
   };
 
   void dialNow();

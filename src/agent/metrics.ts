@@ -22,6 +22,13 @@ export function createAgentMetrics(registry: Registry) {
     scrapes.inc({ outcome }, 0);
     connects.inc({ outcome }, 0);
   }
+  const targetFailures = new Counter({
+    name: 'scrapeway_agent_target_failures_total',
+    help: 'Scrapes of a target, and CONNECTs to it, that failed at this agent, by target and reason.',
+    labelNames: ['target', 'reason'],
+    registers,
+  });
+  const reasonsOf = new Map<string, Set<string>>();
   return {
     scrapes,
     connects,
@@ -33,13 +40,18 @@ export function createAgentMetrics(registry: Registry) {
       buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
       registers,
     }),
-    bytes: new Counter({ name: 'scrapeway_agent_scrape_body_bytes_total', help: 'Bytes of body read from targets, as they go through the tunnel.', registers }),
-    targetFailures: new Counter({
-      name: 'scrapeway_agent_target_failures_total',
-      help: 'Scrapes of a target, and CONNECTs to it, that failed at this agent, by target and reason.',
-      labelNames: ['target', 'reason'],
-      registers,
-    }),
+    bytes: new Counter({ name: 'scrapeway_agent_scrape_body_bytes_total', help: 'Bytes of body read from targets, as they sent them.', registers }),
+    savedBytes: new Counter({ name: 'scrapeway_agent_filter_saved_bytes_total', help: 'Bytes of body that filters kept from the tunnel, as they were sent.', registers }),
+    droppedSamples: new Counter({ name: 'scrapeway_agent_filter_dropped_samples_total', help: 'Samples that filters dropped.', registers }),
+    targetFailed: (target: string, reason: string): void => {
+      targetFailures.inc({ target, reason });
+      reasonsOf.set(target, (reasonsOf.get(target) ?? new Set()).add(reason));
+    },
+    /** Targets come and go: the series of those that are gone go with them. */
+    forgetTarget: (target: string): void => {
+      for (const reason of reasonsOf.get(target) ?? []) targetFailures.remove({ target, reason });
+      reasonsOf.delete(target);
+    },
     inFlight: new Gauge({ name: 'scrapeway_agent_scrapes_in_flight', help: 'Scrapes that this agent is answering now.', registers }),
     tunnelUp: new Gauge({ name: 'scrapeway_agent_tunnel_up', help: '1 while the tunnel to a gateway is up.', labelNames: ['gateway'], registers }),
     tunnelFailures: new Counter({
@@ -48,7 +60,7 @@ export function createAgentMetrics(registry: Registry) {
       labelNames: ['gateway', 'cause'],
       registers,
     }),
-    targets: new Gauge({ name: 'scrapeway_agent_targets', help: 'Targets in the configuration.', registers }),
+    targets: new Gauge({ name: 'scrapeway_agent_targets', help: 'Targets that this agent offers, static and discovered.', registers }),
     rejectedTargets: new Gauge({ name: 'scrapeway_agent_rejected_targets', help: 'Faults that the gateway found in the last registration.', registers }),
   };
 }

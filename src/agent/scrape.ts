@@ -12,7 +12,11 @@ import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
 import { TIMEOUT_HEADER } from '../tunnel/streams.js';
 import { isPathAllowed } from './allow-list.js';
-import { headersFromTarget, headersToTarget } from './headers.js';
+import type { Reach } from './allow-list.js';
+import { createFilteredBody } from './filter/filtered-body.js';
+import type { FilteredBody, FilterStats } from './filter/filtered-body.js';
+import type { CompiledFilter } from './filter/metric-filter.js';
+import { acceptFilterable, headersFromTarget, headersToTarget } from './headers.js';
 import type { ResponseHeaders } from './headers.js';
 import type { TargetSpec } from '../model/agent-settings.js';
 import { targetReason } from './target-error.js';
@@ -21,6 +25,9 @@ import { targetReason } from './target-error.js';
 export interface LiveTarget {
   readonly spec: TargetSpec;
   readonly pool: Pool;
+  readonly reach: Reach;
+  /** Undefined = the body passes untouched. */
+  readonly filter: CompiledFilter | undefined;
 }
 
 /** How a scrape ended: `ok`, a reason, or that the hub did not want it any more. */
@@ -32,6 +39,8 @@ export interface ScrapeRecord {
   readonly outcome: Outcome;
   readonly durationMs: number;
   readonly bodyBytes: number;
+  /** Undefined where nothing was filtered. */
+  readonly filtered: FilterStats | undefined;
 }
 
 export interface ScrapeDeps {
@@ -97,7 +106,7 @@ export function answerReason(stream: ServerHttp2Stream, reason: Reason): void {
 function refuse(request: ScrapeRequest, live: LiveTarget | undefined, hasRoom: boolean): Reason | undefined {
   if (live === undefined) return 'target_unknown';
   if (request.method !== 'GET' && request.method !== 'HEAD') return 'agent_denied';
-  if (!isPathAllowed(live.spec, request.path)) return 'agent_denied';
+  if (live.reach.denied || !isPathAllowed(live.spec, request.path)) return 'agent_denied';
   return hasRoom ? undefined : 'agent_overloaded';
 }
 
@@ -112,6 +121,8 @@ class Scrape {
   #bodyBytes = 0;
   #maxBodyBytes = Infinity;
   #finished = false;
+  /** Between target and hub, where the target has a filter. */
+  #filtered: FilteredBody | undefined;
   /** The target has answered all of it; what is left is to hand it to the hub. */
   #answered = false;
 
@@ -128,20 +139,21 @@ class Scrape {
     stream.on('close', () => this.#finish(this.#answered && stream.rstCode === 0 ? 'ok' : 'cancelled'));
   }
 
-  run({ spec, pool }: LiveTarget, request: ScrapeRequest, received: readonly string[]): void {
+  run({ spec, pool, filter }: LiveTarget, request: ScrapeRequest, received: readonly string[]): void {
     const timeoutMs = budgetMs(request, spec);
     this.#maxBodyBytes = spec.maxBodyBytes ?? Infinity;
     this.#timer = setTimeout(() => this.fail('target_timeout'), timeoutMs);
-    this.#stream.on('drain', () => this.#controller?.resume());
+    this.#stream.on('drain', () => (this.#filtered === undefined ? this.#controller?.resume() : this.#filtered.resume()));
+    const headers = headersToTarget(received, spec.headers, timeoutMs);
     this.#dispatch(pool, {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       path: request.path,
-      headers: headersToTarget(received, spec.headers, timeoutMs),
+      headers: filter === undefined ? headers : acceptFilterable(headers),
       reset: false,
-    }, true);
+    }, filter, true);
   }
 
-  #dispatch(pool: Pool, options: Dispatcher.DispatchOptions, mayRetry: boolean): void {
+  #dispatch(pool: Pool, options: Dispatcher.DispatchOptions, filter: CompiledFilter | undefined, mayRetry: boolean): void {
     let answered = false;
     pool.dispatch(options, {
       onRequestStart: (controller) => {
@@ -151,19 +163,25 @@ class Scrape {
       onResponseStart: (controller, status, _headers, _message) => {
         if (status < 200) return;
         answered = true;
-        this.#answer(status, headersFromTarget(rawList(controller.rawHeaders)), options.method === 'HEAD');
+        const headers = headersFromTarget(rawList(controller.rawHeaders));
+        if (filter !== undefined && status === 200 && options.method !== 'HEAD') this.#answerFiltered(filter, headers);
+        else this.#answer(status, headers, options.method === 'HEAD');
       },
       onResponseData: (controller, chunk) => {
         if (this.#finished) return;
         this.#bodyBytes += chunk.length;
         if (this.#bodyBytes > this.#maxBodyBytes) return this.fail('target_too_large');
-        if (!this.#stream.write(chunk)) controller.pause();
+        const goOn = this.#filtered === undefined ? this.#stream.write(chunk) : this.#filtered.write(chunk);
+        if (!goOn) controller.pause();
       },
-      onResponseEnd: (controller, _trailers) => this.#end(headersFromTarget(rawList(controller.rawTrailers))),
+      onResponseEnd: (controller, _trailers) => {
+        if (this.#filtered === undefined) this.#end(headersFromTarget(rawList(controller.rawTrailers)));
+        else this.#filtered.end();
+      },
       onResponseError: (_controller, error) => {
         const reason = targetReason(error);
         // a kept connection that the target closed at this very moment: GET is safe to send again (RFC 9110 §9.2.2), once
-        if (mayRetry && !answered && !this.#finished && reason === 'target_reset') return this.#dispatch(pool, options, false);
+        if (mayRetry && !answered && !this.#finished && reason === 'target_reset') return this.#dispatch(pool, options, filter, false);
         this.fail(reason);
       },
     });
@@ -180,6 +198,18 @@ class Scrape {
       // a header that HTTP/2 cannot carry (a control character in a value)
       this.fail('target_garbage');
     }
+  }
+
+  #answerFiltered(filter: CompiledFilter, headers: ResponseHeaders): void {
+    if (this.#finished || this.#stream.closed) return;
+    this.#filtered = createFilteredBody(filter, headers, {
+      onHead: (head) => this.#answer(200, head, false),
+      onData: (chunk) => this.#finished || this.#stream.write(chunk),
+      onDrain: () => this.#controller?.resume(),
+      onEnd: () => this.#end({}),
+      onFail: (reason) => this.fail(reason),
+    });
+    if (this.#filtered === undefined) this.fail('target_unfilterable');
   }
 
   #end(trailers: ResponseHeaders): void {
@@ -208,8 +238,9 @@ class Scrape {
     if (this.#finished) return;
     this.#finished = true;
     clearTimeout(this.#timer);
+    this.#filtered?.destroy();
     if (outcome !== 'ok') this.#controller?.abort(new Error(`the scrape ended: ${outcome}`));
-    this.#onEnd({ target: this.#target, outcome, durationMs: performance.now() - this.#startedMs, bodyBytes: this.#bodyBytes });
+    this.#onEnd({ target: this.#target, outcome, durationMs: performance.now() - this.#startedMs, bodyBytes: this.#bodyBytes, filtered: this.#filtered?.stats() });
   }
 }
 

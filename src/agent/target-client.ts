@@ -7,7 +7,7 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { Pool } from 'undici';
 import { targetAddress } from '../model/target.js';
-import { isResolvedAddressAllowed } from './allow-list.js';
+import type { Reach } from './allow-list.js';
 import type { TargetSpec } from '../model/agent-settings.js';
 import { DENIED_ADDRESS } from './target-error.js';
 
@@ -17,7 +17,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const KEEP_ALIVE_MS = 90_000;
 
 /** A pool of connections to one target; close it when the target goes. */
-export function createTargetPool({ target, tls }: TargetSpec, maxConnections: number): Pool {
+export function createTargetPool({ target, tls }: TargetSpec, reach: Reach, maxConnections: number): Pool {
   const serverName = tls.serverName ?? (isIP(target.host) === 0 ? target.host : undefined);
   return new Pool(`${target.scheme}://${targetAddress(target)}`, {
     connections: maxConnections,
@@ -29,7 +29,7 @@ export function createTargetPool({ target, tls }: TargetSpec, maxConnections: nu
     allowH2: false,
     connect: {
       timeout: CONNECT_TIMEOUT_MS,
-      lookup: lookupAllowed,
+      lookup: lookupAllowed(reach),
       rejectUnauthorized: !tls.insecureSkipVerify,
       ...(tls.caPem === undefined ? {} : { ca: tls.caPem }),
       ...(tls.client === undefined ? {} : { cert: tls.client.certificatePem, key: tls.client.keyPem }),
@@ -40,16 +40,16 @@ export function createTargetPool({ target, tls }: TargetSpec, maxConnections: nu
 
 type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
 
-/** `dns.lookup` without the addresses that no target may have: the check is on what will be dialled, for every connection. */
-export function lookupAllowed(hostname: string, options: LookupOptions, callback: LookupCallback): void {
-  resolve(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, []);
-    const allowed = addresses.filter(({ address }) => isResolvedAddressAllowed(address));
-    const [first] = allowed;
-    if (first === undefined) {
-      return callback(Object.assign(new Error(`${hostname} resolves to a link-local or metadata address only`), { code: DENIED_ADDRESS }), []);
-    }
-    if (options.all === true) return callback(null, allowed);
-    return callback(null, first.address, first.family);
-  });
+/** `dns.lookup` without the addresses that the target may not have: the check is on what will be dialled, for every connection. */
+export function lookupAllowed({ isAddressAllowed }: Reach): (hostname: string, options: LookupOptions, callback: LookupCallback) => void {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, []);
+      const allowed = addresses.filter(({ address }) => isAddressAllowed(address));
+      const [first] = allowed;
+      if (first === undefined) return callback(Object.assign(new Error(`${hostname} resolves to addresses only that are not on the allow-list`), { code: DENIED_ADDRESS }), []);
+      if (options.all === true) return callback(null, allowed);
+      return callback(null, first.address, first.family);
+    });
+  };
 }

@@ -4,13 +4,17 @@ import { agentNameOf } from '../model/identity.js';
 import { isName } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import type { AgentFile } from './agent-file.js';
+import { compileAllow } from './allow.js';
 import { readCas, readPair } from './certificates.js';
+import { compileDiscovery } from './discovery.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import { compileHttpAddress, compileKeepAlive } from './gateway-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
+import { compileProxy } from './proxy.js';
+import type { ProxyFor } from './proxy.js';
 import { compileTargets } from './targets.js';
 import { parseHostPort, parseSize } from './units.js';
 import type { HostPort } from './units.js';
@@ -42,12 +46,15 @@ export function loadAgentConfig(file: string, environment: Environment, nowMs: n
 
 async function compile(draft: Draft, file: AgentFile, environment: Environment): Promise<AgentConfig | undefined> {
   const identity = await draft.part(['tls'], () => compileIdentity(draft, file));
-  const gateways = await draft.list(['gateways'], () => file.gateways, (gateway, place) => compileGateway(draft, [...place, 'address'], gateway));
+  const proxyFor = await compileProxy(draft, file, environment);
+  const gateways = await draft.list(['gateways'], () => file.gateways, (gateway, place) => compileGateway(draft, [...place, 'address'], gateway, proxyFor));
   const limits = draft.part(['limits'], () => ({ maxConcurrentScrapes: file.limits.maxConcurrentScrapes, maxBodyBytes: parseSize(file.limits.maxBodySize) }));
   const targets = await compileTargets(draft, file, limits?.maxBodyBytes);
+  const discovery = await compileDiscovery(draft, file, limits?.maxBodyBytes);
+  const allow = await compileAllow(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
-  return { ...identity, settings: { gateways, targets, maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  return { ...identity, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {
@@ -67,9 +74,12 @@ function checkName(draft: Draft, name: string | undefined, certified: readonly s
   return name ?? certified.find(isName);
 }
 
-function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName }: AgentFile['gateways'][number]): GatewayAddress | undefined {
+function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName }: AgentFile['gateways'][number], proxyFor: ProxyFor): GatewayAddress | undefined {
   const parsed = parseHostPort(address);
-  if (parsed !== undefined && parsed.port > 0) return { ...parsed, serverName: serverName ?? parsed.host };
+  if (parsed !== undefined && parsed.port > 0) {
+    const proxy = proxyFor(parsed);
+    return { ...parsed, serverName: serverName ?? parsed.host, ...(proxy && { proxy }) };
+  }
   draft.fault(place, 'must be HOST:PORT such as gateway.example:8443');
   return undefined;
 }

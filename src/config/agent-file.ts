@@ -1,3 +1,5 @@
+import type { DnsRecordType } from '../model/agent-settings.js';
+import type { RelabelConfig } from '../model/relabel-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 
 /**
@@ -7,8 +9,11 @@ import type { FileLogLevel } from './gateway-file.js';
 export interface AgentFile {
   readonly agent: { readonly name?: string };
   readonly gateways: readonly { readonly address: string; readonly serverName?: string }[];
+  readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string }; readonly caFile?: string; readonly noProxy: readonly string[] };
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
   readonly targets: readonly TargetFile[];
+  readonly discovery: readonly DiscoveryFile[];
+  readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
   readonly limits: { readonly maxConcurrentScrapes: number; readonly maxBodySize: string };
   readonly keepAlive: { readonly interval: string; readonly timeout: string };
   readonly drainTimeout: string;
@@ -16,11 +21,30 @@ export interface AgentFile {
   readonly log: { readonly level: FileLogLevel };
 }
 
-export interface TargetFile {
+export interface TargetFile extends FetchFile {
   readonly name: string;
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Keys in Prometheus's spelling are Prometheus's own, to be copied from a prometheus.yml (ADR 30). */
+export interface DiscoveryFile extends FetchFile {
+  readonly name: string;
+  readonly file_sd_configs: readonly { readonly files: readonly string[] }[];
+  readonly dns_sd_configs: readonly { readonly names: readonly string[]; readonly type: DnsRecordType; readonly port?: number; readonly refresh_interval: string; readonly servers: readonly string[] }[];
+  readonly scheme: 'http' | 'https';
+  readonly metrics_path: string;
+  readonly params: Readonly<Record<string, readonly [string]>>;
+  readonly relabel_configs: readonly RelabelConfig[];
+  readonly maxTargets: number;
+}
+
+/** How targets are asked: the same keys for a static target and for all that a job finds. */
+export interface FetchFile {
   readonly paths: readonly string[];
+  readonly metric_relabel_configs: readonly RelabelConfig[];
+  /** 0 = no limit, as in Prometheus. */
+  readonly sample_limit: number;
   readonly timeout?: string;
   readonly maxBodySize?: string;
   readonly tls?: TargetTlsFile;

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { errnoOf } from '../lib/errno.js';
+import { fileVersion } from '../lib/file-version.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 
@@ -33,16 +34,6 @@ export class ConfigFiles {
     } catch (error) {
       return err(readErrorText(errnoOf(error)));
     }
-  }
-}
-
-/** Changes whenever the file is replaced or written; links are followed, as the swap of a Kubernetes volume needs. */
-export async function fileVersion(file: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs } = await stat(file, { bigint: true });
-    return `${dev}:${ino}:${size}:${mtimeNs}`;
-  } catch (error) {
-    return errnoOf(error) ?? 'unreadable';
   }
 }
 

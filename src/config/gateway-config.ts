@@ -12,7 +12,8 @@ import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './
 import { compileIssuers } from './issuers.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
-import { compileFrontProxies, compileRevoked, compileTemplates } from './templates.js';
+import { compileRevoked } from './revoked.js';
+import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort } from './units.js';
 import type { HostPort } from './units.js';
@@ -76,7 +77,7 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const scrape = await draft.within(['listeners', 'scrape'], () => compileScrapeDoor(draft, file, names ?? []));
   const agents = await draft.within(['listeners', 'agents'], () => compileAgentsDoor(draft, file));
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
-  const revoked = draft.part(['revoked'], () => compileRevoked(file.revoked));
+  const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
   const issuers = await compileIssuers(draft, file);
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;

@@ -14,7 +14,7 @@ export interface GatewayFile {
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
-  readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[] };
+  readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
   readonly envoy: { readonly path?: string; readonly concurrency?: number; readonly logLevel: EnvoyLogLevel; readonly extraArgs: readonly string[] };

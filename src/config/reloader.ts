@@ -1,7 +1,7 @@
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
+import { fileVersion } from '../lib/file-version.js';
 import type { Fault } from '../lib/result.js';
-import { fileVersion } from './config-files.js';
 import type { FileVersions } from './config-files.js';
 import type { Loaded } from './load.js';
 

@@ -1,11 +1,12 @@
-import type { TargetSpec, TargetTls } from '../model/agent-settings.js';
+import type { TargetFetch, TargetSpec, TargetTls } from '../model/agent-settings.js';
 import { labelFault } from '../model/labels.js';
 import type { Target } from '../model/target.js';
 import { validateTargets } from '../tunnel/targets.js';
-import type { AgentFile, TargetFile, TargetTlsFile } from './agent-file.js';
+import type { AgentFile, FetchFile, TargetFile, TargetTlsFile } from './agent-file.js';
 import { readCas, readPair } from './certificates.js';
 import { checkHeaders, compileAuthorization } from './outgoing.js';
 import type { Draft } from './draft.js';
+import { checkRelabel } from './relabel.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
 import { parseSize } from './units.js';
@@ -34,16 +35,23 @@ async function compileTarget(
     const fault = labelFault(name, value);
     if (fault !== undefined) draft.fault([...place, 'labels', name], `label "${name}" ${fault}`);
   }
+  const fetch = await compileFetch(draft, place, { file, maxBodyBytes });
+  if (file.tls !== undefined && target?.scheme === 'http') draft.fault([...place, 'tls'], 'is for https targets; the url says http');
+  if (target === undefined) return undefined;
+  const [path = '/'] = target.path.split('?', 1);
+  return { ...fetch, target, allowedPaths: [path, ...file.paths] };
+}
+
+/** How a target is asked; the same for one target and for all that a job finds. */
+export async function compileFetch(draft: Draft, place: Path, { file, maxBodyBytes }: { readonly file: FetchFile; readonly maxBodyBytes: number | undefined }): Promise<TargetFetch> {
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
   const tls = await compileTls(draft, [...place, 'tls'], file.tls);
   const timeoutMs = file.timeout === undefined ? undefined : draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 100, maxMs: 3_600_000 });
-  if (file.tls !== undefined && target?.scheme === 'http') draft.fault([...place, 'tls'], 'is for https targets; the url says http');
-  if (target === undefined) return undefined;
-  const [path = '/'] = target.path.split('?', 1);
+  checkRelabel(draft, [...place, 'metric_relabel_configs'], file.metric_relabel_configs);
+  const filters = file.metric_relabel_configs.length > 0 || file.sample_limit > 0;
   return {
-    target,
-    allowedPaths: [path, ...file.paths],
+    ...(filters && { filter: { relabelConfigs: file.metric_relabel_configs, sampleLimit: file.sample_limit === 0 ? undefined : file.sample_limit } }),
     timeoutMs,
     maxBodyBytes: file.maxBodySize === undefined ? maxBodyBytes : parseSize(file.maxBodySize),
     tls,

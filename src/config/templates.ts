@@ -1,4 +1,4 @@
-import type { FrontProxy, Revoked, San, ScrapeGrant, Template, Tenant } from '../model/desired-state.js';
+import type { FrontProxy, ScrapeGrant, Template, Tenant } from '../model/desired-state.js';
 import { compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, TemplateFile } from './gateway-file.js';
@@ -7,7 +7,7 @@ import { compileSelectorText } from './tenants.js';
 import type { Path } from './yaml-source.js';
 
 /**
- * What holds for targets or certificates across tenants: templates, and what is revoked.
+ * What holds across tenants: templates, and proxies that speak for tenants.
  *
  * A template is no new kind of right: it is a grant in the list of each of its tenants, named after it, and a hint for http_sd.
  */
@@ -63,11 +63,4 @@ function checkTimes(draft: Draft, place: Path, { scrapeInterval, scrapeTimeout }
   if (scrapeTimeout === undefined) return;
   if (intervalMs === undefined) draft.fault([...place, 'scrapeTimeout'], 'needs scrapeInterval beside it: Prometheus refuses a target whose timeout is above its interval');
   else draft.durationMs([...place, 'scrapeTimeout'], scrapeTimeout, { minMs: SECOND_MS, maxMs: intervalMs });
-}
-
-export function compileRevoked(file: GatewayFile['revoked']): Revoked {
-  return {
-    serials: file.serials.map((serial) => serial.replaceAll(':', '').toLowerCase().replace(/^0+/, '')),
-    sans: file.names.map((name): San => compileSan(name)),
-  };
 }

@@ -6,7 +6,7 @@ import type { SdDoor } from './groups.js';
 /**
  * The query of `/sd`: which door, and which part of what the tenant may scrape. Filters narrow; none widens.
  *
- * - `door=path|proxy`
+ * - `door=path|proxy|connect`
  * - `agent=NAME`, repeated: any of them
  * - `label=NAME=VALUE`, repeated: all of them
  * - `shard=I/N`: one of N parts; a target stays in its part as long as N stays

@@ -100,3 +100,15 @@ describe.each(['path', 'proxy'] as const)('by %s', (door) => {
     expect(groups(door, {})).toEqual([]);
   });
 });
+
+describe('by CONNECT', () => {
+  it('only https targets, with TLS up to the target', () => {
+    const offered = { 'site-a': [target('plain'), target('secure', { scheme: 'https', port: 9443, path: '/metrics?x=1' })] };
+    expect(groups('connect', offered)).toEqual([
+      {
+        targets: ['secure.site-a.scrapeway:9443'],
+        labels: { __scheme__: 'https', __metrics_path__: '/metrics', __param_x: '1', agent: 'site-a', target: 'secure', instance: '127.0.0.1:9443' },
+      },
+    ]);
+  });
+});

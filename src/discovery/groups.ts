@@ -13,8 +13,11 @@ export interface TargetGroup {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** How the listed targets are to be reached: by path on the gateway itself, or with the gateway as `proxy_url`. */
-export const SD_DOORS = ['path', 'proxy'] as const;
+/**
+ * How the listed targets are to be reached: by path on the gateway itself, with the gateway as `proxy_url`, or by CONNECT through it
+ * (`proxy_url` and TLS up to the target, so that only https targets are listed).
+ */
+export const SD_DOORS = ['path', 'proxy', 'connect'] as const;
 export type SdDoor = (typeof SD_DOORS)[number];
 
 export interface GroupsOptions {
@@ -34,7 +37,7 @@ export interface GroupsOptions {
 export function targetGroups({ rights, isWanted, hints, offered, door, gatewayAddress }: GroupsOptions): TargetGroup[] {
   return [...rights.agents].toSorted().flatMap((agent) =>
     (offered.get(agent) ?? [])
-      .filter((target) => rights.ruleFor(agent, target) !== undefined && isWanted(agent, target))
+      .filter((target) => rights.ruleFor(agent, target) !== undefined && isWanted(agent, target) && (door !== 'connect' || target.scheme === 'https'))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map((target) => ({
         targets: [door === 'path' ? gatewayAddress : `${target.name}.${agent}${PROXY_SUFFIX}:${target.port}`] as const,
@@ -48,7 +51,7 @@ function steering(door: SdDoor, agent: string, target: Target): Readonly<Record<
   // By path: the target's own path and default query are put in by ext_authz, so that they can change without a refresh.
   if (door === 'path') return { __scheme__: 'https', __metrics_path__: `/scrape/${agent}/${target.name}` };
   const [path = '/', query = ''] = target.path.split(/\?(.*)/s, 2);
-  return { __scheme__: 'http', __metrics_path__: decoded(path), ...parameters(query) };
+  return { __scheme__: door === 'connect' ? 'https' : 'http', __metrics_path__: decoded(path), ...parameters(query) };
 }
 
 /** Prometheus escapes the path again, so it gets the plain one; a path that is no escaped UTF-8 stays as it is. */

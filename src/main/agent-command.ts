@@ -81,7 +81,7 @@ function startWith(config: AgentConfig, logger: Logger, registry: Registry): Run
     agent,
     apply: (next) => {
       ({ credentials } = next);
-      agent.setTargets(next.settings.targets);
+      agent.configure(next.settings);
       return [];
     },
   };

@@ -13,6 +13,7 @@ import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
 import type { Target } from '../model/target.js';
+import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
 import { parseCommandLine, print, UsageError } from './command.js';
 import type { Command } from './command.js';
@@ -27,6 +28,8 @@ const OPTIONS = {
   label: { type: 'string', multiple: true },
   request: { type: 'string' },
   certificate: { type: 'string' },
+  query: { type: 'string' },
+  backend: { type: 'string' },
 } as const;
 
 /** Exit codes: 0 allowed, 3 refused, as for `kubectl auth can-i`, but apart from what a bad command line gives. */
@@ -35,7 +38,7 @@ const MAX_REMEMBERED_TARGETS = 100_000;
 
 export const explainCommand: Command = {
   name: 'explain',
-  usage: 'explain -c FILE --tenant T --target AGENT/TARGET [--label NAME=VALUE…] | explain -c FILE --request FILE [--certificate PEM]',
+  usage: 'explain -c FILE --tenant T --target AGENT/TARGET [--label NAME=VALUE…] | explain -c FILE --request FILE [--certificate PEM] | explain -c FILE --tenant T --query EXPR [--backend NAME]',
   summary: 'Which rule decides, and which nearly did; or who a request would be and what it would get',
   run: async (argv) => {
     const { values } = parseCommandLine(argv, OPTIONS);
@@ -45,7 +48,8 @@ export const explainCommand: Command = {
     if (config === undefined) return 1;
     const offered = await offeredTargets(config.value);
     if (values.request !== undefined) return explainRequest(config.value, offered, { file: values.request, certificate: values.certificate });
-    if (values.tenant === undefined || values.target === undefined) throw new UsageError('expected --tenant and --target, or --request');
+    if (values.tenant !== undefined && values.query !== undefined) return explainExpression(config.value, { tenant: values.tenant, query: values.query, backend: values.backend });
+    if (values.tenant === undefined || values.target === undefined) throw new UsageError('expected --tenant and --target, --tenant and --query, or --request');
     return explainTarget(config.value, offered, { tenant: values.tenant, target: values.target, labels: values.label });
   },
 };
@@ -72,6 +76,18 @@ function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { read
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
   print(allowed ? 'allowed' : 'refused');
   return allowed ? 0 : REFUSED;
+}
+
+/** What a query becomes for a tenant, selector by selector. */
+function explainExpression({ state }: GatewayConfig, { tenant, query, backend }: { readonly tenant: string; readonly query: string; readonly backend: string | undefined }): number {
+  const name = backend ?? state.backends?.[0]?.name;
+  if (name === undefined) throw new UsageError('no backend is configured');
+  const { rewritten, selectors, refusal } = explainQuery(state, tenant, name, query);
+  print(`backend: ${name}`);
+  for (const { selector, outcome, rules } of selectors) print(`  ${selector}: ${outcome}${rules.length === 0 ? '' : `, by ${rules.join(' or ')}`}`);
+  if (rewritten !== undefined) print(rewritten);
+  if (refusal !== undefined) print(`refused: ${refusal.reason}${refusal.detail === undefined ? '' : `: ${refusal.detail}`}`);
+  return refusal === undefined ? 0 : REFUSED;
 }
 
 const MARKS = { ok: '  ', no: '  ', decides: '=>' } as const;

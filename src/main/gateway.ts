@@ -16,8 +16,10 @@ import type { Logger } from '../lib/logger.js';
 import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
+import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
 import type { DataThreads } from './data-threads.js';
+import { createQueryDoor } from './query-door.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
 
 export interface Gateway {
@@ -58,8 +60,10 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
+  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry });
+  const queryDoor = createQueryDoor(queries);
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response), logger: logger.child({ component: 'api' }) });
 
   const apply = ({ state }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
@@ -67,6 +71,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     if (!published.ok) return published.error;
     dataThreads.setState(state);
     discovery.setState(state);
+    queryDoor.setState(state);
     return [];
   };
 
@@ -82,6 +87,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     close: async () => {
       await api.close();
       await discovery.close();
+      await queries.close();
       await dataThreads.close();
       await controlPlane.close();
     },

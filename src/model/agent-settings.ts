@@ -1,9 +1,15 @@
+import type { RelabelConfig } from './relabel-config.js';
 import type { Target } from './target.js';
 
 /** What the operator of a site wants of its agent. Plain data, read from the agent's file. */
 export interface AgentSettings {
   readonly gateways: readonly GatewayAddress[];
+  /** The static ones. */
   readonly targets: readonly TargetSpec[];
+  /** Where further targets are found; none by default. */
+  readonly discovery?: readonly DiscoveryJob[];
+  /** Where discovered targets may be; undefined = anywhere but the addresses that need a rule of their own. */
+  readonly allow?: readonly AllowRule[];
   /** Scrapes in flight at this agent; more are answered with `agent_overloaded`. */
   readonly maxConcurrentScrapes: number;
 }
@@ -13,6 +19,18 @@ export interface GatewayAddress {
   readonly port: number;
   /** Name that the gateway's certificate must have; `host` by default. */
   readonly serverName: string;
+  /** The way out to it; undefined = directly. */
+  readonly proxy?: EgressProxy;
+}
+
+/** An HTTP proxy that knows CONNECT. */
+export interface EgressProxy {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined = plain TCP to the proxy. `caPem`: CAs to trust, undefined = those of Node. */
+  readonly tls: { readonly caPem: string | undefined } | undefined;
+  /** Value of `Proxy-Authorization`; a secret. */
+  readonly authorization: string | undefined;
 }
 
 /** PEM texts. */
@@ -31,10 +49,63 @@ export interface TargetSpec {
   readonly timeoutMs: number | undefined;
   /** A longer answer fails the scrape; undefined = no limit (bodies are streamed, not held). */
   readonly maxBodyBytes: number | undefined;
+  /** Found, not written down: held to the agent's allow-list. */
+  readonly discovered?: boolean;
+  /** Samples that do not leave the site; without it bodies pass untouched. */
+  readonly filter?: MetricFilter;
   /** For `https`. */
   readonly tls: TargetTls;
   /** Added to each request to the target, over what the client sent: the agent's own credentials for the exporter. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Discovered targets that match one rule may be reached. */
+export interface AllowRule {
+  /** What the target's address must be in, or the name that the target must have (`*.` in front stands for any sub-domain). */
+  readonly match: { readonly cidr: string } | { readonly host: string };
+  /** Empty = all. */
+  readonly ports: readonly PortRange[];
+}
+
+/** Both ends included. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Targets that are found instead of written down, like one entry of Prometheus's `scrape_configs`. */
+export interface DiscoveryJob {
+  /** Unique; the label `job` that relabelling sees. */
+  readonly name: string;
+  readonly sources: readonly DiscoverySource[];
+  readonly scheme: 'http' | 'https';
+  readonly metricsPath: string;
+  /** Query parameters, one value each. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly relabelConfigs: readonly RelabelConfig[];
+  /** A source that finds more is refused as a whole. */
+  readonly maxTargets: number;
+  /** Allowed beside the path that a target comes with. */
+  readonly paths: readonly string[];
+  /** What all targets of the job have in common. */
+  readonly fetch: TargetFetch;
+}
+
+/** How a target is asked, whatever it is. */
+export type TargetFetch = Omit<TargetSpec, 'target' | 'allowedPaths' | 'discovered'>;
+
+export type DiscoverySource =
+  /** Files of Prometheus's file_sd or of our own form. Absolute paths; `*` in the last part only. */
+  | { readonly kind: 'file'; readonly files: readonly string[] }
+  | { readonly kind: 'dns'; readonly names: readonly string[]; readonly recordType: DnsRecordType; readonly port: number; readonly servers: readonly string[]; readonly refreshMs: number };
+
+export type DnsRecordType = 'SRV' | 'A' | 'AAAA' | 'MX' | 'NS';
+
+/** Prometheus's `metric_relabel_configs` and `sample_limit`, before the WAN. One object for all targets of a job. */
+export interface MetricFilter {
+  readonly relabelConfigs: readonly RelabelConfig[];
+  /** Samples that may be left after relabelling; more fail the scrape. Undefined = no limit. */
+  readonly sampleLimit: number | undefined;
 }
 
 /** How an `https` target is dialled. */

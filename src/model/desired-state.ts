@@ -133,7 +133,7 @@ export interface Tenant {
   readonly scrape: readonly ScrapeGrant[];
   /** What no grant gives: deny beats allow. */
   readonly deny?: readonly ScrapeGrant[];
-  /** Undefined = no query door. */
+  /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
   readonly limits: TenantLimits;
 }
@@ -191,7 +191,7 @@ export interface TenantLimits {
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */
   readonly maxBodyBytes?: number | undefined;
-  readonly query?: QueryLimits;
+  readonly query?: QueryLimits | undefined;
 }
 
 export interface Agent {

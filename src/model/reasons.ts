@@ -6,7 +6,7 @@
  * The status is all that Prometheus shows (facts/prometheus-scrape.md §2), so each code has the one that fits best.
  */
 
-/** Who can raise it: Envoy itself (mapped local replies), ext_authz, the http_sd and status API, the hub, the agent. */
+/** Who can raise it: Envoy itself (mapped local replies), ext_authz, the http_sd, query and status API, the hub, the agent. */
 export type Hop = 'envoy' | 'authz' | 'api' | 'hub' | 'agent';
 
 export interface ReasonSpec {
@@ -34,6 +34,18 @@ export const REASONS = {
   // ---- http_sd
   discovery_unknown: { status: 503, hop: 'api', text: 'the gateway does not know every target yet' },
   api_error: { status: 500, hop: 'api', text: 'internal error' },
+  // ---- queries
+  query_no_endpoint: { status: 404, hop: 'api', text: 'no such endpoint, or not on this door' },
+  query_no_backend: { status: 403, hop: 'api', text: 'no such backend, or not for this tenant' },
+  query_method: { status: 405, hop: 'api', text: 'not with this method' },
+  query_malformed: { status: 400, hop: 'api', text: 'the request cannot be read' },
+  query_invalid: { status: 400, hop: 'api', text: 'the query is not valid' },
+  query_unenforceable: { status: 422, hop: 'api', text: 'the query cannot be restricted to what the tenant may see' },
+  query_over_limit: { status: 422, hop: 'api', text: "over one of the tenant's limits" },
+  query_busy: { status: 429, hop: 'api', text: 'too many queries of this tenant in flight' },
+  query_timeout: { status: 503, hop: 'api', text: 'the backend did not answer in time' },
+  query_backend_away: { status: 503, hop: 'api', text: 'no replica of the backend can be reached' },
+  query_backend_failed: { status: 502, hop: 'api', text: 'the backend failed' },
   // ---- Envoy's own failures, by local_reply_config
   authz_unavailable: { status: 503, hop: 'envoy', text: 'the gateway cannot decide now' },
   rate_limited: { status: 429, hop: 'envoy', text: "over the tenant's request rate" },
@@ -71,6 +83,8 @@ export const REASONS = {
   target_garbage: { status: 502, hop: 'agent', text: 'the target does not speak HTTP' },
   target_timeout: { status: 504, hop: 'agent', text: 'the target did not answer within the deadline' },
   target_too_large: { status: 502, hop: 'agent', text: "the target's answer is over the size limit" },
+  target_too_many_samples: { status: 502, hop: 'agent', text: "the target's answer has more samples than sample_limit" },
+  target_unfilterable: { status: 502, hop: 'agent', text: "the target's answer cannot be filtered" },
   agent_overloaded: { status: 503, hop: 'agent', text: 'the agent has too many scrapes in flight' },
   agent_draining: { status: 503, hop: 'agent', text: 'the agent is shutting down' },
   agent_error: { status: 502, hop: 'agent', text: 'the agent failed' },

@@ -109,6 +109,7 @@ describe('http_sd', () => {
 });
 
 describe('limits', () => {
+
   it('scrapes at once', async () => {
     world.siteA.exporter.behave({ kind: 'hang' });
     const before = world.siteA.exporter.requests.length;
@@ -129,6 +130,25 @@ describe('limits', () => {
     await expect(world.ask('team-a', WEB)).rejects.toThrow();
     world.siteA.exporter.behave({ kind: 'answer', body: Buffer.alloc(2 ** 20), chunked: true });
     expect((await world.ask('team-a', WEB)).body).toHaveLength(2 ** 20);
+  });
+
+  it('requests per second, by Envoy', async () => {
+    await world.gateway.reconfigure({ tenants: (await worldTenants()).map((tenant) => ({ ...tenant, limits: { requestsPerSecond: 1, burst: 3 } })) });
+    await eventually(
+      async () => {
+        const outcomes = (await Promise.all(Array.from({ length: 8 }, () => world.ask('team-b', '/sd')))).map(outcome);
+        expect(outcomes.filter((each) => each === '429 rate_limited').length).toBeGreaterThanOrEqual(4);
+      },
+      { timeoutMs: 15_000, intervalMs: 500 },
+    );
+    await world.gateway.reconfigure({});
+    await eventually(
+      async () => {
+        const outcomes = (await Promise.all(Array.from({ length: 8 }, () => world.ask('team-b', '/sd')))).map(outcome);
+        expect(new Set(outcomes)).toEqual(new Set(['200 ok']));
+      },
+      { timeoutMs: 15_000, intervalMs: 500 },
+    );
   });
 });
 
@@ -152,5 +172,17 @@ describe('revocation, within a second', () => {
     expect(outcome(await world.ask('team-b', '/scrape/site-b/web', { headers: { 'x-prometheus-scrape-timeout-seconds': '1' } }))).toBe('503 agent_away');
     await world.gateway.reconfigure({ revoked: {} });
     await eventually(async () => expect(outcome(await world.ask('team-b', '/scrape/site-b/web'))).toBe('200 ok'), { timeoutMs: 40_000 });
+  });
+});
+
+describe('when nobody decides', () => {
+  it('everything is refused, and the reason says so', async () => {
+    world.gateway.process.signal('SIGSTOP');
+    try {
+      for (const path of [WEB, '/sd', 'http://web.site-a.scrapeway/metrics']) expect(outcome(await world.ask('team-a', path))).toBe('503 authz_unavailable');
+    } finally {
+      world.gateway.process.signal('SIGCONT');
+    }
+    await eventually(async () => expect(outcome(await world.ask('team-a', WEB))).toBe('200 ok'), { timeoutMs: 20_000 });
   });
 });

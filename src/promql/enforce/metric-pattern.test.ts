@@ -17,7 +17,7 @@ describe('a pattern is', () => {
     expect(readMetricPattern(text).kind).toBe(kind);
   });
 
-  it.each(['*_total', '{job=}', '{}', '{job=~".*"}', 'up{job="a"} offset 5m', 'up[5m]', '(?=x)'])('%s is a fault, never everything and never nothing', (text) => {
+  it.each(['*_total', '{job=}', '{}', '{job=~".*"}', 'up{job="a"} offset 5m', '(?=x)'])('%s is a fault, never everything and never nothing', (text) => {
     expect(compilePolicy([{ metric: readMetricPattern(text), labels: [] }]).ok).toBe(false);
   });
 });

@@ -1,15 +1,15 @@
-import { parse } from '../parse.js';
 import type { MetricPattern } from './policy.js';
 
-const METRIC_NAME = /^[A-Za-z_:][A-Za-z0-9_:]*$/;
+const META = /[.*+?^$[\](){}|\\]/;
+/** A quote, or a brace that begins no repetition or class: a selector is meant, even if it is a bad one. */
+const SELECTOR = /["'`]|(?<!\\|\\[pPx])\{(?!\d+(?:,\d*)?\})/;
 
 /**
- * What an access pattern means (facts/metricaccess.md §3): a metric's name; a selector, with or without a name; else a regular
- * expression on the name, anchored at both ends. `a{2,3}` is no selector, so it is a regular expression.
+ * Which of the forms an access pattern has (facts/metricaccess.md §3): a metric's name, a regular expression on it, a selector with or
+ * without a name. Whether it is a good one is the policy's to say.
  */
-export function readMetricPattern(text: string): MetricPattern {
-  if (METRIC_NAME.test(text)) return { kind: 'exact', name: text };
-  if (/[}\]]$/.test(text) && parse(text).ok) return { kind: 'selector', selector: text };
-  // What looks like one is meant as one: as a regular expression it would match nothing, and nobody would be told.
-  return /^\{|\{[^}]*[=!]/.test(text) ? { kind: 'selector', selector: text } : { kind: 'regex', pattern: text };
+export function readMetricPattern(pattern: string): MetricPattern {
+  if (pattern === '.*') return { kind: 'any' };
+  if (SELECTOR.test(pattern)) return { kind: 'selector', selector: pattern };
+  return META.test(pattern) ? { kind: 'regex', pattern } : { kind: 'exact', name: pattern };
 }

@@ -1,0 +1,98 @@
+import { ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import { print } from '../promql/print.js';
+import { alertsPlan, rulesPlan } from './alerting.js';
+import type { Endpoint, Plan, Question } from './endpoint.js';
+import { queryText, readExpression, restrictExpression } from './expressions.js';
+import { restrictMatches } from './match.js';
+import { metadataPlan } from './metadata.js';
+import { evaluationOptions, instantTimes, rangeTimes, readParameters, windowTimes } from './parameters.js';
+import type { EvaluationTimes } from './parameters.js';
+import { JSON_TYPE, refuse, successReply } from './refusal.js';
+import type { Refusal, Reply } from './refusal.js';
+
+/**
+ * The one table of what there is on this door. What is not in it does not exist here: administration, status, targets, writing,
+ * profiles, the web pages.
+ */
+
+const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+export const ENDPOINTS: readonly Endpoint[] = [
+  { methods: ['GET', 'POST'], path: '/api/v1/query', plan: (question) => evaluation(question, '/api/v1/query', instantTimes(question.form)) },
+  { methods: ['GET', 'POST'], path: '/api/v1/query_range', plan: (question) => evaluation(question, '/api/v1/query_range', rangeTimes(question.form)) },
+  { methods: ['GET', 'POST'], path: '/api/v1/query_exemplars', plan: exemplars },
+  { methods: ['GET', 'POST'], path: '/api/v1/series', plan: series },
+  { methods: ['GET', 'POST'], path: '/api/v1/labels', plan: (question) => labels(question, 'POST', '/api/v1/labels') },
+  { methods: ['GET'], path: '/api/v1/label/:name/values', plan: (question) => labels(question, 'GET', `/api/v1/label/${encodeURIComponent(question.segment)}/values`) },
+  { methods: ['GET'], path: '/api/v1/metadata', plan: metadataPlan },
+  { methods: ['GET'], path: '/api/v1/rules', plan: rulesPlan },
+  { methods: ['GET'], path: '/api/v1/alerts', plan: alertsPlan },
+  { methods: ['GET', 'POST'], path: '/api/v1/format_query', plan: (question) => text(question, '/api/v1/format_query') },
+  { methods: ['GET', 'POST'], path: '/api/v1/parse_query', plan: (question) => text(question, '/api/v1/parse_query') },
+  { methods: ['GET'], path: '/api/v1/status/buildinfo', plan: () => ok(forward('GET', '/api/v1/status/buildinfo', [])) },
+  { methods: ['GET'], path: '/federate', plan: federate },
+  { methods: ['GET'], path: '/-/healthy', plan: () => ok(answer(plain('Prometheus Server is Healthy.\n'))) },
+  { methods: ['GET'], path: '/-/ready', plan: () => ok(answer(plain('Prometheus Server is Ready.\n'))) },
+];
+
+function forward(method: 'GET' | 'POST', path: string, parameters: readonly (readonly [string, string])[], contentType = JSON_TYPE): Plan {
+  return { kind: 'forward', request: { method, path, parameters }, contentType };
+}
+
+function answer(reply: Reply): Plan {
+  return { kind: 'answer', reply };
+}
+
+function plain(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
+  return { status: 200, headers: { 'content-type': contentType }, body };
+}
+
+function evaluation({ form, policy, limits }: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
+  if (!times.ok) return times;
+  const options = evaluationOptions(form, limits);
+  if (!options.ok) return options;
+  const restricted = restrictExpression(queryText(form), policy, limits, times.value);
+  return restricted.ok ? ok(forward('POST', path, [['query', restricted.value.query], ...times.value.parameters, ...options.value])) : restricted;
+}
+
+/** Prometheus takes all selectors of the query and nothing else. */
+function exemplars({ form, policy, limits }: Question): Result<Plan, Refusal> {
+  const window = windowTimes(form, limits);
+  if (!window.ok) return window;
+  const restricted = restrictExpression(queryText(form), policy, limits, { rangeMs: 0, stepMs: 0 });
+  return restricted.ok ? ok(forward('POST', '/api/v1/query_exemplars', [['query', restricted.value.query], ...window.value])) : restricted;
+}
+
+function series(question: Question): Result<Plan, Refusal> {
+  if (question.form.all('match[]').length === 0) return refuse('query_malformed', 'no match[] parameter provided');
+  return labels(question, 'POST', '/api/v1/series');
+}
+
+function labels({ form, policy, limits }: Question, method: 'GET' | 'POST', path: string): Result<Plan, Refusal> {
+  const window = windowTimes(form, limits);
+  if (!window.ok) return window;
+  const limit = readParameters(form, ['limit']);
+  if (!limit.ok) return limit;
+  const matches = restrictMatches(form.all('match[]'), policy, limits);
+  if (!matches.ok) return matches;
+  if (matches.value.length === 0) return ok(answer(successReply([])));
+  return ok(forward(method, path, [...matchParameters(matches.value), ...window.value, ...limit.value]));
+}
+
+function federate({ form, policy, limits }: Question): Result<Plan, Refusal> {
+  const matches = restrictMatches(form.all('match[]'), policy, limits);
+  if (!matches.ok) return matches;
+  if (matches.value.length === 0) return ok(answer(plain('', EXPOSITION_TYPE)));
+  return ok(forward('GET', '/federate', matchParameters(matches.value), EXPOSITION_TYPE));
+}
+
+function matchParameters(selectors: readonly string[]): readonly (readonly [string, string])[] {
+  return selectors.map((selector) => ['match[]', selector] as const);
+}
+
+/** About the text only. What we understood is sent, not what was written. */
+function text({ form, limits }: Question, path: string): Result<Plan, Refusal> {
+  const expr = readExpression(queryText(form), limits);
+  return expr.ok ? ok(forward('POST', path, [['query', print(expr.value)]])) : expr;
+}

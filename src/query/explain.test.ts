@@ -1,0 +1,32 @@
+import { describe, expect, it } from '@jest/globals';
+import { queryState } from '../../test/support/query-door.js';
+import { explainQuery } from './explain.js';
+
+const STATE = queryState(
+  [{ name: 'main', url: 'http://prometheus.example:9090' }],
+  [{ name: 't', query: [{ backends: ['main'], metrics: ['x', 'y{job="j"}', '{'], labels: { ns: 'a' } }, { backends: undefined, metrics: ['z.*'], labels: {} }] }],
+);
+
+describe('an explanation', () => {
+  it('shows what is asked instead, and by which rules', () => {
+    expect(explainQuery(STATE, 't', 'main', 'sum(x) / zeta + secret')).toEqual({
+      original: 'sum(x) / zeta + secret',
+      rewritten: 'sum(x{ns="a"}) / zeta + secret{__scrapeway_denied__="1",__scrapeway_denied__="2"}',
+      selectors: [
+        { selector: 'x', outcome: 'constrained', rules: ['x and {ns="a"}'] },
+        { selector: 'zeta', outcome: 'unchanged', rules: ['z.*'] },
+        { selector: 'secret', outcome: 'denied', rules: [] },
+      ],
+      refusal: undefined,
+    });
+  });
+
+  it.each([
+    ['t', 'main', 'x{', 'query_invalid'],
+    ['t', 'main', '{job="j"}[5m]', 'query_unenforceable'],
+    ['t', 'none', 'x', 'query_no_backend'],
+    ['u', 'main', 'x', 'query_no_backend'],
+  ])('says why not: %s at %s: %s', (tenant, backend, text, reason) => {
+    expect(explainQuery(STATE, tenant, backend, text)).toMatchObject({ rewritten: undefined, refusal: { reason } });
+  });
+});

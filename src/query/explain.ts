@@ -1,0 +1,34 @@
+import type { DesiredState } from '../model/desired-state.js';
+import { restrictExpression } from './expressions.js';
+import { viewOf } from './grants.js';
+import type { Refusal } from './refusal.js';
+
+/** Why a query means what it means for a tenant, without asking anybody. */
+
+export interface ExplainedSelector {
+  /** As it would be printed, of the original. */
+  readonly selector: string;
+  readonly outcome: 'unchanged' | 'constrained' | 'split' | 'denied';
+  /** What the operator wrote, for each rule that allows something of it. */
+  readonly rules: readonly string[];
+}
+
+export interface QueryExplanation {
+  readonly original: string;
+  /** What the backend would be asked. */
+  readonly rewritten: string | undefined;
+  readonly selectors: readonly ExplainedSelector[];
+  readonly refusal: Refusal | undefined;
+}
+
+/** As an instant query. */
+export function explainQuery(state: DesiredState, tenant: string, backend: string, text: string): QueryExplanation {
+  const view = viewOf(state, tenant, backend);
+  const refused = (refusal: Refusal): QueryExplanation => ({ original: text, rewritten: undefined, selectors: [], refusal });
+  if (view === undefined) return refused({ reason: 'query_no_backend', detail: undefined });
+  const restricted = restrictExpression(text, view.policy, view.limits, { rangeMs: 0, stepMs: 0 });
+  if (!restricted.ok) return refused(restricted.error);
+  const { query, decisions } = restricted.value;
+  const selectors = decisions.map(({ selector, outcome, rules }) => ({ selector, outcome, rules: rules.flatMap((index) => view.ruleNames[index] ?? []) }));
+  return { original: text, rewritten: query, selectors, refusal: undefined };
+}

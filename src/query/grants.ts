@@ -1,0 +1,68 @@
+import { err, ok } from '../lib/result.js';
+import type { Fault, Result } from '../lib/result.js';
+import type { DesiredState, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Matcher } from '../promql/ast.js';
+import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
+import { compilePolicy } from '../promql/enforce/policy.js';
+import type { Policy, Rule } from '../promql/enforce/policy.js';
+import { printMatcher } from '../promql/print.js';
+import { limitsOf } from './limits.js';
+import type { Limits } from './limits.js';
+
+/**
+ * From what the operator wrote to the policy of one tenant at one backend. A pattern that cannot be read is a fault and allows
+ * nothing; the others stay in force (facts/metricaccess.md §3).
+ */
+
+export interface View {
+  readonly policy: Policy;
+  /** What the operator wrote, for each of the policy's rules. */
+  readonly ruleNames: readonly string[];
+  readonly limits: Limits;
+}
+
+/** Undefined: no such tenant or backend, or no grant for it. */
+export function viewOf(state: DesiredState, tenantName: string, backend: string, general?: QueryLimits): View | undefined {
+  const tenant = state.tenants.find(({ name }) => name === tenantName);
+  const known = state.backends?.find(({ name }) => name === backend);
+  const grants = tenant?.query?.filter(({ backends }) => backends === undefined || backends.includes(backend)) ?? [];
+  if (tenant === undefined || known === undefined || grants.length === 0) return undefined;
+  const rules: Rule[] = [];
+  const ruleNames: string[] = [];
+  for (const grant of grants) {
+    for (const pattern of grant.metrics) {
+      const compiled = compileGrant(pattern, grant.labels);
+      if (!compiled.ok) continue;
+      for (const rule of compiled.value.rules) {
+        rules.push(rule);
+        ruleNames.push(nameOf(pattern, grant.labels));
+      }
+    }
+  }
+  const limits = limitsOf(tenant.limits.query, general);
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) } };
+}
+
+/** What is wrong with a tenant's patterns; for the configuration's check, and for whoever logs. */
+export function queryGrantFaults(grants: readonly QueryGrant[]): readonly Fault[] {
+  return grants.flatMap(({ metrics, labels }, at) =>
+    metrics.flatMap((pattern, index): readonly Fault[] => {
+      const compiled = compileGrant(pattern, labels);
+      return compiled.ok ? [] : [{ place: `query[${at}].metrics[${index}]`, message: `"${pattern}" is no metric pattern: ${compiled.error}` }];
+    }),
+  );
+}
+
+function compileGrant(pattern: string, labels: QueryGrant['labels']): Result<Policy, string> {
+  const compiled = compilePolicy([{ metric: readMetricPattern(pattern), labels: matchersFor(labels) }]);
+  return compiled.ok ? ok(compiled.value) : err(compiled.error.map(({ message }) => message).join('; '));
+}
+
+function matchersFor(labels: QueryGrant['labels']): readonly Matcher[] {
+  return Object.entries(labels).map(([name, value]): Matcher => ({ name, op: '=', value }));
+}
+
+function nameOf(pattern: string, labels: QueryGrant['labels']): string {
+  const matchers = matchersFor(labels);
+  return matchers.length === 0 ? pattern : `${pattern} and {${matchers.map(printMatcher).join(',')}}`;
+}

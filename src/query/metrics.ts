@@ -1,0 +1,44 @@
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Registry } from 'prom-client';
+import type { QueryReason } from './refusal.js';
+
+/**
+ * How a request ended: `answered`; `backend_error`: the backend's own error, passed on; `cancelled`: the caller went away; `broken`:
+ * the answer had begun and could not be finished; or the reason of a refusal.
+ */
+export type Outcome = 'answered' | 'backend_error' | 'cancelled' | 'broken' | QueryReason;
+
+export interface QueryGauges {
+  readonly running: () => number;
+  readonly waiting: () => number;
+  readonly replicaFailures: () => number;
+}
+
+export interface QueryMetrics {
+  /** `endpoint`: the route's name, never the path. */
+  readonly count: (endpoint: string, outcome: Outcome, seconds: number) => void;
+  readonly bytes: (count: number) => void;
+}
+
+const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+export function registerQueryMetrics(registry: Registry, gauges: QueryGauges): QueryMetrics {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: () => number): Gauge => new Gauge({ name, help, registers, collect() { this.set(read()); } });
+  gauge('scrapeway_query_in_flight', 'Queries that wait for their backend or its answer.', gauges.running);
+  gauge('scrapeway_query_waiting', 'Queries that wait for others of their tenant.', gauges.waiting);
+  void new Counter({
+    name: 'scrapeway_query_replica_failures_total', help: 'Attempts at a replica that gave no answer.', registers,
+    collect() { this.reset(); this.inc(gauges.replicaFailures()); },
+  });
+  const requests = new Counter({ name: 'scrapeway_query_requests_total', help: 'Requests by endpoint and by how they ended: answered, backend_error, cancelled, broken, or a reason.', labelNames: ['endpoint', 'outcome'], registers });
+  const duration = new Histogram({ name: 'scrapeway_query_duration_seconds', help: 'Time from the request to the end of its answer.', labelNames: ['endpoint'], buckets: DURATION_BUCKETS, registers });
+  const bytes = new Counter({ name: 'scrapeway_query_response_bytes_total', help: 'Bytes of answers that were passed on from backends.', registers });
+  return {
+    count: (endpoint, outcome, seconds) => {
+      requests.inc({ endpoint, outcome });
+      duration.observe({ endpoint }, seconds);
+    },
+    bytes: (count) => bytes.inc(count),
+  };
+}

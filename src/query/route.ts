@@ -1,0 +1,79 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { err, ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import type { Endpoint, Method } from './endpoint.js';
+import { ENDPOINTS } from './endpoints.js';
+import { decodePercent, readForm } from './form.js';
+import type { Form } from './form.js';
+import { refuse } from './refusal.js';
+import type { Refusal } from './refusal.js';
+
+/**
+ * From the bytes of a request to an endpoint and its parameters. Decoded once; the path is one of the table or none. Where servers
+ * read the same request in different ways, it is refused.
+ */
+
+export interface Route {
+  readonly backend: string;
+  readonly endpoint: Endpoint | undefined;
+  readonly segment: string;
+  /** Undecoded. */
+  readonly query: string;
+}
+
+const FORM_TYPE = 'application/x-www-form-urlencoded';
+
+/** `/query/<backend>/<path of the API>?…`; undefined where it is not even that. */
+export function routeOf(url: string): Route | undefined {
+  const mark = url.indexOf('?');
+  const [path, query] = mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
+  const segments = path.split('/').map(decodePercent);
+  const [empty, door, backend, ...rest] = segments;
+  if (empty !== '' || door !== 'query' || backend === undefined || backend === '' || rest.length === 0) return undefined;
+  for (const endpoint of ENDPOINTS) {
+    const segment = matchPath(endpoint.path.split('/').slice(1), rest);
+    if (segment !== undefined) return { backend, endpoint, segment, query };
+  }
+  return { backend, endpoint: undefined, segment: '', query };
+}
+
+/** What stands for `:name`, '' where the pattern has none; undefined where it does not match. */
+function matchPath(pattern: readonly string[], path: readonly (string | undefined)[]): string | undefined {
+  if (pattern.length !== path.length) return undefined;
+  let found = '';
+  for (const [index, expected] of pattern.entries()) {
+    const segment = path[index];
+    if (expected.startsWith(':')) {
+      if (segment === undefined || !isLabelName(segment)) return undefined;
+      found = segment;
+    } else if (segment !== expected) return undefined;
+  }
+  return found;
+}
+
+/** Any text that stays one segment when it is encoded again. */
+function isLabelName(segment: string): boolean {
+  return segment !== '' && segment !== '.' && segment !== '..' && !segment.includes('/');
+}
+
+/** With this method? */
+export function isAllowed(endpoint: Endpoint, method: string | undefined): method is Method {
+  return endpoint.methods.some((allowed) => allowed === method);
+}
+
+/** Must a body be read, and is it of a kind that all servers read alike? */
+export function bodyKind(method: Method, headers: IncomingHttpHeaders): Result<'none' | 'form', Refusal> {
+  const length = headers['content-length'];
+  const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  if (!hasBody) return ok('none');
+  if (method === 'GET') return refuse('query_malformed', 'GET with a body');
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') return refuse('query_malformed', 'an encoded body');
+  const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';').map((part) => part.trim());
+  const isUtf8 = parameters.every((parameter) => parameter === '' || parameter === 'charset=utf-8' || parameter === 'charset="utf-8"');
+  return type === FORM_TYPE && isUtf8 ? ok('form') : refuse('query_malformed', `the body must be ${FORM_TYPE}`);
+}
+
+export function formOf(body: Buffer, query: string): Result<Form, Refusal> {
+  const form = readForm(body.toString('utf8'), query);
+  return form.ok ? form : err({ reason: 'query_malformed', detail: form.error });
+}

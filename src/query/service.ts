@@ -1,0 +1,263 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Registry } from 'prom-client';
+import type { Logger } from '../lib/logger.js';
+import { ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import type { DesiredState, QueryLimits } from '../model/desired-state.js';
+import { backendError, jsonOf } from './backend-error.js';
+import type { Plan, UpstreamRequest } from './endpoint.js';
+import { Gate } from './gate.js';
+import { isObject } from './json.js';
+import type { View } from './grants.js';
+import type { Limits } from './limits.js';
+import { registerQueryMetrics } from './metrics.js';
+import type { Outcome } from './metrics.js';
+import { refusalReply, refuse, successReply } from './refusal.js';
+import type { Refusal, Reply } from './refusal.js';
+import { bodyKind, formOf, isAllowed, routeOf } from './route.js';
+import type { Route } from './route.js';
+import { QueryState } from './state.js';
+import { BackendAway } from './upstream.js';
+import type { Upstream, UpstreamAnswer } from './upstream.js';
+
+/**
+ * The query door: a request whose caller is known comes in, the pure part makes a plan of it, and the plan's answer goes out, as a
+ * stream wherever nothing has to be taken from it.
+ */
+
+export interface QueryServiceOptions {
+  readonly logger: Logger;
+  readonly registry: Registry;
+  /** For tenants that have none of their own. */
+  readonly limits?: QueryLimits;
+}
+
+export interface QueryService {
+  setState(state: DesiredState): void;
+  /** `/query/<backend>/…`, of a tenant that has been authenticated. Never rejects: every failure is an answer. */
+  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** For each place, so many may wait. */
+const LINE_PER_PLACE = 4;
+const MAX_ERROR_BYTES = 64 * 1024;
+/** A character of the query can take so many bytes in a form. */
+const BYTES_PER_CHAR = 9;
+/** For selectors, times and the like. */
+const MAX_OTHER_BYTES = 64 * 1024;
+
+/** The tenant's time is up; the reason of the abort signal. */
+class TimeIsUp extends Error {}
+class CallerGone extends Error {}
+/** The answer is larger than the tenant's may be. */
+class TooLarge extends Error {}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly tenant: string;
+  readonly route: Route | undefined;
+}
+
+export function createQueryService({ logger, registry, limits }: QueryServiceOptions): QueryService {
+  return new Service(logger, registry, limits);
+}
+
+class Service implements QueryService {
+  readonly #logger: Logger;
+  readonly #state: QueryState;
+  readonly #gates = new Map<string, Gate>();
+  readonly #metrics;
+
+  constructor(logger: Logger, registry: Registry, limits: QueryLimits | undefined) {
+    this.#logger = logger;
+    this.#state = new QueryState(logger, limits);
+    const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
+    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures });
+  }
+
+  setState(state: DesiredState): void {
+    this.#state.set(state);
+    const names = new Set(state.tenants.map(({ name }) => name));
+    for (const name of this.#gates.keys()) if (!names.has(name)) this.#gates.delete(name);
+  }
+
+  async close(): Promise<void> {
+    await this.#state.close();
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse, { tenant }: { readonly tenant: string }): Promise<void> {
+    const started = performance.now();
+    const route = routeOf(request.url ?? '');
+    const outcome = await this.#outcome({ request, response, tenant, route });
+    this.#metrics.count(route?.endpoint?.path ?? 'none', outcome, (performance.now() - started) / 1000);
+  }
+
+  async #outcome(exchange: Exchange): Promise<Outcome> {
+    const { response, tenant, route } = exchange;
+    try {
+      return await this.#serve(exchange);
+    } catch (error) {
+      const refusal = failureOf(error);
+      if (refusal === undefined || (response.destroyed && !response.headersSent)) return 'cancelled';
+      if (refusal.reason === 'query_backend_failed') this.#logger.warn({ tenant, backend: route?.backend, err: error }, 'query failed');
+      if (!response.headersSent) return this.#refused(exchange, refusal);
+      // Never a clean end of half an answer.
+      this.#logger.info({ tenant, backend: route?.backend, endpoint: route?.endpoint?.path, ...refusal }, 'answer broken off');
+      response.destroy();
+      return 'broken';
+    }
+  }
+
+  async #serve(exchange: Exchange): Promise<Outcome> {
+    const { request, response, tenant, route } = exchange;
+    const found = route === undefined ? undefined : this.#state.view(tenant, route.backend);
+    if (route === undefined) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
+    if (found === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
+    const { view, upstream } = found;
+    const plan = await planFor(request, route, view);
+    if (!plan.ok) return this.#refused(exchange, plan.error);
+    if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(new TimeIsUp()), view.limits.timeoutMs);
+    const gone = (): void => abort.abort(new CallerGone());
+    response.once('close', gone);
+    let leave: (() => void) | undefined;
+    try {
+      if (response.destroyed) gone();
+      abort.signal.throwIfAborted();
+      leave = await this.#gate(tenant).enter(view.limits.maxConcurrent, view.limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
+      if (leave === undefined) return this.#refused(exchange, { reason: 'query_busy', detail: undefined });
+      return await this.#ask(exchange, plan.value, { upstream, limits: view.limits, signal: abort.signal });
+    } catch (error) {
+      // What was waited for says in many ways that it was aborted.
+      throw abort.signal.aborted ? abort.signal.reason : error;
+    } finally {
+      leave?.();
+      clearTimeout(timer);
+      response.removeListener('close', gone);
+    }
+  }
+
+  async #ask(exchange: Exchange, plan: Exclude<Plan, { kind: 'answer' }>, asking: Asking): Promise<Outcome> {
+    const { response } = exchange;
+    switch (plan.kind) {
+      case 'forward': {
+        const answer = await asked(plan.request, asking);
+        if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+        return this.#forward(response, answer.value, plan.contentType, asking);
+      }
+      case 'filter': {
+        const data: unknown[] = [];
+        for (const request of plan.requests) {
+          const answer = await asked(request, asking);
+          if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+          const value = jsonOf(await readAll(answer.value.body, asking.limits.maxResponseBytes));
+          if (!isObject(value) || value.status !== 'success') throw new Error('not an answer of the API');
+          data.push(value.data);
+        }
+        return send(response, successReply(plan.filter(data)), 'answered');
+      }
+    }
+  }
+
+  async #forward(response: ServerResponse, answer: UpstreamAnswer, contentType: string, { limits, signal }: Asking): Promise<Outcome> {
+    const [expected = ''] = contentType.split(';');
+    const { length = 0, body } = answer;
+    if (!answer.contentType.startsWith(expected) || length > limits.maxResponseBytes) {
+      body.destroy();
+      throw length > limits.maxResponseBytes ? new TooLarge() : new Error(`not an answer of the API: ${answer.contentType}`);
+    }
+    response.writeHead(200, { 'content-type': answer.contentType, ...(answer.length === undefined ? {} : { 'content-length': answer.length }) });
+    let bytes = 0;
+    for await (const chunk of body) {
+      bytes += Buffer.byteLength(chunk);
+      if (bytes > limits.maxResponseBytes) throw new TooLarge();
+      this.#metrics.bytes(Buffer.byteLength(chunk));
+      if (!response.write(chunk)) await once(response, 'drain', { signal });
+    }
+    response.end();
+    return 'answered';
+  }
+
+  #gate(tenant: string): Gate {
+    const existing = this.#gates.get(tenant);
+    if (existing !== undefined) return existing;
+    const gate = new Gate();
+    this.#gates.set(tenant, gate);
+    return gate;
+  }
+
+  #refused({ request, response, tenant, route }: Exchange, refusal: Refusal): Outcome {
+    this.#logger.info({ tenant, backend: route?.backend, endpoint: route?.endpoint?.path, ...refusal }, 'query refused');
+    // What is left of the body is not read, so the connection cannot be used again.
+    if (!request.complete) response.setHeader('connection', 'close');
+    if (refusal.reason === 'query_method') response.setHeader('allow', route?.endpoint?.methods.join(', ') ?? '');
+    return send(response, refusalReply(refusal), refusal.reason);
+  }
+}
+
+interface Asking {
+  readonly upstream: Upstream;
+  readonly limits: Limits;
+  readonly signal: AbortSignal;
+}
+
+async function planFor(request: IncomingMessage, { endpoint, query, segment }: Route, view: View): Promise<Result<Plan, Refusal>> {
+  if (endpoint === undefined) return refuse('query_no_endpoint');
+  const { method, headers } = request;
+  if (!isAllowed(endpoint, method)) return refuse('query_method');
+  const kind = bodyKind(method, headers);
+  if (!kind.ok) return kind;
+  const maxBytes = view.limits.maxQueryChars * BYTES_PER_CHAR + MAX_OTHER_BYTES;
+  const body = kind.value === 'form' ? await readAtMost(request, maxBytes) : Buffer.alloc(0);
+  if (body === undefined) return refuse('query_over_limit', `a body of more than ${maxBytes} bytes`);
+  const form = formOf(body, query);
+  return form.ok ? endpoint.plan({ ...view, form: form.value, segment }) : form;
+}
+
+/** The head of the backend's answer where it is one; else its error. */
+async function asked(request: UpstreamRequest, { upstream, signal }: Asking): Promise<Result<UpstreamAnswer, Reply | Refusal>> {
+  const answer = await upstream.ask(request, signal);
+  if (answer.status === 200) return ok(answer);
+  const error = backendError(answer.status, await readAll(answer.body, MAX_ERROR_BYTES));
+  return { ok: false, error: error.ok ? error.value : error.error };
+}
+
+async function readAll(body: Readable, maxBytes: number): Promise<string> {
+  const read = await readAtMost(body, maxBytes);
+  if (read === undefined) {
+    body.destroy();
+    throw new TooLarge();
+  }
+  return read.toString('utf8');
+}
+
+/** Undefined where there is more, which is left unread: a request can still be answered then. */
+async function readAtMost(body: Readable, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+    const piece = Buffer.from(chunk);
+    bytes += piece.length;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(piece);
+  }
+  return Buffer.concat(chunks);
+}
+
+function send(response: ServerResponse, { status, headers, body }: Reply, outcome: Outcome): Outcome {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
+  return outcome;
+}
+
+/** Undefined: nobody is there to be told. */
+function failureOf(error: unknown): Refusal | undefined {
+  if (error instanceof CallerGone) return undefined;
+  if (error instanceof TimeIsUp) return { reason: 'query_timeout', detail: undefined };
+  if (error instanceof TooLarge) return { reason: 'query_over_limit', detail: 'the answer is too large' };
+  return { reason: error instanceof BackendAway ? 'query_backend_away' : 'query_backend_failed', detail: undefined };
+}

@@ -1,0 +1,119 @@
+import type { Readable } from 'node:stream';
+import { Pool } from 'undici';
+import type { Logger } from '../lib/logger.js';
+import type { Backend } from '../model/desired-state.js';
+import type { UpstreamRequest } from './endpoint.js';
+
+/**
+ * The client towards one backend. All that it is asked are questions, so a replica that breaks before it has answered costs
+ * nothing but the next one's turn.
+ */
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  /** Undefined where it is not known before the end. */
+  readonly length: number | undefined;
+  readonly body: Readable;
+}
+
+/** No replica has answered. */
+export class BackendAway extends Error {}
+
+interface Replica {
+  readonly origin: string;
+  readonly prefix: string;
+  readonly pool: Pool;
+  downUntilMs: number;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const CONNECTIONS = 128;
+/** For so long a replica that failed is asked last. */
+const EJECTION_MS = 5_000;
+
+export class Upstream {
+  readonly #backend: Backend;
+  readonly #replicas: readonly Replica[];
+  readonly #logger: Logger;
+  #turn = 0;
+  /** Attempts that came to nothing. */
+  failures = 0;
+
+  constructor(backend: Backend, logger: Logger) {
+    this.#backend = backend;
+    this.#logger = logger;
+    this.#replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replica(url, backend.caPem));
+  }
+
+  /** Rejects with BackendAway, or with the signal's reason. Whoever gets an answer must read or destroy its body. */
+  async ask(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+    const order = this.#order();
+    // Once more the first: its connection may have been one that the other side was just closing.
+    for (const one of [...order, ...order.slice(0, 1)]) {
+      try {
+        const answer = await this.#askOne(one, request, signal);
+        if (!isStarting(answer)) return answer;
+        answer.body.destroy();
+        this.#failed(one, 'it is not ready');
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#failed(one, error);
+      }
+    }
+    throw new BackendAway(this.#backend.name);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#replicas.map(({ pool }) => pool.destroy()));
+  }
+
+  /** In turn, those that have failed lately last. */
+  #order(): readonly Replica[] {
+    const first = this.#turn % this.#replicas.length;
+    this.#turn = first + 1;
+    const now = Date.now();
+    const rotated = [...this.#replicas.slice(first), ...this.#replicas.slice(0, first)];
+    return [...rotated.filter(({ downUntilMs }) => downUntilMs <= now), ...rotated.filter(({ downUntilMs }) => downUntilMs > now)];
+  }
+
+  #failed(one: Replica, error: unknown): void {
+    this.failures += 1;
+    one.downUntilMs = Date.now() + EJECTION_MS;
+    this.#logger.warn({ backend: this.#backend.name, replica: one.origin, err: error }, 'a replica does not answer');
+  }
+
+  async #askOne({ pool, prefix }: Replica, { method, path, parameters }: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+    const form = parameters.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
+    const inBody = method === 'POST';
+    const { statusCode, headers, body } = await pool.request({
+      method,
+      path: `${prefix}${path}${inBody || form === '' ? '' : `?${form}`}`,
+      headers: { ...this.#backend.headers, 'user-agent': 'scrapeway', ...(inBody ? { 'content-type': 'application/x-www-form-urlencoded' } : {}) },
+      body: inBody ? form : null,
+      signal,
+    });
+    // Whoever reads it sees its errors; whoever gives it up must not have to.
+    body.on('error', () => {});
+    const length = Number(headers['content-length'] ?? Number.NaN);
+    return { status: statusCode, contentType: String(headers['content-type'] ?? ''), length: Number.isSafeInteger(length) ? length : undefined, body };
+  }
+}
+
+function replica(url: string, caPem: string | undefined): Replica {
+  const { origin, pathname } = new URL(url);
+  const pool = new Pool(origin, {
+    connections: CONNECTIONS,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    allowH2: false,
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem === undefined ? {} : { ca: caPem }) },
+  });
+  return { origin, prefix: pathname.replace(/\/+$/, ''), pool, downUntilMs: 0 };
+}
+
+/** A Prometheus that reads its log, or a proxy in front of one that is away: not an answer of the API. */
+function isStarting({ status, contentType }: UpstreamAnswer): boolean {
+  return (status === 502 || status === 503 || status === 504) && !contentType.startsWith('application/json');
+}
