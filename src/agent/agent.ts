@@ -98,7 +98,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
       next.set(spec.target.name, { spec, reach, key, pool, filter: spec.filter && compileFilter(spec.filter) });
     }
     const kept = new Set([...next.values()].map((target) => target.pool));
-    for (const { pool } of live.values()) if (!kept.has(pool)) void pool.close();
+    for (const { pool } of live.values()) if (!kept.has(pool)) pool.close();
     for (const name of live.keys()) if (!next.has(name)) metrics.forgetTarget(name);
     live = next;
     connects.review();

@@ -19,12 +19,13 @@ import type { CompiledFilter } from './filter/metric-filter.js';
 import { acceptFilterable, headersFromTarget, headersToTarget } from './headers.js';
 import type { ResponseHeaders } from './headers.js';
 import type { TargetSpec } from '../model/agent-settings.js';
+import type { TargetPool } from './target-client.js';
 import { targetReason } from './target-error.js';
 
 /** A target with its connections. */
 export interface LiveTarget {
   readonly spec: TargetSpec;
-  readonly pool: Pool;
+  readonly pool: TargetPool;
   readonly reach: Reach;
   /** Undefined = the body passes untouched. */
   readonly filter: CompiledFilter | undefined;
@@ -145,7 +146,7 @@ class Scrape {
     this.#timer = setTimeout(() => this.fail('target_timeout'), timeoutMs);
     this.#stream.on('drain', () => (this.#filtered === undefined ? this.#controller?.resume() : this.#filtered.resume()));
     const headers = headersToTarget(received, spec.headers, timeoutMs);
-    this.#dispatch(pool, {
+    this.#dispatch(pool.get(), {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       path: request.path,
       headers: filter === undefined ? headers : acceptFilterable(headers),

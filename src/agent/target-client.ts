@@ -16,8 +16,25 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Longer than the usual scrape interval of a minute: one connection to an exporter for good. */
 const KEEP_ALIVE_MS = 90_000;
 
-/** A pool of connections to one target; close it when the target goes. */
-export function createTargetPool({ target, tls }: TargetSpec, reach: Reach, maxConnections: number): Pool {
+/** The connections to one target; costs nothing before the first scrape, since of thousands of targets few may ever be asked for. */
+export interface TargetPool {
+  readonly get: () => Pool;
+  /** Lets scrapes in flight finish. */
+  close(): void;
+  destroy(): Promise<void>;
+}
+
+/** Close it when the target goes. */
+export function createTargetPool(spec: TargetSpec, reach: Reach, maxConnections: number): TargetPool {
+  let pool: Pool | undefined;
+  return {
+    get: () => (pool ??= openPool(spec, reach, maxConnections)),
+    close: () => void pool?.close(),
+    destroy: async () => pool?.destroy(),
+  };
+}
+
+function openPool({ target, tls }: TargetSpec, reach: Reach, maxConnections: number): Pool {
   const serverName = tls.serverName ?? (isIP(target.host) === 0 ? target.host : undefined);
   return new Pool(`${target.scheme}://${targetAddress(target)}`, {
     connections: maxConnections,

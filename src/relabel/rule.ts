@@ -92,6 +92,7 @@ function ruleOf(action: RelabelAction, config: RelabelConfig, pattern: Pattern):
   const { source_labels: sources = [], separator = DEFAULT_SEPARATOR, target_label: target = '', modulus = 1 } = config;
   const input = (labels: LabelsBuilder): string => sources.map((name) => labels.get(name)).join(separator);
   const replacement = compileTemplate(config.replacement ?? DEFAULT_REPLACEMENT);
+  const matchesName = remembering(pattern.test);
   /** A rule that only changes. */
   const change = (apply: (labels: LabelsBuilder) => void): Rule => (labels) => {
     apply(labels);
@@ -123,17 +124,31 @@ function ruleOf(action: RelabelAction, config: RelabelConfig, pattern: Pattern):
     case 'labelmap':
       return change((labels) => {
         for (const [name, value] of labels.entries()) {
-          const renamed = pattern.test(name) ? pattern.replaceAll(name, replacement) : '';
+          const renamed = matchesName(name) ? pattern.replaceAll(name, replacement) : '';
           if (renamed !== '') labels.set(renamed, value);
         }
       });
     case 'labeldrop':
-      return change((labels) => deleteWhere(labels, (name) => pattern.test(name)));
+      return change((labels) => deleteWhere(labels, matchesName));
     case 'labelkeep':
-      return change((labels) => deleteWhere(labels, (name) => !pattern.test(name)));
+      return change((labels) => deleteWhere(labels, (name) => !matchesName(name)));
     default:
       return assertNever(action, 'relabelling action');
   }
+}
+
+const MAX_REMEMBERED_NAMES = 1000;
+
+/** Label names are few, and are asked about for every target and every sample. */
+function remembering(test: (name: string) => boolean): (name: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (name) => {
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const result = test(name);
+    if (known.size < MAX_REMEMBERED_NAMES) known.set(name, result);
+    return result;
+  };
 }
 
 function deleteWhere(labels: LabelsBuilder, condition: (name: string) => boolean): void {

@@ -31,6 +31,8 @@ interface Rig extends Disposable {
   readonly discovery: Discovery;
   readonly clock: ManualClock;
   readonly names: () => string[] | undefined;
+  /** Each list that was handed on. */
+  readonly history: () => readonly (readonly string[])[];
   readonly isSettled: () => boolean;
   /** Lets time pass until the names are these. */
   readonly until: (names: readonly string[]) => Promise<void>;
@@ -41,6 +43,7 @@ function startRig(): Rig {
   const registry = new Registry();
   const clock = manualClock();
   let names: string[] | undefined;
+  const history: string[][] = [];
   let settled = false;
   const discovery = createDiscovery({
     clock,
@@ -48,6 +51,7 @@ function startRig(): Rig {
     metrics: createDiscoveryMetrics(registry),
     onTargets: (targets) => {
       names = targets.map(({ target }) => target.name).toSorted();
+      history.push(names);
     },
     onSettled: () => {
       settled = true;
@@ -57,6 +61,7 @@ function startRig(): Rig {
     discovery,
     clock,
     names: () => names,
+    history: () => history,
     isSettled: () => settled,
     until: (expected) =>
       eventually(() => {
@@ -144,12 +149,24 @@ describe('a change of the configuration', () => {
     rig.discovery.configure([job([source])], []);
     await eventually(() => expect(rig.names()).toEqual(['a-1', 'b-1']));
     rig.discovery.configure([job([source], { relabelConfigs: [{ source_labels: ['__address__'], regex: 'a.*', action: 'drop' }] })], []);
-    expect(rig.names()).toEqual(['b-1']);
+    await eventually(() => expect(rig.names()).toEqual(['b-1']));
     expect(await rig.metric('scrapeway_agent_discovery_dropped_targets')).toEqual([1]);
     rig.discovery.configure([job([source])], ['a-1']);
-    expect(rig.names()).toEqual([expect.stringMatching(/^a-1-[0-9a-f]{8}$/), 'b-1']);
+    await eventually(() => expect(rig.names()).toEqual([expect.stringMatching(/^a-1-[0-9a-f]{8}$/), 'b-1']));
     rig.discovery.configure([], []);
-    expect(rig.names()).toEqual([]);
+    await eventually(() => expect(rig.names()).toEqual([]));
+  });
+
+  it('that replaces a source lets nothing vanish while the new one has its first look', async () => {
+    await using dir = await createTempDir();
+    using rig = startRig();
+    await writeFile(dir.join('one.json'), group('a:1'));
+    await writeFile(dir.join('two.json'), group('a:1', 'b:1'));
+    rig.discovery.configure([job([{ kind: 'file', files: [dir.join('one.json')] }])], []);
+    await eventually(() => expect(rig.names()).toEqual(['a-1']));
+    rig.discovery.configure([job([{ kind: 'file', files: [dir.join('two.json')] }])], []);
+    await eventually(() => expect(rig.names()).toEqual(['a-1', 'b-1']));
+    expect(rig.history().filter((names) => !names.includes('a-1'))).toEqual([]);
   });
 });
 
@@ -167,6 +184,6 @@ describe('the first registration', () => {
     rig.clock.advance(9999);
     expect(rig.isSettled()).toBe(false);
     rig.clock.advance(1);
-    expect(rig.isSettled()).toBe(true);
+    await eventually(() => expect(rig.isSettled()).toBe(true));
   });
 });

@@ -5,6 +5,7 @@
  * What was found is kept apart from what became of it: new rules apply to the last good lists at once, and a reload of the
  * configuration that leaves a source as it was does not start that source again.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
 import type { Logger } from '../../lib/logger.js';
@@ -36,14 +37,19 @@ export interface Discovery {
   stop(): void;
 }
 
-/** How long the first registration waits for a source that has nothing to say. */
+/** How long the first registration waits for a source to succeed, and a new list for the first look of a source that is new in it. */
 const SETTLE_MS = 10_000;
+/** Targets that are worked through in one go: a few milliseconds. */
+const SLICE = 100;
+const NOTHING: readonly Labels[] = [];
 /** Faults of single targets that are told one by one. */
 const TOLD_FAULTS = 5;
 
 interface Running {
   readonly source: Source;
   sets: readonly Labels[];
+  /** Has had a look, or its time for the first one is over. */
+  hasLooked: boolean;
   wasGood: boolean;
 }
 
@@ -65,39 +71,71 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
   let staticNow: readonly string[] = [];
   let last: readonly TargetSpec[] = [];
   let settled = false;
-  let cancelSettle: (() => void) | undefined;
+  let stopped = false;
+  let timeIsUp = false;
+  let working = false;
+  /** Something has changed since the last round began. */
+  let hasNews = false;
+  let cancelWait: (() => void) | undefined;
 
   const settle = (): void => {
     if (settled) return;
     settled = true;
-    cancelSettle?.();
     onSettled();
   };
+  const waitIsOver = (): void => {
+    for (const state of running.values()) state.hasLooked = true;
+    timeIsUp = true;
+    void work();
+  };
   const publish = (): void => {
+    // a list in which a source is not heard yet would delete what the source's predecessor found
+    if (entries.some(({ key, derived }) => derived === undefined || running.get(key)?.hasLooked !== true)) return;
     const taken = new Set(staticNow);
     const specs: TargetSpec[] = [];
-    for (const entry of entries) {
-      const { targets, unnamed } = nameTargets(derivedOf(entry), taken);
-      metrics.unnamed.set({ job: entry.job.name, source: entry.label }, unnamed);
-      metrics.targets.set({ job: entry.job.name, source: entry.label }, targets.length);
-      for (const target of targets) specs.push(specOf(target, entry.job));
+    for (const { job, label, derived } of entries) {
+      const { targets, unnamed } = nameTargets(derived?.targets ?? [], taken);
+      metrics.unnamed.set({ job: job.name, source: label }, unnamed);
+      metrics.targets.set({ job: job.name, source: label }, targets.length);
+      for (const target of targets) specs.push(specOf(target, job));
     }
     if (isDeepStrictEqual(specs, last)) return;
     last = specs;
     onTargets(specs);
   };
-  const derivedOf = (entry: Entry): readonly Target[] => {
-    const sets = running.get(entry.key)?.sets ?? [];
-    if (entry.derived?.sets !== sets) entry.derived = { sets, targets: derive(entry, sets) };
-    return entry.derived.targets;
+  const setsOf = ({ key }: Entry): readonly Labels[] => running.get(key)?.sets ?? NOTHING;
+  const isStale = (entry: Entry): boolean => entry.derived?.sets !== setsOf(entry);
+  /** Works through what has news, and publishes after each round: a source that always has some holds up no other. */
+  const work = async (): Promise<void> => {
+    hasNews = true;
+    if (working) return;
+    working = true;
+    while (hasNews && !stopped) {
+      hasNews = false;
+      for (const entry of entries.filter(isStale)) {
+        const sets = setsOf(entry);
+        entry.derived = { sets, targets: await derive(entry, sets) };
+      }
+      publish();
+    }
+    working = false;
+    if (!stopped && (timeIsUp || [...running.values()].every(({ wasGood }) => wasGood))) settle();
   };
-  const derive = ({ job, label }: Entry, sets: readonly Labels[]): readonly Target[] => {
+  const derive = async ({ job, label }: Entry, sets: readonly Labels[]): Promise<readonly Target[]> => {
     const relabel = mustCompileRelabel(job.relabelConfigs);
-    const results = sets.map((set) => deriveTarget(set, job, relabel));
-    const targets = results.flatMap((result) => (result !== 'dropped' && result.ok ? [result.value] : []));
-    const faults = results.flatMap((result) => (result !== 'dropped' && !result.ok ? [result.error] : []));
+    const targets: Target[] = [];
+    const faults: string[] = [];
+    let dropped = 0;
+    for (const [index, set] of sets.entries()) {
+      // scrapes do not wait for thousands of targets
+      if (index % SLICE === SLICE - 1) await turn();
+      const result = deriveTarget(set, job, relabel);
+      if (result === 'dropped') dropped += 1;
+      else if (result.ok) targets.push(result.value);
+      else faults.push(result.error);
+    }
     const labels = { job: job.name, source: label };
-    metrics.dropped.set(labels, results.filter((result) => result === 'dropped').length);
+    metrics.dropped.set(labels, dropped);
     metrics.refused.set(labels, faults.length);
     if (faults.length > 0) logger.error({ ...labels, refused: faults.length, faults: faults.slice(0, TOLD_FAULTS).map((fault) => fault.slice(0, 300)) }, 'discovered targets that cannot be used are left out');
     return targets;
@@ -108,12 +146,13 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
     const labels = { job: job.name, source: label };
     metrics.failures.inc(labels, 0);
     const state: Running = {
-      sets: [],
+      sets: NOTHING,
+      hasLooked: false,
       wasGood: false,
       source: startSource(source, job.maxTargets, clock, {
         onTargets: (sets) => {
           state.sets = sets;
-          publish();
+          void work();
         },
         onLook: (faults) => {
           metrics.up.set(labels, faults.length === 0 ? 1 : 0);
@@ -121,8 +160,9 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
             metrics.failures.inc(labels);
             logger.error({ ...labels, faults: faults.slice(0, TOLD_FAULTS) }, 'a source of targets failed; its last good list stays');
           }
+          state.hasLooked = true;
           state.wasGood ||= faults.length === 0;
-          if ([...running.values()].every(({ wasGood }) => wasGood)) settle();
+          void work();
         },
       }),
     };
@@ -142,12 +182,13 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
       }
       jobsNow = jobs;
       staticNow = staticNames;
-      publish();
-      if (running.size === 0) settle();
-      else if (!settled) cancelSettle ??= clock.after(SETTLE_MS, settle);
+      void work();
+      cancelWait?.();
+      if (running.size > 0) cancelWait = clock.after(SETTLE_MS, waitIsOver);
     },
     stop: () => {
-      cancelSettle?.();
+      stopped = true;
+      cancelWait?.();
       for (const { source } of running.values()) source.stop();
     },
   };
