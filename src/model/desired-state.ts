@@ -23,6 +23,8 @@ export interface Backend {
   readonly caPem?: string | undefined;
   /** Ours towards the backend, credentials among them. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
+  readonly union?: 'rewrite' | 'extra_filters' | undefined;
   readonly timeoutMs: number;
 }
 
