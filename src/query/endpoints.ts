@@ -61,7 +61,7 @@ function evaluation(question: Question, path: string, times: Result<EvaluationTi
 
 /** Prometheus takes all selectors of the query and nothing else. */
 function exemplars({ form, policy, limits }: Question): Result<Plan, Refusal> {
-  const window = windowTimes(form, limits);
+  const window = windowTimes(form);
   if (!window.ok) return window;
   const restricted = restrictExpression(queryText(form), policy, limits, { rangeMs: 0, stepMs: 0 });
   return restricted.ok ? ok(forward('POST', '/api/v1/query_exemplars', [['query', restricted.value.query], ...window.value])) : restricted;
@@ -73,7 +73,7 @@ function series(question: Question): Result<Plan, Refusal> {
 }
 
 function labels({ form, policy, limits }: Question, method: 'GET' | 'POST', path: string): Result<Plan, Refusal> {
-  const window = windowTimes(form, limits);
+  const window = windowTimes(form);
   if (!window.ok) return window;
   const limit = readParameters(form, ['limit']);
   if (!limit.ok) return limit;

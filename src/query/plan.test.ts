@@ -123,7 +123,6 @@ describe('queries', () => {
     ['maxRangeMs', '/api/v1/query?query=rate(up[1h])', { maxRangeMs: 3_599_000 }],
     ['maxRangeMs', '/api/v1/query?query=max_over_time(rate(up[30m])[31m:1m])', { maxRangeMs: 3_600_000 }],
     ['maxRangeMs', '/api/v1/query_range?query=up&start=0&end=3601&step=60', { maxRangeMs: 3_600_000 }],
-    ['maxRangeMs', '/api/v1/series?match[]=up&start=0&end=3601', { maxRangeMs: 3_600_000 }],
     ['maxSteps', '/api/v1/query_range?query=up&start=0&end=100&step=1', { maxSteps: 100 }],
     ['maxSteps', '/api/v1/query?query=max_over_time(up[1000s:1s])', { maxSteps: 999 }],
   ] as const)('are held to %s: %s', (_, url, limits) => {

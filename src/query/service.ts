@@ -8,6 +8,7 @@ import type { Result } from '../lib/result.js';
 import type { DesiredState, QueryLimits } from '../model/desired-state.js';
 import { backendError, jsonOf } from './backend-error.js';
 import type { Plan, UpstreamRequest } from './endpoint.js';
+import type { Form } from './form.js';
 import { Gate } from './gate.js';
 import { isObject } from './json.js';
 import type { View } from './grants.js';
@@ -52,6 +53,7 @@ const MAX_OTHER_BYTES = 64 * 1024;
 /** The tenant's time is up; the reason of the abort signal. */
 class TimeIsUp extends Error {}
 class CallerGone extends Error {}
+class RightsChanged extends Error {}
 /** The answer is larger than the tenant's may be. */
 class TooLarge extends Error {}
 
@@ -70,6 +72,7 @@ class Service implements QueryService {
   readonly #logger: Logger;
   readonly #state: QueryState;
   readonly #gates = new Map<string, Gate>();
+  readonly #running = new Set<Running>();
   readonly #metrics;
 
   constructor(logger: Logger, registry: Registry, limits: QueryLimits | undefined) {
@@ -83,6 +86,9 @@ class Service implements QueryService {
     this.#state.set(state);
     const names = new Set(state.tenants.map(({ name }) => name));
     for (const name of this.#gates.keys()) if (!names.has(name)) this.#gates.delete(name);
+    for (const { tenant, backend, rights, abort } of this.#running) {
+      if (rightsOf(this.#state.view(tenant, backend)?.view) !== rights) abort.abort(new RightsChanged());
+    }
   }
 
   async close(): Promise<void> {
@@ -114,24 +120,38 @@ class Service implements QueryService {
 
   async #serve(exchange: Exchange): Promise<Outcome> {
     const { request, response, tenant, route } = exchange;
-    const found = route === undefined ? undefined : this.#state.view(tenant, route.backend);
     if (route === undefined) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
-    if (found === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
+    const { backend, endpoint, segment } = route;
+    const before = this.#state.view(tenant, backend);
+    const form = before === undefined ? refuse('query_no_backend') : await readRequest(request, route, before.view.limits);
+    if (!form.ok) return this.#refused(exchange, form.error);
+    // The body may have taken its time: what counts are the rights of now.
+    const found = this.#state.view(tenant, backend);
+    if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
     const { view, upstream } = found;
-    const plan = await planFor(request, route, view);
+    const plan = endpoint.plan({ ...view, form: form.value, segment });
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
+    return this.#run(exchange, plan.value, { tenant, backend, view, upstream });
+  }
+
+  /** Within the tenant's places and time, for as long as the caller is there and the rights stay what they are. */
+  async #run(exchange: Exchange, plan: UpstreamPlan, { tenant, backend, view, upstream }: { readonly tenant: string; readonly backend: string; readonly view: View; readonly upstream: Upstream }): Promise<Outcome> {
+    const { response } = exchange;
+    const { limits } = view;
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(new TimeIsUp()), view.limits.timeoutMs);
+    const running: Running = { tenant, backend, rights: rightsOf(view), abort };
+    this.#running.add(running);
+    const timer = setTimeout(() => abort.abort(new TimeIsUp()), limits.timeoutMs);
     const gone = (): void => abort.abort(new CallerGone());
     response.once('close', gone);
     let leave: (() => void) | undefined;
     try {
       if (response.destroyed) gone();
       abort.signal.throwIfAborted();
-      leave = await this.#gate(tenant).enter(view.limits.maxConcurrent, view.limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
+      leave = await this.#gate(tenant).enter(limits.maxConcurrent, limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
       if (leave === undefined) return this.#refused(exchange, { reason: 'query_busy', detail: undefined });
-      return await this.#ask(exchange, plan.value, { upstream, limits: view.limits, signal: abort.signal });
+      return await this.#ask(exchange, plan, { upstream, limits, signal: abort.signal });
     } catch (error) {
       // What was waited for says in many ways that it was aborted.
       throw abort.signal.aborted ? abort.signal.reason : error;
@@ -139,10 +159,11 @@ class Service implements QueryService {
       leave?.();
       clearTimeout(timer);
       response.removeListener('close', gone);
+      this.#running.delete(running);
     }
   }
 
-  async #ask(exchange: Exchange, plan: Exclude<Plan, { kind: 'answer' }>, asking: Asking): Promise<Outcome> {
+  async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
     switch (plan.kind) {
       case 'forward': {
@@ -200,23 +221,35 @@ class Service implements QueryService {
   }
 }
 
+type UpstreamPlan = Exclude<Plan, { kind: 'answer' }>;
+
+interface Running {
+  readonly tenant: string;
+  readonly backend: string;
+  readonly rights: string;
+  readonly abort: AbortController;
+}
+
+/** Equal where the rules are. */
+function rightsOf(view: View | undefined): string {
+  return view === undefined ? '' : JSON.stringify(view.ruleNames);
+}
+
 interface Asking {
   readonly upstream: Upstream;
   readonly limits: Limits;
   readonly signal: AbortSignal;
 }
 
-async function planFor(request: IncomingMessage, { endpoint, query, segment }: Route, view: View): Promise<Result<Plan, Refusal>> {
+async function readRequest(request: IncomingMessage, { endpoint, query }: Route, limits: Limits): Promise<Result<Form, Refusal>> {
   if (endpoint === undefined) return refuse('query_no_endpoint');
   const { method, headers } = request;
   if (!isAllowed(endpoint, method)) return refuse('query_method');
   const kind = bodyKind(method, headers);
   if (!kind.ok) return kind;
-  const maxBytes = view.limits.maxQueryChars * BYTES_PER_CHAR + MAX_OTHER_BYTES;
+  const maxBytes = limits.maxQueryChars * BYTES_PER_CHAR + MAX_OTHER_BYTES;
   const body = kind.value === 'form' ? await readAtMost(request, maxBytes) : Buffer.alloc(0);
-  if (body === undefined) return refuse('query_over_limit', `a body of more than ${maxBytes} bytes`);
-  const form = formOf(body, query);
-  return form.ok ? endpoint.plan({ ...view, form: form.value, segment }) : form;
+  return body === undefined ? refuse('query_over_limit', `a body of more than ${maxBytes} bytes`) : formOf(body, query);
 }
 
 /** The head of the backend's answer where it is one; else its error. */
@@ -258,6 +291,7 @@ function send(response: ServerResponse, { status, headers, body }: Reply, outcom
 function failureOf(error: unknown): Refusal | undefined {
   if (error instanceof CallerGone) return undefined;
   if (error instanceof TimeIsUp) return { reason: 'query_timeout', detail: undefined };
+  if (error instanceof RightsChanged) return { reason: 'query_no_backend', detail: "the tenant's rules have just changed" };
   if (error instanceof TooLarge) return { reason: 'query_over_limit', detail: 'the answer is too large' };
   return { reason: error instanceof BackendAway ? 'query_backend_away' : 'query_backend_failed', detail: undefined };
 }

@@ -64,6 +64,11 @@ export class Upstream {
     throw new BackendAway(this.#backend.name);
   }
 
+  /** Lets what is under way come to its end. */
+  async retire(): Promise<void> {
+    await Promise.all(this.#replicas.map(({ pool }) => pool.close()));
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#replicas.map(({ pool }) => pool.destroy()));
   }

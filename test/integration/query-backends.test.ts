@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { QueryGrant, QueryLimits } from '../../src/model/desired-state.js';
 import { REASON_HEADER } from '../../src/model/reasons.js';
@@ -11,7 +12,7 @@ import { openRequest } from '../support/http.js';
 import { freePort } from '../support/ports.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { RunningPrometheus } from '../support/prometheus.js';
-import { queryState, startQueryDoor } from '../support/query-door.js';
+import { queryState, startQueryDoor, TENANT_HEADER } from '../support/query-door.js';
 import type { QueryDoor } from '../support/query-door.js';
 import { createTempDir } from '../support/temp-dir.js';
 import type { TempDir } from '../support/temp-dir.js';
@@ -203,6 +204,32 @@ describe('a backend that misbehaves', () => {
       await expect(asked).rejects.toThrow();
       await eventually(() => expect(backend.requests[0]?.outcome).toBe('cancelled'));
       await eventually(async () => expect(await door.registry.metrics()).toContain('scrapeway_query_requests_total{endpoint="/api/v1/query",outcome="cancelled"} 1'));
+    });
+  });
+
+  it('loses a query whose rights are taken away, and keeps those of others', async () => {
+    await withBackend({ kind: 'hang' }, { timeoutMs: 1000 }, async (door, backend) => {
+      const [revoked, other] = [query(door), query(door, 'u')];
+      await eventually(() => expect(backend.requests).toHaveLength(2));
+      door.service.setState(queryState([{ name: 'main', url: `http://127.0.0.1:${backend.port}/some/prefix/`, headers: { authorization: 'Bearer ours' } }], [{ name: 't', query: [] }, { name: 'u', query: OWN }]));
+      expect([(await revoked).status, (await revoked).headers[REASON_HEADER]]).toEqual([403, 'query_no_backend']);
+      expect((await other).headers[REASON_HEADER]).toBe('query_timeout');
+    });
+  });
+
+  it('counts rights from the end of a slow request, not from its beginning', async () => {
+    await withBackend({ kind: 'hang' }, { timeoutMs: 300 }, async (door, backend) => {
+      const { port } = new URL(door.url);
+      const slow = request({ port, method: 'POST', path: '/query/main/api/v1/query', headers: { [TENANT_HEADER]: 't', 'content-type': 'application/x-www-form-urlencoded', expect: '100-continue' } });
+      const answered = once(slow, 'response');
+      slow.write('query=');
+      await once(slow, 'continue');
+      door.service.setState(queryState([{ name: 'main', url: `http://127.0.0.1:${backend.port}` }], []));
+      slow.end('x');
+      const [answer] = await answered;
+      expect([answer.statusCode, answer.headers[REASON_HEADER]]).toEqual([403, 'query_no_backend']);
+      expect(backend.requests).toHaveLength(0);
+      answer.resume();
     });
   });
 

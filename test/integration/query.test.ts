@@ -1,10 +1,16 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { QueryGrant } from '../../src/model/desired-state.js';
 import { REASON_HEADER } from '../../src/model/reasons.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { RunningPrometheus } from '../support/prometheus.js';
 import { queryState, startQueryDoor } from '../support/query-door.js';
+import { createTempDir } from '../support/temp-dir.js';
+import { TENANT_HEADER } from '../support/query-door.js';
 import type { QueryDoor } from '../support/query-door.js';
+import { binary } from '../support/binaries.js';
 import type { HttpAnswer } from '../support/http.js';
 import { remoteWrite } from '../conformance/promql/remote-write.js';
 import type { Series } from '../conformance/promql/remote-write.js';
@@ -179,9 +185,24 @@ describe('the query door', () => {
       expect(json(await door.ask('label', '/query/main/api/v1/parse_query?query=x')).data).toMatchObject({ type: 'vectorSelector', name: 'x' });
     });
 
+    it('is promtool', async () => {
+      await using dir = await createTempDir();
+      const client = dir.join('client.yml');
+      await writeFile(client, JSON.stringify({ http_headers: { [TENANT_HEADER]: { values: ['label'] } } }));
+      const server = `${door.url}/query/main`;
+      for (const args of [['instant', server, 'count(x) or secret'], ['range', `--start=${END - 600}`, `--end=${END}`, server, 'x'], ['series', '--match=x', `--start=${END - 600}`, server], ['labels', server, 'pod']]) {
+        const [kind = '', ...rest] = args;
+        const { out, complaint } = await runPromtool(['query', kind, `--http.config.file=${client}`, ...rest]);
+        expect([kind, complaint, out]).toEqual([kind, '', expect.stringMatching(/2/)]);
+        expect(out).not.toMatch(FOREIGN);
+      }
+    });
+
     it('keeps warnings, infos and errors of the query', async () => {
       const info = await door.post('label', '/query/main/api/v1/query', { query: 'rate(x[5m])', time: `${END}` });
       expect(json(info)).toMatchObject({ infos: [expect.stringContaining('metric might not be a counter')] });
+      const counted = await door.post('label', '/query/main/api/v1/query', { query: 'count_over_time(x[10m])', time: `${END}`, stats: 'all', limit: '1' });
+      expect(json(counted)).toMatchObject({ warnings: ['results truncated due to limit'], data: { result: [expect.anything()], stats: { samples: { totalQueryableSamples: expect.any(Number) } } } });
       const failed = await door.post('label', '/query/main/api/v1/query', { query: 'x * on (job) x', time: `${END}` });
       expect([failed.status, json(failed).errorType]).toEqual([422, 'execution']);
       expect(json(failed).error).toContain('found duplicate series for the match group');
@@ -260,4 +281,9 @@ describe('the query door', () => {
 
 function sorted(data: unknown): unknown {
   return Array.isArray(data) ? data.map((item) => JSON.stringify(item)).sort() : data;
+}
+
+async function runPromtool(args: readonly string[]): Promise<{ readonly out: string; readonly complaint: string }> {
+  const { stdout, stderr } = await promisify(execFile)(await binary('promtool'), [...args], { timeout: 20_000 });
+  return { out: stdout, complaint: stderr };
 }

@@ -28,7 +28,7 @@ export interface QueryDoor extends AsyncDisposable {
   post(tenant: string, path: string, form: Readonly<Record<string, string>>): Promise<HttpAnswer>;
 }
 
-const TENANT_HEADER = 'x-test-tenant';
+export const TENANT_HEADER = 'x-test-tenant';
 
 export function queryState(backends: readonly (Pick<Backend, 'name' | 'url'> & Partial<Backend>)[], tenants: readonly QueryTenant[]): DesiredState {
   return {
