@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import { ok } from '../lib/result.js';
@@ -8,16 +7,19 @@ import type { Result } from '../lib/result.js';
 import type { DesiredState, QueryLimits } from '../model/desired-state.js';
 import { backendError, jsonOf } from './backend-error.js';
 import type { Plan, UpstreamRequest } from './endpoint.js';
-import type { Form } from './form.js';
 import { Gate } from './gate.js';
-import { isObject } from './json.js';
+import { dataOf, extentOf, join } from './extent.js';
+import { isObject, pick } from './json.js';
+import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
+import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
 import type { View } from './grants.js';
 import type { Limits } from './limits.js';
-import { registerQueryMetrics } from './metrics.js';
+import { registerCacheMetrics, registerQueryMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
-import { refusalReply, refuse, successReply } from './refusal.js';
+import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
-import { bodyKind, formOf, isAllowed, routeOf } from './route.js';
+import { readAll, readRequest, TooLarge } from './reading.js';
+import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
 import { BackendAway } from './upstream.js';
@@ -33,6 +35,8 @@ export interface QueryServiceOptions {
   readonly registry: Registry;
   /** For tenants that have none of their own. */
   readonly limits?: QueryLimits;
+  /** Keeps the settled part of range queries' answers; without it, none is kept. */
+  readonly cache?: RangeCacheOptions;
 }
 
 export interface QueryService {
@@ -45,17 +49,10 @@ export interface QueryService {
 /** For each place, so many may wait. */
 const LINE_PER_PLACE = 4;
 const MAX_ERROR_BYTES = 64 * 1024;
-/** A character of the query can take so many bytes in a form. */
-const BYTES_PER_CHAR = 9;
-/** For selectors, times and the like. */
-const MAX_OTHER_BYTES = 64 * 1024;
-
 /** The tenant's time is up; the reason of the abort signal. */
 class TimeIsUp extends Error {}
 class CallerGone extends Error {}
 class RightsChanged extends Error {}
-/** The answer is larger than the tenant's may be. */
-class TooLarge extends Error {}
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -64,22 +61,25 @@ interface Exchange {
   readonly route: Route | undefined;
 }
 
-export function createQueryService({ logger, registry, limits }: QueryServiceOptions): QueryService {
-  return new Service(logger, registry, limits);
+export function createQueryService(options: QueryServiceOptions): QueryService {
+  return new Service(options);
 }
 
 class Service implements QueryService {
   readonly #logger: Logger;
   readonly #state: QueryState;
   readonly #gates = new Map<string, Gate>();
+  readonly #cache: RangeCache | undefined;
   readonly #running = new Set<Running>();
   readonly #metrics;
 
-  constructor(logger: Logger, registry: Registry, limits: QueryLimits | undefined) {
+  constructor({ logger, registry, limits, cache }: QueryServiceOptions) {
     this.#logger = logger;
+    this.#cache = cache === undefined ? undefined : new RangeCache(cache);
     this.#state = new QueryState(logger, limits);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
     this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures });
+    if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
   }
 
   setState(state: DesiredState): void {
@@ -167,6 +167,8 @@ class Service implements QueryService {
     const { response } = exchange;
     switch (plan.kind) {
       case 'forward': {
+        const question = this.#cache === undefined ? undefined : rangeQuestion(plan.request, exchange.tenant, asking.upstream.identity);
+        if (this.#cache !== undefined && question !== undefined) return this.#remembered(exchange, plan.request, { question, cache: this.#cache, asking });
         const answer = await asked(plan.request, asking);
         if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
         return this.#forward(response, answer.value, plan.contentType, asking);
@@ -183,6 +185,26 @@ class Service implements QueryService {
         return send(response, successReply(plan.filter(data)), 'answered');
       }
     }
+  }
+
+  /** The settled beginning from the cache, only the rest from the backend. */
+  async #remembered(exchange: Exchange, request: UpstreamRequest, { question, cache, asking }: { readonly question: RangeQuestion; readonly cache: RangeCache; readonly asking: Asking }): Promise<Outcome> {
+    const { response } = exchange;
+    const known = cache.find(question);
+    if (known !== undefined && known.toMs >= question.endMs) return send(response, successReply(dataOf(known)), 'answered');
+    const fromMs = known === undefined ? question.startMs : known.toMs + question.stepMs;
+    const answer = await asked(known === undefined ? request : startingAt(request, fromMs), asking);
+    if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+    const body = await readAll(answer.value.body, asking.limits.maxResponseBytes);
+    this.#metrics.bytes(Buffer.byteLength(body));
+    const value = jsonOf(body);
+    const part = isObject(value) && value.status === 'success' ? extentOf(value.data, fromMs, question.endMs) : undefined;
+    if (!isObject(value) || part === undefined) throw new Error('not an answer of the API');
+    const whole = known === undefined ? part : join(known, part);
+    const notes = pick(value, ['warnings', 'infos']);
+    // What was said besides belongs to this answer and cannot be cut.
+    if (Object.keys(notes).length === 0) cache.keep(question, whole, Date.now());
+    return send(response, known === undefined ? jsonReply(body) : jsonReply(JSON.stringify({ status: 'success', data: dataOf(whole), ...notes })), 'answered');
   }
 
   async #forward(response: ServerResponse, answer: UpstreamAnswer, contentType: string, { limits, signal }: Asking): Promise<Outcome> {
@@ -241,45 +263,12 @@ interface Asking {
   readonly signal: AbortSignal;
 }
 
-async function readRequest(request: IncomingMessage, { endpoint, query }: Route, limits: Limits): Promise<Result<Form, Refusal>> {
-  if (endpoint === undefined) return refuse('query_no_endpoint');
-  const { method, headers } = request;
-  if (!isAllowed(endpoint, method)) return refuse('query_method');
-  const kind = bodyKind(method, headers);
-  if (!kind.ok) return kind;
-  const maxBytes = limits.maxQueryChars * BYTES_PER_CHAR + MAX_OTHER_BYTES;
-  const body = kind.value === 'form' ? await readAtMost(request, maxBytes) : Buffer.alloc(0);
-  return body === undefined ? refuse('query_over_limit', `a body of more than ${maxBytes} bytes`) : formOf(body, query);
-}
-
 /** The head of the backend's answer where it is one; else its error. */
 async function asked(request: UpstreamRequest, { upstream, signal }: Asking): Promise<Result<UpstreamAnswer, Reply | Refusal>> {
   const answer = await upstream.ask(request, signal);
   if (answer.status === 200) return ok(answer);
   const error = backendError(answer.status, await readAll(answer.body, MAX_ERROR_BYTES));
   return { ok: false, error: error.ok ? error.value : error.error };
-}
-
-async function readAll(body: Readable, maxBytes: number): Promise<string> {
-  const read = await readAtMost(body, maxBytes);
-  if (read === undefined) {
-    body.destroy();
-    throw new TooLarge();
-  }
-  return read.toString('utf8');
-}
-
-/** Undefined where there is more, which is left unread: a request can still be answered then. */
-async function readAtMost(body: Readable, maxBytes: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    const piece = Buffer.from(chunk);
-    bytes += piece.length;
-    if (bytes > maxBytes) return undefined;
-    chunks.push(piece);
-  }
-  return Buffer.concat(chunks);
 }
 
 function send(response: ServerResponse, { status, headers, body }: Reply, outcome: Outcome): Outcome {

@@ -37,6 +37,7 @@ const OWN: readonly Series[] = [
   series({ __name__: 'odd', ns: 'a', path: 'a|b"c\\d\ne,f', job: 'j' }, () => 1),
   series({ __name__: 'buckets', ns: 'a', le: '1', job: 'j' }, (minute) => minute),
   series({ __name__: 'buckets', ns: 'a', le: '+Inf', job: 'j' }, (minute) => 2 * minute),
+  { labels: { __name__: 'native', ns: 'a', job: 'j' }, samples: [], histograms: Array.from({ length: 31 }, (_, index) => ({ timestampMs: (END - 1800 + 60 * index) * 1000, buckets: [index, 2 * index], sum: index })) },
   series({ __name__: 'target_info', ns: 'a', job: 'j', version: '1' }, () => 1),
 ];
 const FOREIGN_SERIES: readonly Series[] = [
@@ -50,7 +51,7 @@ const FOREIGN_SERIES: readonly Series[] = [
 ];
 
 const BY_LABEL: readonly QueryGrant[] = [{ backends: ['main'], metrics: ['.*'], labels: { ns: 'a' } }];
-const UNION: readonly QueryGrant[] = [{ backends: undefined, metrics: ['x{ns="a"}', 'y{job="k"}', '(requests|buck).*', 'odd', 'target_info{ns="a"}'], labels: { ns: 'a' } }, { backends: ['main'], metrics: ['{ns="a",pod=~".+"}', 'b{'], labels: {} }];
+const UNION: readonly QueryGrant[] = [{ backends: undefined, metrics: ['x{ns="a"}', 'y{job="k"}', '(requests|buck).*', 'odd', 'native', 'target_info{ns="a"}'], labels: { ns: 'a' } }, { backends: ['main'], metrics: ['{ns="a",pod=~".+"}', 'b{'], labels: {} }];
 
 async function load(all: readonly Series[]): Promise<RunningPrometheus> {
   const server = await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] });
@@ -268,6 +269,28 @@ describe('the query door', () => {
     const answer = await door.post('small', '/query/main/api/v1/query', { query: 'x'.repeat(1_000_000) });
     expect([answer.status, answer.headers[REASON_HEADER]]).toEqual([422, 'query_over_limit']);
     expect(answer.headers.connection).toBe('close');
+  });
+
+  it('answers ranges from its cache as the backend would', async () => {
+    const tenants = ['one', 'two'].map((name) => ({ name, query: BY_LABEL }));
+    await using cached = await startQueryDoor(queryState([{ name: 'main', url: shared.url }], tenants), { maxBytes: 10_000_000, settleMs: 1 });
+    const queries = ['x', 'sum by (pod) (rate(requests_total[5m]))', 'native', 'histogram_sum(native)', 'x > 20 or y', 'topk(1, x)', 'x @ end()', 'x[5m', 'absent(x offset 20m)', 'secret', '{job="j"}', 'rate(x[5m])', 'scalar(y)', '1'];
+    const windows = [[1500, 900], [1200, 600], [1500, 300], [1200, 600], [1230, 630], [900, 0], [1800, 0], [1500, 900]];
+    for (const [from = 0, to = 0] of windows) {
+      for (const query of queries) {
+        const form = { query, start: `${END - from}`, end: `${END - to}`, step: '60' };
+        const path = '/query/main/api/v1/query_range';
+        const [one, uncached] = [await cached.post('one', path, form), await door.post('label', path, form)];
+        expect({ query, from, to, status: one.status, data: json(one).data }).toEqual({ query, from, to, status: uncached.status, data: json(uncached).data });
+      }
+    }
+    const metrics = await cached.registry.metrics();
+    const count = (result: string): number => Number(new RegExp(`scrapeway_query_cache_requests_total\\{result="${result}"\\} (\\d+)`).exec(metrics)?.[1]);
+    expect(count('hit')).toBeGreaterThan(5);
+    expect(count('partial')).toBeGreaterThan(10);
+    const misses = count('miss');
+    await cached.post('two', '/query/main/api/v1/query_range', { query: 'x', start: `${END - 1500}`, end: `${END - 900}`, step: '60' });
+    expect(await cached.registry.metrics()).toContain(`scrapeway_query_cache_requests_total{result="miss"} ${misses + 1}`);
   });
 
   it('forgets a right at once', async () => {
