@@ -48,6 +48,8 @@ export interface QueryService {
 
 /** For each place, so many may wait. */
 const LINE_PER_PLACE = 4;
+/** What Prometheus says where it has no data to put into an answer: exemplars of a query without selectors. */
+const NO_CONTENT = 204;
 const MAX_ERROR_BYTES = 64 * 1024;
 /** The tenant's time is up; the reason of the abort signal. */
 class TimeIsUp extends Error {}
@@ -97,6 +99,8 @@ class Service implements QueryService {
 
   async handle(request: IncomingMessage, response: ServerResponse, { tenant }: { readonly tenant: string }): Promise<void> {
     const started = performance.now();
+    // A write in the moment in which the caller goes is an error event; that it has gone is seen by 'close'.
+    response.on('error', () => {});
     const route = routeOf(request.url ?? '');
     const outcome = await this.#outcome({ request, response, tenant, route });
     this.#metrics.count(route?.endpoint?.path ?? 'none', outcome, (performance.now() - started) / 1000);
@@ -210,6 +214,10 @@ class Service implements QueryService {
   async #forward(response: ServerResponse, answer: UpstreamAnswer, contentType: string, { limits, signal }: Asking): Promise<Outcome> {
     const [expected = ''] = contentType.split(';');
     const { length = 0, body } = answer;
+    if (answer.status === NO_CONTENT) {
+      response.writeHead(NO_CONTENT).end();
+      return 'answered';
+    }
     if (!answer.contentType.startsWith(expected) || length > limits.maxResponseBytes) {
       body.destroy();
       throw length > limits.maxResponseBytes ? new TooLarge() : new Error(`not an answer of the API: ${answer.contentType}`);
@@ -266,7 +274,7 @@ interface Asking {
 /** The head of the backend's answer where it is one; else its error. */
 async function asked(request: UpstreamRequest, { upstream, signal }: Asking): Promise<Result<UpstreamAnswer, Reply | Refusal>> {
   const answer = await upstream.ask(request, signal);
-  if (answer.status === 200) return ok(answer);
+  if (answer.status === 200 || answer.status === NO_CONTENT) return ok(answer);
   const error = backendError(answer.status, await readAll(answer.body, MAX_ERROR_BYTES));
   return { ok: false, error: error.ok ? error.value : error.error };
 }
