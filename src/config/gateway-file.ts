@@ -81,6 +81,7 @@ export interface BackendFile {
   readonly bearerTokenFile?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
+  readonly union: 'rewrite' | 'extra_filters';
 }
 
 export interface TemplateFile {

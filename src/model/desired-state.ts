@@ -28,8 +28,10 @@ export interface Backend {
   /** Further base URLs that hold the same data: any one is asked, the next when one cannot be reached. */
   readonly replicas?: readonly string[];
   readonly caPem?: string | undefined;
-  /** Sent with each request: the gateway's own credentials at the backend. */
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Ours towards the backend, credentials among them. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
+  readonly union?: 'rewrite' | 'extra_filters' | undefined;
   readonly timeoutMs: number;
 }
 

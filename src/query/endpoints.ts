@@ -3,7 +3,7 @@ import type { Result } from '../lib/result.js';
 import { print } from '../promql/print.js';
 import { alertsPlan, rulesPlan } from './alerting.js';
 import type { Endpoint, Plan, Question } from './endpoint.js';
-import { queryText, readExpression, restrictExpression } from './expressions.js';
+import { queryText, readExpression, restrictExpression, restrictQuery } from './expressions.js';
 import { restrictMatches } from './match.js';
 import { metadataPlan } from './metadata.js';
 import { evaluationOptions, instantTimes, rangeTimes, readParameters, windowTimes } from './parameters.js';
@@ -48,17 +48,20 @@ function plain(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
   return { status: 200, headers: { 'content-type': contentType }, body };
 }
 
-function evaluation({ form, policy, limits }: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
+function evaluation(question: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
   if (!times.ok) return times;
+  const { form, limits } = question;
   const options = evaluationOptions(form, limits);
   if (!options.ok) return options;
-  const restricted = restrictExpression(queryText(form), policy, limits, times.value);
-  return restricted.ok ? ok(forward('POST', path, [['query', restricted.value.query], ...times.value.parameters, ...options.value])) : restricted;
+  const restricted = restrictQuery(queryText(form), question, times.value);
+  if (!restricted.ok) return restricted;
+  const { query, filters } = restricted.value;
+  return ok(forward('POST', path, [['query', query], ...filters.map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]));
 }
 
 /** Prometheus takes all selectors of the query and nothing else. */
 function exemplars({ form, policy, limits }: Question): Result<Plan, Refusal> {
-  const window = windowTimes(form, limits);
+  const window = windowTimes(form);
   if (!window.ok) return window;
   const restricted = restrictExpression(queryText(form), policy, limits, { rangeMs: 0, stepMs: 0 });
   return restricted.ok ? ok(forward('POST', '/api/v1/query_exemplars', [['query', restricted.value.query], ...window.value])) : restricted;
@@ -70,7 +73,7 @@ function series(question: Question): Result<Plan, Refusal> {
 }
 
 function labels({ form, policy, limits }: Question, method: 'GET' | 'POST', path: string): Result<Plan, Refusal> {
-  const window = windowTimes(form, limits);
+  const window = windowTimes(form);
   if (!window.ok) return window;
   const limit = readParameters(form, ['limit']);
   if (!limit.ok) return limit;

@@ -12,6 +12,7 @@ describe('an explanation', () => {
     expect(explainQuery(STATE, 't', 'main', 'sum(x) / zeta + secret')).toEqual({
       original: 'sum(x) / zeta + secret',
       rewritten: 'sum(x{ns="a"}) / zeta + secret{__scrapeway_denied__="1",__scrapeway_denied__="2"}',
+      filters: [],
       selectors: [
         { selector: 'x', outcome: 'constrained', rules: ['x and {ns="a"}'] },
         { selector: 'zeta', outcome: 'unchanged', rules: ['z.*'] },

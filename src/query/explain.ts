@@ -1,5 +1,5 @@
 import type { DesiredState } from '../model/desired-state.js';
-import { restrictExpression } from './expressions.js';
+import { restrictQuery } from './expressions.js';
 import { viewOf } from './grants.js';
 import type { Refusal } from './refusal.js';
 
@@ -17,6 +17,8 @@ export interface QueryExplanation {
   readonly original: string;
   /** What the backend would be asked. */
   readonly rewritten: string | undefined;
+  /** Besides, with backends that take the rules beside the query. */
+  readonly filters: readonly string[];
   readonly selectors: readonly ExplainedSelector[];
   readonly refusal: Refusal | undefined;
 }
@@ -24,11 +26,11 @@ export interface QueryExplanation {
 /** As an instant query. */
 export function explainQuery(state: DesiredState, tenant: string, backend: string, text: string): QueryExplanation {
   const view = viewOf(state, tenant, backend);
-  const refused = (refusal: Refusal): QueryExplanation => ({ original: text, rewritten: undefined, selectors: [], refusal });
+  const refused = (refusal: Refusal): QueryExplanation => ({ original: text, rewritten: undefined, filters: [], selectors: [], refusal });
   if (view === undefined) return refused({ reason: 'query_no_backend', detail: undefined });
-  const restricted = restrictExpression(text, view.policy, view.limits, { rangeMs: 0, stepMs: 0 });
+  const restricted = restrictQuery(text, view, { rangeMs: 0, stepMs: 0 });
   if (!restricted.ok) return refused(restricted.error);
-  const { query, decisions } = restricted.value;
+  const { query, filters, decisions } = restricted.value;
   const selectors = decisions.map(({ selector, outcome, rules }) => ({ selector, outcome, rules: rules.flatMap((index) => view.ruleNames[index] ?? []) }));
-  return { original: text, rewritten: query, selectors, refusal: undefined };
+  return { original: text, rewritten: query, filters, selectors, refusal: undefined };
 }

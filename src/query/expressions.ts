@@ -3,11 +3,16 @@ import type { Result } from '../lib/result.js';
 import { enforce } from '../promql/enforce/enforce.js';
 import type { Enforced } from '../promql/enforce/enforce.js';
 import type { Policy } from '../promql/enforce/policy.js';
+import { selectingNothing } from '../promql/enforce/restrict.js';
+import type { Decision } from '../promql/enforce/rewrite.js';
 import { formatParseError, parse } from '../promql/parse.js';
+import { print } from '../promql/print.js';
 import type { Expr } from '../promql/ast.js';
 import type { Form } from './form.js';
+import type { View } from './grants.js';
 import { overLimit } from './limits.js';
 import type { Limits, Times } from './limits.js';
+import { EVERYTHING } from './match.js';
 import { refuse } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
@@ -19,11 +24,15 @@ export function readExpression(text: string, limits: Limits): Result<Expr, Refus
   return refuse(parsed.error.reason === 'syntax' ? 'query_invalid' : 'query_over_limit', `invalid parameter "query": ${formatParseError(parsed.error)}`);
 }
 
-export function restrictExpression(text: string, policy: Policy, limits: Limits, times: Times): Result<Enforced, Refusal> {
+function readWithin(text: string, limits: Limits, times: Times): Result<Expr, Refusal> {
   const expr = readExpression(text, limits);
+  const over = expr.ok ? overLimit(expr.value, times, limits) : undefined;
+  return over === undefined ? expr : refuse('query_over_limit', over);
+}
+
+export function restrictExpression(text: string, policy: Policy, limits: Limits, times: Times): Result<Enforced, Refusal> {
+  const expr = readWithin(text, limits, times);
   if (!expr.ok) return expr;
-  const over = overLimit(expr.value, times, limits);
-  if (over !== undefined) return refuse('query_over_limit', over);
   const enforced = enforce(text, policy, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth, maxBranches: limits.maxBranches });
   if (enforced.ok) return ok(enforced.value);
   const { reason, message } = enforced.error;
@@ -38,6 +47,34 @@ export function restrictExpression(text: string, policy: Policy, limits: Limits,
     case 'uncovered':
       return refuse('query_unenforceable', message);
   }
+}
+
+/** What leaves: the query, and the rules beside it where they are not in it. */
+export interface RestrictedQuery {
+  readonly query: string;
+  /** `extra_filters[]`: each a selector, ORed. */
+  readonly filters: readonly string[];
+  readonly decisions: readonly Decision[];
+}
+
+/** By rewriting, or by the backend's own means. */
+export function restrictQuery(text: string, { policy, limits, union }: View, times: Times): Result<RestrictedQuery, Refusal> {
+  switch (union) {
+    case 'rewrite': {
+      const restricted = restrictExpression(text, policy, limits, times);
+      return restricted.ok ? ok({ ...restricted.value, filters: [] }) : restricted;
+    }
+    case 'extra_filters': {
+      const expr = readWithin(text, limits, times);
+      return expr.ok ? ok({ query: print(expr.value), filters: filtersOf(policy), decisions: [] }) : expr;
+    }
+  }
+}
+
+/** Never none: that would mean everything. */
+function filtersOf({ rules }: Policy): readonly string[] {
+  const filters = rules.map((rule) => print({ ...EVERYTHING, matchers: rule.map(({ matcher }) => matcher) }));
+  return filters.length > 0 ? filters : [print(selectingNothing(EVERYTHING))];
 }
 
 export function queryText(form: Form): string {

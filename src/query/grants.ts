@@ -1,6 +1,6 @@
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
-import type { DesiredState, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, DesiredState, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import type { Matcher } from '../promql/ast.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
@@ -19,6 +19,7 @@ export interface View {
   /** What the operator wrote, for each of the policy's rules. */
   readonly ruleNames: readonly string[];
   readonly limits: Limits;
+  readonly union: NonNullable<Backend['union']>;
 }
 
 /** Undefined: no such tenant or backend, or no grant for it. */
@@ -40,7 +41,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) } };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite' };
 }
 
 /** What is wrong with a tenant's patterns; for the configuration's check, and for whoever logs. */

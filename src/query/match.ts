@@ -43,7 +43,8 @@ export function readSelector(text: string, limits: Limits): Result<VectorSelecto
   return refuse('query_invalid', `invalid parameter "match[]": not a plain selector: ${print(value)}`);
 }
 
-const EVERYTHING: VectorSelector = { kind: 'vector', name: undefined, matchers: [], offset: undefined, at: undefined, anchored: false, smoothed: false, span: { start: 0, end: 0 } };
+/** What a rule's matchers are added to. */
+export const EVERYTHING: VectorSelector = { kind: 'vector', name: undefined, matchers: [], offset: undefined, at: undefined, anchored: false, smoothed: false, span: { start: 0, end: 0 } };
 
 function allowedOf(selector: VectorSelector, policy: Policy, merges: Merges): readonly VectorSelector[] {
   const restriction = restrict(selector, policy, merges);

@@ -42,3 +42,18 @@ export function registerQueryMetrics(registry: Registry, gauges: QueryGauges): Q
     bytes: (count) => bytes.inc(count),
   };
 }
+
+/** What is asked at the moment of a scrape of /metrics. */
+export interface CacheGauges {
+  readonly bytes: number;
+  readonly results: Readonly<Record<'hit' | 'partial' | 'miss', number>>;
+}
+
+export function registerCacheMetrics(registry: Registry, cache: CacheGauges): void {
+  const registers = [registry];
+  void new Gauge({ name: 'scrapeway_query_cache_bytes', help: 'About what the cache of range queries holds.', registers, collect() { this.set(cache.bytes); } });
+  void new Counter({
+    name: 'scrapeway_query_cache_requests_total', help: 'Range queries that the cache could answer wholly (hit), in part (partial) or not at all (miss).', labelNames: ['result'], registers,
+    collect() { this.reset(); for (const [result, count] of Object.entries(cache.results)) this.inc({ result }, count); },
+  });
+}

@@ -50,14 +50,9 @@ export function rangeTimes(form: Form): Result<EvaluationTimes, Refusal> {
   return ok({ rangeMs: to - from, stepMs: every, parameters: [['start', start], ['end', end], ['step', step]] });
 }
 
-/** `start` and `end` where both may be absent; both given, they must be within the tenant's range. */
-export function windowTimes(form: Form, { maxRangeMs }: Limits): Result<Parameters, Refusal> {
-  const parameters = readParameters(form, ['start', 'end']);
-  if (!parameters.ok) return parameters;
-  const [from, to] = [readTime(form.first('start') ?? ''), readTime(form.first('end') ?? '')];
-  const range = from === undefined || to === undefined ? 0 : to - from;
-  if (Number.isFinite(range) && range > maxRangeMs) return refuse('query_over_limit', `it reaches over ${Math.ceil(range / 1000)} s, and at most ${Math.floor(maxRangeMs / 1000)} s are allowed`);
-  return parameters;
+/** `start` and `end` of what only looks for series: absent means always, so no length of it is too much (promtool asks for years). */
+export function windowTimes(form: Form): Result<Parameters, Refusal> {
+  return readParameters(form, ['start', 'end']);
 }
 
 /** `timeout`, which the backend always gets: the caller's, or the tenant's where that is shorter; and the other levers, bounded. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { desiredState } from '../../test/support/desired-state.js';
-import type { QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import type { Plan } from './endpoint.js';
 import { viewOf } from './grants.js';
 import type { Refusal } from './refusal.js';
@@ -19,12 +19,13 @@ interface Asked {
   readonly body?: string;
   readonly grants?: readonly QueryGrant[];
   readonly limits?: QueryLimits;
+  readonly union?: Backend['union'];
 }
 
-function plan(url: string, { body = '', grants = OWN, limits = {} }: Asked = {}): Plan | Refusal | 'no endpoint' {
+function plan(url: string, { body = '', grants = OWN, limits = {}, union }: Asked = {}): Plan | Refusal | 'no endpoint' {
   const state = {
     ...desiredState({ tenants: [{ name: 't', query: grants, limits: { requestsPerSecond: 1, burst: 1, query: limits } }] }),
-    backends: [{ name: 'main', url: 'http://prometheus.example:9090', timeoutMs: 300_000 }],
+    backends: [{ name: 'main', url: 'http://prometheus.example:9090', timeoutMs: 300_000, union }],
   };
   const route = routeOf(`/query/main${url}`);
   const view = viewOf(state, 't', 'main');
@@ -122,13 +123,26 @@ describe('queries', () => {
     ['maxRangeMs', '/api/v1/query?query=rate(up[1h])', { maxRangeMs: 3_599_000 }],
     ['maxRangeMs', '/api/v1/query?query=max_over_time(rate(up[30m])[31m:1m])', { maxRangeMs: 3_600_000 }],
     ['maxRangeMs', '/api/v1/query_range?query=up&start=0&end=3601&step=60', { maxRangeMs: 3_600_000 }],
-    ['maxRangeMs', '/api/v1/series?match[]=up&start=0&end=3601', { maxRangeMs: 3_600_000 }],
     ['maxSteps', '/api/v1/query_range?query=up&start=0&end=100&step=1', { maxSteps: 100 }],
     ['maxSteps', '/api/v1/query?query=max_over_time(up[1000s:1s])', { maxSteps: 999 }],
   ] as const)('are held to %s: %s', (_, url, limits) => {
     expect(leaving(url, { limits, grants: UNION })).toBe('query_over_limit');
     const limited = leaving(url, { grants: UNION });
     expect(limited).not.toBe('query_over_limit');
+  });
+});
+
+describe('rules beside the query', () => {
+  const asked = { union: 'extra_filters' } as const;
+
+  it('go with every query, and are never none', () => {
+    expect(leaving('/api/v1/query?query=a%20or%20{job="j"}[5m:]', { ...asked, grants: UNION })).toBe('query_invalid');
+    expect(leaving('/api/v1/query?query=sum({job="j"})%23&extra_filters[]={}&extra_filters={}&extra_label=a=b', { ...asked, grants: UNION })).toEqual({ query: 'sum({job="j"})', 'extra_filters[]': ['{ns="a",__name__="x"}', '{ns="b",__name__="y"}'], timeout: '120' });
+    expect(leaving('/api/v1/query?query=x', { ...asked, grants: [grant([])] })).toMatchObject({ 'extra_filters[]': '{__scrapeway_denied__="1",__scrapeway_denied__="2"}' });
+  });
+
+  it('are not needed where there are selectors of their own', () => {
+    expect(leaving('/api/v1/labels', asked)).toEqual({ 'match[]': '{ns="a"}' });
   });
 });
 

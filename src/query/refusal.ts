@@ -51,5 +51,9 @@ export function errorReply(status: number, errorType: string, error: string, hea
 }
 
 export function successReply(data: unknown): Reply {
-  return { status: 200, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify({ status: 'success', data }) };
+  return jsonReply(JSON.stringify({ status: 'success', data }));
+}
+
+export function jsonReply(body: string): Reply {
+  return { status: 200, headers: { 'content-type': JSON_TYPE }, body };
 }

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import { ok } from '../lib/result.js';
@@ -9,14 +8,18 @@ import type { DesiredState, QueryLimits } from '../model/desired-state.js';
 import { backendError, jsonOf } from './backend-error.js';
 import type { Plan, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
-import { isObject } from './json.js';
+import { dataOf, extentOf, join } from './extent.js';
+import { isObject, pick } from './json.js';
+import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
+import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
 import type { View } from './grants.js';
 import type { Limits } from './limits.js';
-import { registerQueryMetrics } from './metrics.js';
+import { registerCacheMetrics, registerQueryMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
-import { refusalReply, refuse, successReply } from './refusal.js';
+import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
-import { bodyKind, formOf, isAllowed, routeOf } from './route.js';
+import { readAll, readRequest, TooLarge } from './reading.js';
+import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
 import { BackendAway } from './upstream.js';
@@ -32,6 +35,8 @@ export interface QueryServiceOptions {
   readonly registry: Registry;
   /** For tenants that have none of their own. */
   readonly limits?: QueryLimits;
+  /** Keeps the settled part of range queries' answers; without it, none is kept. */
+  readonly cache?: RangeCacheOptions;
 }
 
 export interface QueryService {
@@ -43,17 +48,13 @@ export interface QueryService {
 
 /** For each place, so many may wait. */
 const LINE_PER_PLACE = 4;
+/** What Prometheus says where it has no data to put into an answer: exemplars of a query without selectors. */
+const NO_CONTENT = 204;
 const MAX_ERROR_BYTES = 64 * 1024;
-/** A character of the query can take so many bytes in a form. */
-const BYTES_PER_CHAR = 9;
-/** For selectors, times and the like. */
-const MAX_OTHER_BYTES = 64 * 1024;
-
 /** The tenant's time is up; the reason of the abort signal. */
 class TimeIsUp extends Error {}
 class CallerGone extends Error {}
-/** The answer is larger than the tenant's may be. */
-class TooLarge extends Error {}
+class RightsChanged extends Error {}
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -62,27 +63,34 @@ interface Exchange {
   readonly route: Route | undefined;
 }
 
-export function createQueryService({ logger, registry, limits }: QueryServiceOptions): QueryService {
-  return new Service(logger, registry, limits);
+export function createQueryService(options: QueryServiceOptions): QueryService {
+  return new Service(options);
 }
 
 class Service implements QueryService {
   readonly #logger: Logger;
   readonly #state: QueryState;
   readonly #gates = new Map<string, Gate>();
+  readonly #cache: RangeCache | undefined;
+  readonly #running = new Set<Running>();
   readonly #metrics;
 
-  constructor(logger: Logger, registry: Registry, limits: QueryLimits | undefined) {
+  constructor({ logger, registry, limits, cache }: QueryServiceOptions) {
     this.#logger = logger;
+    this.#cache = cache === undefined ? undefined : new RangeCache(cache);
     this.#state = new QueryState(logger, limits);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
     this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures });
+    if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
   }
 
   setState(state: DesiredState): void {
     this.#state.set(state);
     const names = new Set(state.tenants.map(({ name }) => name));
     for (const name of this.#gates.keys()) if (!names.has(name)) this.#gates.delete(name);
+    for (const { tenant, backend, rights, abort } of this.#running) {
+      if (rightsOf(this.#state.view(tenant, backend)?.view) !== rights) abort.abort(new RightsChanged());
+    }
   }
 
   async close(): Promise<void> {
@@ -91,6 +99,8 @@ class Service implements QueryService {
 
   async handle(request: IncomingMessage, response: ServerResponse, { tenant }: { readonly tenant: string }): Promise<void> {
     const started = performance.now();
+    // A write in the moment in which the caller goes is an error event; that it has gone is seen by 'close'.
+    response.on('error', () => {});
     const route = routeOf(request.url ?? '');
     const outcome = await this.#outcome({ request, response, tenant, route });
     this.#metrics.count(route?.endpoint?.path ?? 'none', outcome, (performance.now() - started) / 1000);
@@ -114,24 +124,38 @@ class Service implements QueryService {
 
   async #serve(exchange: Exchange): Promise<Outcome> {
     const { request, response, tenant, route } = exchange;
-    const found = route === undefined ? undefined : this.#state.view(tenant, route.backend);
     if (route === undefined) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
-    if (found === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
+    const { backend, endpoint, segment } = route;
+    const before = this.#state.view(tenant, backend);
+    const form = before === undefined ? refuse('query_no_backend') : await readRequest(request, route, before.view.limits);
+    if (!form.ok) return this.#refused(exchange, form.error);
+    // The body may have taken its time: what counts are the rights of now.
+    const found = this.#state.view(tenant, backend);
+    if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
     const { view, upstream } = found;
-    const plan = await planFor(request, route, view);
+    const plan = endpoint.plan({ ...view, form: form.value, segment });
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
+    return this.#run(exchange, plan.value, { tenant, backend, view, upstream });
+  }
+
+  /** Within the tenant's places and time, for as long as the caller is there and the rights stay what they are. */
+  async #run(exchange: Exchange, plan: UpstreamPlan, { tenant, backend, view, upstream }: { readonly tenant: string; readonly backend: string; readonly view: View; readonly upstream: Upstream }): Promise<Outcome> {
+    const { response } = exchange;
+    const { limits } = view;
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(new TimeIsUp()), view.limits.timeoutMs);
+    const running: Running = { tenant, backend, rights: rightsOf(view), abort };
+    this.#running.add(running);
+    const timer = setTimeout(() => abort.abort(new TimeIsUp()), limits.timeoutMs);
     const gone = (): void => abort.abort(new CallerGone());
     response.once('close', gone);
     let leave: (() => void) | undefined;
     try {
       if (response.destroyed) gone();
       abort.signal.throwIfAborted();
-      leave = await this.#gate(tenant).enter(view.limits.maxConcurrent, view.limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
+      leave = await this.#gate(tenant).enter(limits.maxConcurrent, limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
       if (leave === undefined) return this.#refused(exchange, { reason: 'query_busy', detail: undefined });
-      return await this.#ask(exchange, plan.value, { upstream, limits: view.limits, signal: abort.signal });
+      return await this.#ask(exchange, plan, { upstream, limits, signal: abort.signal });
     } catch (error) {
       // What was waited for says in many ways that it was aborted.
       throw abort.signal.aborted ? abort.signal.reason : error;
@@ -139,13 +163,16 @@ class Service implements QueryService {
       leave?.();
       clearTimeout(timer);
       response.removeListener('close', gone);
+      this.#running.delete(running);
     }
   }
 
-  async #ask(exchange: Exchange, plan: Exclude<Plan, { kind: 'answer' }>, asking: Asking): Promise<Outcome> {
+  async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
     switch (plan.kind) {
       case 'forward': {
+        const question = this.#cache === undefined ? undefined : rangeQuestion(plan.request, exchange.tenant, asking.upstream.identity);
+        if (this.#cache !== undefined && question !== undefined) return this.#remembered(exchange, plan.request, { question, cache: this.#cache, asking });
         const answer = await asked(plan.request, asking);
         if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
         return this.#forward(response, answer.value, plan.contentType, asking);
@@ -164,9 +191,33 @@ class Service implements QueryService {
     }
   }
 
+  /** The settled beginning from the cache, only the rest from the backend. */
+  async #remembered(exchange: Exchange, request: UpstreamRequest, { question, cache, asking }: { readonly question: RangeQuestion; readonly cache: RangeCache; readonly asking: Asking }): Promise<Outcome> {
+    const { response } = exchange;
+    const known = cache.find(question);
+    if (known !== undefined && known.toMs >= question.endMs) return send(response, successReply(dataOf(known)), 'answered');
+    const fromMs = known === undefined ? question.startMs : known.toMs + question.stepMs;
+    const answer = await asked(known === undefined ? request : startingAt(request, fromMs), asking);
+    if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+    const body = await readAll(answer.value.body, asking.limits.maxResponseBytes);
+    this.#metrics.bytes(Buffer.byteLength(body));
+    const value = jsonOf(body);
+    const part = isObject(value) && value.status === 'success' ? extentOf(value.data, fromMs, question.endMs) : undefined;
+    if (!isObject(value) || part === undefined) throw new Error('not an answer of the API');
+    const whole = known === undefined ? part : join(known, part);
+    const notes = pick(value, ['warnings', 'infos']);
+    // What was said besides belongs to this answer and cannot be cut.
+    if (Object.keys(notes).length === 0) cache.keep(question, whole, Date.now());
+    return send(response, known === undefined ? jsonReply(body) : jsonReply(JSON.stringify({ status: 'success', data: dataOf(whole), ...notes })), 'answered');
+  }
+
   async #forward(response: ServerResponse, answer: UpstreamAnswer, contentType: string, { limits, signal }: Asking): Promise<Outcome> {
     const [expected = ''] = contentType.split(';');
     const { length = 0, body } = answer;
+    if (answer.status === NO_CONTENT) {
+      response.writeHead(NO_CONTENT).end();
+      return 'answered';
+    }
     if (!answer.contentType.startsWith(expected) || length > limits.maxResponseBytes) {
       body.destroy();
       throw length > limits.maxResponseBytes ? new TooLarge() : new Error(`not an answer of the API: ${answer.contentType}`);
@@ -200,53 +251,32 @@ class Service implements QueryService {
   }
 }
 
+type UpstreamPlan = Exclude<Plan, { kind: 'answer' }>;
+
+interface Running {
+  readonly tenant: string;
+  readonly backend: string;
+  readonly rights: string;
+  readonly abort: AbortController;
+}
+
+/** Equal where the rules are. */
+function rightsOf(view: View | undefined): string {
+  return view === undefined ? '' : JSON.stringify(view.ruleNames);
+}
+
 interface Asking {
   readonly upstream: Upstream;
   readonly limits: Limits;
   readonly signal: AbortSignal;
 }
 
-async function planFor(request: IncomingMessage, { endpoint, query, segment }: Route, view: View): Promise<Result<Plan, Refusal>> {
-  if (endpoint === undefined) return refuse('query_no_endpoint');
-  const { method, headers } = request;
-  if (!isAllowed(endpoint, method)) return refuse('query_method');
-  const kind = bodyKind(method, headers);
-  if (!kind.ok) return kind;
-  const maxBytes = view.limits.maxQueryChars * BYTES_PER_CHAR + MAX_OTHER_BYTES;
-  const body = kind.value === 'form' ? await readAtMost(request, maxBytes) : Buffer.alloc(0);
-  if (body === undefined) return refuse('query_over_limit', `a body of more than ${maxBytes} bytes`);
-  const form = formOf(body, query);
-  return form.ok ? endpoint.plan({ ...view, form: form.value, segment }) : form;
-}
-
 /** The head of the backend's answer where it is one; else its error. */
 async function asked(request: UpstreamRequest, { upstream, signal }: Asking): Promise<Result<UpstreamAnswer, Reply | Refusal>> {
   const answer = await upstream.ask(request, signal);
-  if (answer.status === 200) return ok(answer);
+  if (answer.status === 200 || answer.status === NO_CONTENT) return ok(answer);
   const error = backendError(answer.status, await readAll(answer.body, MAX_ERROR_BYTES));
   return { ok: false, error: error.ok ? error.value : error.error };
-}
-
-async function readAll(body: Readable, maxBytes: number): Promise<string> {
-  const read = await readAtMost(body, maxBytes);
-  if (read === undefined) {
-    body.destroy();
-    throw new TooLarge();
-  }
-  return read.toString('utf8');
-}
-
-/** Undefined where there is more, which is left unread: a request can still be answered then. */
-async function readAtMost(body: Readable, maxBytes: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    const piece = Buffer.from(chunk);
-    bytes += piece.length;
-    if (bytes > maxBytes) return undefined;
-    chunks.push(piece);
-  }
-  return Buffer.concat(chunks);
 }
 
 function send(response: ServerResponse, { status, headers, body }: Reply, outcome: Outcome): Outcome {
@@ -258,6 +288,7 @@ function send(response: ServerResponse, { status, headers, body }: Reply, outcom
 function failureOf(error: unknown): Refusal | undefined {
   if (error instanceof CallerGone) return undefined;
   if (error instanceof TimeIsUp) return { reason: 'query_timeout', detail: undefined };
+  if (error instanceof RightsChanged) return { reason: 'query_no_backend', detail: "the tenant's rules have just changed" };
   if (error instanceof TooLarge) return { reason: 'query_over_limit', detail: 'the answer is too large' };
   return { reason: error instanceof BackendAway ? 'query_backend_away' : 'query_backend_failed', detail: undefined };
 }

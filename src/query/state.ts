@@ -63,6 +63,6 @@ export class QueryState {
 
   async #drop(upstream: Upstream): Promise<void> {
     this.#failuresOfThePast += upstream.failures;
-    await upstream.close();
+    await upstream.retire();
   }
 }

@@ -37,12 +37,15 @@ export class Upstream {
   readonly #replicas: readonly Replica[];
   readonly #logger: Logger;
   #turn = 0;
+  /** Equal where the data are. */
+  readonly identity: string;
   /** Attempts that came to nothing. */
   failures = 0;
 
   constructor(backend: Backend, logger: Logger) {
     this.#backend = backend;
     this.#logger = logger;
+    this.identity = JSON.stringify([backend.name, backend.url, backend.replicas ?? []]);
     this.#replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replica(url, backend.caPem));
   }
 
@@ -62,6 +65,11 @@ export class Upstream {
       }
     }
     throw new BackendAway(this.#backend.name);
+  }
+
+  /** Lets what is under way come to its end. */
+  async retire(): Promise<void> {
+    await Promise.all(this.#replicas.map(({ pool }) => pool.close()));
   }
 
   async close(): Promise<void> {

@@ -1,17 +1,18 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { QueryGrant, QueryLimits } from '../../src/model/desired-state.js';
 import { REASON_HEADER } from '../../src/model/reasons.js';
 import { eventually } from '../support/eventually.js';
-import { startExporter, textAnswer } from '../support/exporter.js';
+import { startExporter } from '../support/exporter.js';
 import type { Behaviour, Exporter } from '../support/exporter.js';
 import type { HttpAnswer } from '../support/http.js';
 import { openRequest } from '../support/http.js';
 import { freePort } from '../support/ports.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { RunningPrometheus } from '../support/prometheus.js';
-import { queryState, startQueryDoor } from '../support/query-door.js';
+import { queryState, startQueryDoor, TENANT_HEADER } from '../support/query-door.js';
 import type { QueryDoor } from '../support/query-door.js';
 import { createTempDir } from '../support/temp-dir.js';
 import type { TempDir } from '../support/temp-dir.js';
@@ -50,13 +51,13 @@ describe('rules, alerts and metadata', () => {
     const ruleFile = files.join('rules.yml');
     await writeFile(ruleFile, JSON.stringify(RULES));
     exporters = await Promise.all([
-      '# HELP own_metric Ours.\n# TYPE own_metric gauge\nown_metric 1\n# HELP shared Help of a.\n# TYPE shared counter\nshared 1\n# HELP h Times.\n# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n',
-      '# HELP foreign_metric A foreign help.\n# TYPE foreign_metric gauge\nforeign_metric 424242\n# HELP shared A foreign help.\n# TYPE shared counter\nshared 424242\n',
-    ].map((body) => startExporter({ behaviour: textAnswer(body) })));
+      '# HELP own_metric Ours.\n# TYPE own_metric gauge\nown_metric 1\n# HELP shared Help of a.\n# TYPE shared counter\nshared_total 1 # {trace_id="own"} 1.0\n# HELP h Times.\n# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n# EOF\n',
+      '# HELP foreign_metric A foreign help.\n# TYPE foreign_metric gauge\nforeign_metric 424242\n# HELP shared A foreign help.\n# TYPE shared counter\nshared_total 424242 # {trace_id="foreign"} 1.0\n# EOF\n',
+    ].map((body) => startExporter({ behaviour: { kind: 'answer', headers: { 'content-type': 'application/openmetrics-text; version=1.0.0; charset=utf-8' }, body: Buffer.from(body) } })));
     const [a, b] = exporters;
     const targets = [{ targets: [`127.0.0.1:${a?.port}`], labels: { ns: 'a' } }, { targets: [`127.0.0.1:${b?.port}`], labels: { ns: 'b' } }];
     const config = { global: { scrape_interval: '1s', evaluation_interval: '1s' }, rule_files: [ruleFile], scrape_configs: [{ job_name: 'all', static_configs: targets }] };
-    prometheus = await startPrometheus({ config, args: ['--web.external-url=http://prometheus.example/deep/prefix/', '--web.route-prefix=/'] });
+    prometheus = await startPrometheus({ config, args: ['--web.external-url=http://prometheus.example/deep/prefix/', '--web.route-prefix=/', '--enable-feature=exemplar-storage'] });
     door = await startQueryDoor(queryState([{ name: 'main', url: `${prometheus.url}/` }], [{ name: 't', query: OWN }]));
     await prometheus.waitForUp(2);
     await eventually(async () => expect((await prometheus.query('ALERTS{alertname="AnyDown"}')).length).toBe(2), { timeoutMs: 20_000 });
@@ -106,6 +107,21 @@ describe('rules, alerts and metadata', () => {
     });
     expect(await metadata('?metric=foreign_metric')).toEqual({});
     expect(await metadata('?metric=own_metric&limit=1')).toHaveProperty('own_metric');
+  });
+
+  it.each(['shared_total', '{__name__=~".+"}', 'rate(shared_total[1m]) or shared_total{ns!="x"}'])('gives the exemplars of own series only: %s', async (text) => {
+    const answer = await door.post('t', '/query/main/api/v1/query_exemplars', { query: text, start: `${Date.now() / 1000 - 600}`, end: `${Date.now() / 1000}` });
+    expect(json(answer).data).toEqual([{ seriesLabels: expect.objectContaining({ ns: 'a' }), exemplars: [expect.objectContaining({ labels: { trace_id: 'own' } })] }]);
+  });
+
+  it.each(['shared_total{ns="b"}', 'foreign_metric or shared_total{ns="b"}'])('gives no other exemplars: %s', async (text) => {
+    const answer = await door.post('t', '/query/main/api/v1/query_exemplars', { query: text, start: `${Date.now() / 1000 - 600}`, end: `${Date.now() / 1000}` });
+    expect([answer.status, json(answer).data]).toEqual([200, []]);
+  });
+
+  it('gives none for a query without selectors, in the words of Prometheus', async () => {
+    const answer = await door.post('t', '/query/main/api/v1/query_exemplars', { query: '1 + 1', start: '0', end: '1' });
+    expect([answer.status, answer.body.length]).toEqual([204, 0]);
   });
 
   describe('with replicas', () => {
@@ -206,6 +222,32 @@ describe('a backend that misbehaves', () => {
     });
   });
 
+  it('loses a query whose rights are taken away, and keeps those of others', async () => {
+    await withBackend({ kind: 'hang' }, { timeoutMs: 1000 }, async (door, backend) => {
+      const [revoked, other] = [query(door), query(door, 'u')];
+      await eventually(() => expect(backend.requests).toHaveLength(2));
+      door.service.setState(queryState([{ name: 'main', url: `http://127.0.0.1:${backend.port}/some/prefix/`, headers: { authorization: 'Bearer ours' } }], [{ name: 't', query: [] }, { name: 'u', query: OWN }]));
+      expect([(await revoked).status, (await revoked).headers[REASON_HEADER]]).toEqual([403, 'query_no_backend']);
+      expect((await other).headers[REASON_HEADER]).toBe('query_timeout');
+    });
+  });
+
+  it('counts rights from the end of a slow request, not from its beginning', async () => {
+    await withBackend({ kind: 'hang' }, { timeoutMs: 300 }, async (door, backend) => {
+      const { port } = new URL(door.url);
+      const slow = request({ port, method: 'POST', path: '/query/main/api/v1/query', headers: { [TENANT_HEADER]: 't', 'content-type': 'application/x-www-form-urlencoded', expect: '100-continue' } });
+      const answered = once(slow, 'response');
+      slow.write('query=');
+      await once(slow, 'continue');
+      door.service.setState(queryState([{ name: 'main', url: `http://127.0.0.1:${backend.port}` }], []));
+      slow.end('x');
+      const [answer] = await answered;
+      expect([answer.statusCode, answer.headers[REASON_HEADER]]).toEqual([403, 'query_no_backend']);
+      expect(backend.requests).toHaveLength(0);
+      answer.resume();
+    });
+  });
+
   it('holds up its tenant only: so many queries at once, some in line, no more', async () => {
     await withBackend({ kind: 'hang' }, { maxConcurrent: 1, timeoutMs: 1000 }, async (door, backend) => {
       const answers = Array.from({ length: 6 }, () => query(door));
@@ -215,6 +257,20 @@ describe('a backend that misbehaves', () => {
       const other = query(door, 'u');
       await eventually(() => expect(backend.requests).toHaveLength(2));
       expect((await Promise.all([...answers, other])).map(({ status }) => status).sort()).toEqual([429, 503, 503, 503, 503, 503, 503]);
+    });
+  });
+
+  it('survives callers that go away at any moment', async () => {
+    await withBackend({ kind: 'flood', totalBytes: 3_000_000 }, {}, async (door) => {
+      await Promise.all(Array.from({ length: 60 }, async (_, index) => {
+        const abort = new AbortController();
+        const answer = await openRequest({ url: door.url, target: '/query/main/federate', headers: { [TENANT_HEADER]: 't' }, signal: abort.signal }).catch(() => undefined);
+        answer?.on('error', () => {});
+        for (let piece = 0; piece < index % 7 && answer !== undefined; piece += 1) await once(answer, 'data');
+        abort.abort();
+      }));
+      await eventually(async () => expect(await door.registry.metrics()).toMatch(/scrapeway_query_in_flight 0\n/));
+      expect((await query(door, 'nobody')).status).toBe(403);
     });
   });
 

@@ -1,10 +1,16 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { QueryGrant } from '../../src/model/desired-state.js';
 import { REASON_HEADER } from '../../src/model/reasons.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { RunningPrometheus } from '../support/prometheus.js';
 import { queryState, startQueryDoor } from '../support/query-door.js';
+import { createTempDir } from '../support/temp-dir.js';
+import { TENANT_HEADER } from '../support/query-door.js';
 import type { QueryDoor } from '../support/query-door.js';
+import { binary } from '../support/binaries.js';
 import type { HttpAnswer } from '../support/http.js';
 import { remoteWrite } from '../conformance/promql/remote-write.js';
 import type { Series } from '../conformance/promql/remote-write.js';
@@ -31,6 +37,7 @@ const OWN: readonly Series[] = [
   series({ __name__: 'odd', ns: 'a', path: 'a|b"c\\d\ne,f', job: 'j' }, () => 1),
   series({ __name__: 'buckets', ns: 'a', le: '1', job: 'j' }, (minute) => minute),
   series({ __name__: 'buckets', ns: 'a', le: '+Inf', job: 'j' }, (minute) => 2 * minute),
+  { labels: { __name__: 'native', ns: 'a', job: 'j' }, samples: [], histograms: Array.from({ length: 31 }, (_, index) => ({ timestampMs: (END - 1800 + 60 * index) * 1000, buckets: [index, 2 * index], sum: index })) },
   series({ __name__: 'target_info', ns: 'a', job: 'j', version: '1' }, () => 1),
 ];
 const FOREIGN_SERIES: readonly Series[] = [
@@ -44,7 +51,7 @@ const FOREIGN_SERIES: readonly Series[] = [
 ];
 
 const BY_LABEL: readonly QueryGrant[] = [{ backends: ['main'], metrics: ['.*'], labels: { ns: 'a' } }];
-const UNION: readonly QueryGrant[] = [{ backends: undefined, metrics: ['x{ns="a"}', 'y{job="k"}', '(requests|buck).*', 'odd', 'target_info{ns="a"}'], labels: { ns: 'a' } }, { backends: ['main'], metrics: ['{ns="a",pod=~".+"}', 'b{'], labels: {} }];
+const UNION: readonly QueryGrant[] = [{ backends: undefined, metrics: ['x{ns="a"}', 'y{job="k"}', '(requests|buck).*', 'odd', 'native', 'target_info{ns="a"}'], labels: { ns: 'a' } }, { backends: ['main'], metrics: ['{ns="a",pod=~".+"}', 'b{'], labels: {} }];
 
 async function load(all: readonly Series[]): Promise<RunningPrometheus> {
   const server = await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] });
@@ -179,9 +186,24 @@ describe('the query door', () => {
       expect(json(await door.ask('label', '/query/main/api/v1/parse_query?query=x')).data).toMatchObject({ type: 'vectorSelector', name: 'x' });
     });
 
+    it('is promtool', async () => {
+      await using dir = await createTempDir();
+      const client = dir.join('client.yml');
+      await writeFile(client, JSON.stringify({ http_headers: { [TENANT_HEADER]: { values: ['label'] } } }));
+      const server = `${door.url}/query/main`;
+      for (const args of [['instant', server, 'count(x) or secret'], ['range', `--start=${END - 600}`, `--end=${END}`, server, 'x'], ['series', '--match=x', `--start=${END - 600}`, server], ['labels', server, 'pod']]) {
+        const [kind = '', ...rest] = args;
+        const { out, complaint } = await runPromtool(['query', kind, `--http.config.file=${client}`, ...rest]);
+        expect([kind, complaint, out]).toEqual([kind, '', expect.stringMatching(/2/)]);
+        expect(out).not.toMatch(FOREIGN);
+      }
+    });
+
     it('keeps warnings, infos and errors of the query', async () => {
       const info = await door.post('label', '/query/main/api/v1/query', { query: 'rate(x[5m])', time: `${END}` });
       expect(json(info)).toMatchObject({ infos: [expect.stringContaining('metric might not be a counter')] });
+      const counted = await door.post('label', '/query/main/api/v1/query', { query: 'count_over_time(x[10m])', time: `${END}`, stats: 'all', limit: '1' });
+      expect(json(counted)).toMatchObject({ warnings: ['results truncated due to limit'], data: { result: [expect.anything()], stats: { samples: { totalQueryableSamples: expect.any(Number) } } } });
       const failed = await door.post('label', '/query/main/api/v1/query', { query: 'x * on (job) x', time: `${END}` });
       expect([failed.status, json(failed).errorType]).toEqual([422, 'execution']);
       expect(json(failed).error).toContain('found duplicate series for the match group');
@@ -249,6 +271,28 @@ describe('the query door', () => {
     expect(answer.headers.connection).toBe('close');
   });
 
+  it('answers ranges from its cache as the backend would', async () => {
+    const tenants = ['one', 'two'].map((name) => ({ name, query: BY_LABEL }));
+    await using cached = await startQueryDoor(queryState([{ name: 'main', url: shared.url }], tenants), { maxBytes: 10_000_000, settleMs: 1 });
+    const queries = ['x', 'sum by (pod) (rate(requests_total[5m]))', 'native', 'histogram_sum(native)', 'x > 20 or y', 'topk(1, x)', 'x @ end()', 'x[5m', 'absent(x offset 20m)', 'secret', '{job="j"}', 'rate(x[5m])', 'scalar(y)', '1'];
+    const windows = [[1500, 900], [1200, 600], [1500, 300], [1200, 600], [1230, 630], [900, 0], [1800, 0], [1500, 900]];
+    for (const [from = 0, to = 0] of windows) {
+      for (const query of queries) {
+        const form = { query, start: `${END - from}`, end: `${END - to}`, step: '60' };
+        const path = '/query/main/api/v1/query_range';
+        const [one, uncached] = [await cached.post('one', path, form), await door.post('label', path, form)];
+        expect({ query, from, to, status: one.status, data: json(one).data }).toEqual({ query, from, to, status: uncached.status, data: json(uncached).data });
+      }
+    }
+    const metrics = await cached.registry.metrics();
+    const count = (result: string): number => Number(new RegExp(`scrapeway_query_cache_requests_total\\{result="${result}"\\} (\\d+)`).exec(metrics)?.[1]);
+    expect(count('hit')).toBeGreaterThan(5);
+    expect(count('partial')).toBeGreaterThan(10);
+    const misses = count('miss');
+    await cached.post('two', '/query/main/api/v1/query_range', { query: 'x', start: `${END - 1500}`, end: `${END - 900}`, step: '60' });
+    expect(await cached.registry.metrics()).toContain(`scrapeway_query_cache_requests_total{result="miss"} ${misses + 1}`);
+  });
+
   it('forgets a right at once', async () => {
     await using changing = await startQueryDoor(queryState([{ name: 'main', url: shared.url }], [{ name: 't', query: BY_LABEL }]));
     const found = async (): Promise<unknown> => json(await changing.post('t', '/query/main/api/v1/query', { query: 'count(x)', time: `${END}` })).data;
@@ -260,4 +304,9 @@ describe('the query door', () => {
 
 function sorted(data: unknown): unknown {
   return Array.isArray(data) ? data.map((item) => JSON.stringify(item)).sort() : data;
+}
+
+async function runPromtool(args: readonly string[]): Promise<{ readonly out: string; readonly complaint: string }> {
+  const { stdout, stderr } = await promisify(execFile)(await binary('promtool'), [...args], { timeout: 20_000 });
+  return { out: stdout, complaint: stderr };
 }

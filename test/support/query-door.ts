@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { Registry } from 'prom-client';
 import { silentLogger } from '../../src/lib/logger.js';
 import type { Backend, DesiredState, QueryGrant, QueryLimits } from '../../src/model/desired-state.js';
+import type { RangeCacheOptions } from '../../src/query/range-cache.js';
 import { createQueryService } from '../../src/query/service.js';
 import type { QueryService } from '../../src/query/service.js';
 import { desiredState } from './desired-state.js';
@@ -28,7 +29,7 @@ export interface QueryDoor extends AsyncDisposable {
   post(tenant: string, path: string, form: Readonly<Record<string, string>>): Promise<HttpAnswer>;
 }
 
-const TENANT_HEADER = 'x-test-tenant';
+export const TENANT_HEADER = 'x-test-tenant';
 
 export function queryState(backends: readonly (Pick<Backend, 'name' | 'url'> & Partial<Backend>)[], tenants: readonly QueryTenant[]): DesiredState {
   return {
@@ -37,9 +38,9 @@ export function queryState(backends: readonly (Pick<Backend, 'name' | 'url'> & P
   };
 }
 
-export async function startQueryDoor(state: DesiredState): Promise<QueryDoor> {
+export async function startQueryDoor(state: DesiredState, cache?: RangeCacheOptions): Promise<QueryDoor> {
   const registry = new Registry();
-  const service = createQueryService({ logger: silentLogger, registry });
+  const service = createQueryService({ logger: silentLogger, registry, ...(cache === undefined ? {} : { cache }) });
   service.setState(state);
   const server = createServer((request, response) => {
     const tenant = request.headers[TENANT_HEADER];

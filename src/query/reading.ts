@@ -1,0 +1,54 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Result } from '../lib/result.js';
+import type { Form } from './form.js';
+import type { Limits } from './limits.js';
+import { refuse } from './refusal.js';
+import type { Refusal } from './refusal.js';
+import { bodyKind, formOf, isAllowed } from './route.js';
+import type { Route } from './route.js';
+
+/** Bodies, never more of them than may be. */
+
+/** The answer is larger than the tenant's may be. */
+export class TooLarge extends Error {}
+
+/** A character of the query can take so many bytes in a form. */
+const BYTES_PER_CHAR = 9;
+/** For selectors, times and the like. */
+const MAX_OTHER_BYTES = 64 * 1024;
+
+/** What a request for this route asks, if it may be asked in this way. */
+export async function readRequest(request: IncomingMessage, { endpoint, query }: Route, limits: Limits): Promise<Result<Form, Refusal>> {
+  if (endpoint === undefined) return refuse('query_no_endpoint');
+  const { method, headers } = request;
+  if (!isAllowed(endpoint, method)) return refuse('query_method');
+  const kind = bodyKind(method, headers);
+  if (!kind.ok) return kind;
+  const maxBytes = limits.maxQueryChars * BYTES_PER_CHAR + MAX_OTHER_BYTES;
+  const body = kind.value === 'form' ? await readAtMost(request, maxBytes) : Buffer.alloc(0);
+  return body === undefined ? refuse('query_over_limit', `a body of more than ${maxBytes} bytes`) : formOf(body, query);
+}
+
+/** Rejects with TooLarge, and gives the stream up, where there is more. */
+export async function readAll(body: Readable, maxBytes: number): Promise<string> {
+  const read = await readAtMost(body, maxBytes);
+  if (read === undefined) {
+    body.destroy();
+    throw new TooLarge();
+  }
+  return read.toString('utf8');
+}
+
+/** Undefined where there is more, which is left unread: a request can still be answered then. */
+async function readAtMost(body: Readable, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+    const piece = Buffer.from(chunk);
+    bytes += piece.length;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(piece);
+  }
+  return Buffer.concat(chunks);
+}
