@@ -15,7 +15,7 @@ import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
-import { isHost, parseHostPort } from './units.js';
+import { isHost, parseHostPort, parseSize } from './units.js';
 import type { HostPort } from './units.js';
 import type { Path } from './yaml-source.js';
 
@@ -41,6 +41,8 @@ export interface GatewayProcess {
   };
   readonly metrics: HostPort;
   readonly logLevel: FileLogLevel;
+  /** Undefined = none. */
+  readonly queryCacheBytes: number | undefined;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
   readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
 }
@@ -165,10 +167,11 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   }));
   const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
   const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
+  const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined) return undefined;
-  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel };
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
+  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

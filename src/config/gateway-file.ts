@@ -28,6 +28,7 @@ export interface GatewayFile {
     readonly maxScrapeTimeout: string;
     readonly deadlineMargin: string;
   };
+  readonly queries: { readonly cacheSize?: string };
   readonly discovery: { readonly settle: string; readonly retention: string };
   readonly tunnel: { readonly keepAliveInterval: string; readonly keepAliveTimeout: string; readonly reconnectGrace: string };
 }

@@ -38,7 +38,7 @@ const MAX_REMEMBERED_TARGETS = 100_000;
 
 /** Starts all but Envoy; resolves when every socket listens and the configuration is published. Rejects where that fails. */
 export async function startGateway(config: GatewayConfig, logger: Logger, registry: Registry): Promise<Gateway> {
-  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel } = config.process;
+  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queryCacheBytes } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
   const discovery = await createDiscovery({
@@ -60,7 +60,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
-  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry });
+  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
   const queryDoor = createQueryDoor(queries);
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response), logger: logger.child({ component: 'api' }) });
