@@ -115,7 +115,7 @@ export const BINARIES = {
     variable: 'HELM_BIN',
     command: 'helm',
     versionBy: ['version', '--short'],
-    accepts: (text) => /^v3\./.test(text),
+    accepts: (text) => text.startsWith('v3.'),
     sources: [goBuild({ folder: 'helm-3.22.0', file: 'helm', package: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' })],
   },
   kubeApiserver: {
