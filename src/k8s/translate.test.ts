@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { DOCUMENTED_METRIC_ACCESSES } from '../../test/support/metric-access-manifests.js';
-import { translateMetricAccesses } from './translate.js';
-import type { MetricAccessTerms, Translation, Verdict } from './translate.js';
+import { createTranslate } from './translate.js';
+import type { MetricAccessTerms, Translation, TranslationRules, Verdict } from './translate.js';
 
 function access(metrics: unknown, more: Readonly<Record<string, unknown>> = {}, name = 'one', namespace = 'team-a'): unknown {
   return { metadata: { name, namespace, generation: 3 }, spec: { source: namespace, metrics, ...more } };
@@ -11,6 +11,10 @@ function access(metrics: unknown, more: Readonly<Record<string, unknown>> = {}, 
 
 /** A ceiling that nothing meets: for tests that are not about it. */
 const EVERYTHING: readonly MetricAccessTerms[] = [{ tenant: 'a', namespaces: ['team-a'], within: [{ backends: ['main'], metrics: ['.+'], labels: {} }] }];
+
+function translateMetricAccesses(objects: readonly unknown[], terms: readonly MetricAccessTerms[], withoutTerms: TranslationRules['withoutTerms']): Translation {
+  return createTranslate({ terms, withoutTerms, tenants: new Set(['a', 'b', 'merged']) })(objects);
+}
 
 function only({ verdicts }: Translation): Verdict {
   const [verdict] = verdicts;
@@ -97,7 +101,7 @@ describe('a ceiling', () => {
   it('that cannot be read gives nothing, and is named', () => {
     const translation = translateMetricAccesses([access(['up'])], within('('), 'deny');
     expect(translation.grants.size).toBe(0);
-    expect(only(translation).refused[0]?.message).toContain('a ceiling of tenant a cannot be read');
+    expect(only(translation).refused[0]?.message).toContain('the terms of tenant a cannot be used');
   });
 
   it('of two tenants for one namespace holds for each alone', () => {
@@ -121,7 +125,25 @@ describe('a namespace without terms', () => {
   });
 });
 
+describe('a tenant that there is not', () => {
+  it('gets nothing, and the objects that speak for it are told', () => {
+    const byTerms = translateMetricAccesses([access(['up'])], [{ tenant: 'gone', namespaces: ['team-a'], within: [{ backends: undefined, metrics: ['up'], labels: {} }] }], 'deny');
+    expect(byTerms.grants.size).toBe(0);
+    expect(only(byTerms).refused[0]?.message).toContain('tenant gone cannot be used: there is no such tenant');
+    expect(translateMetricAccesses([access(['up'])], [], 'own-namespace').grants.size).toBe(0);
+  });
+});
+
 describe('objects', () => {
+  it('are translated anew when they are replaced, and only then', () => {
+    const translate = createTranslate({ terms: EVERYTHING, withoutTerms: 'deny', tenants: new Set(['a']) });
+    const first = access(['up']);
+    const [before] = translate([first]).verdicts;
+    expect(translate([first]).verdicts[0]).toBe(before);
+    expect(translate([access(['node_load1'])]).verdicts[0]?.inForce).toEqual(['node_load1']);
+    expect(translate([]).grants.size).toBe(0);
+  });
+
   it('that are broken affect only themselves', () => {
     const broken = [undefined, 7, {}, { metadata: { name: 'x' } }, access('up', {}, 'text'), { metadata: { name: 'empty', namespace: 'team-a' } }, access([1], {}, 'number'), access([], {}, 'none')];
     const translation = translateMetricAccesses([...broken, access(['up'])], EVERYTHING, 'deny');

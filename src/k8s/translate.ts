@@ -1,5 +1,6 @@
 import type { QueryGrant } from '../model/desired-state.js';
 import type { Rule } from '../promql/enforce/policy.js';
+import { err } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { identify, readMetricAccess } from './metric-access.js';
 import type { Identified, MetricAccess, ObjectRef } from './metric-access.js';
@@ -19,8 +20,13 @@ export interface MetricAccessTerms {
   readonly within: readonly QueryGrant[];
 }
 
-/** For namespaces in nobody's terms: nothing, or the tenant of the namespace's name sees the series with `namespace` = its own. */
-export type WithoutTerms = 'deny' | 'own-namespace';
+export interface TranslationRules {
+  readonly terms: readonly MetricAccessTerms[];
+  /** For namespaces in nobody's terms: nothing, or the tenant of the namespace's name sees the series with `namespace` = its own. */
+  readonly withoutTerms: 'deny' | 'own-namespace';
+  /** Those that there are: what others would get, nobody would, and that is said. */
+  readonly tenants: ReadonlySet<string>;
+}
 
 export interface Refused {
   /** `spec.metrics[2]` */
@@ -49,18 +55,43 @@ const MAX_SHOWN_CHARS = 200;
 /** Of one object, under all ceilings: a pattern that would take it beyond is refused. */
 const MAX_SELECTORS = 10_000;
 
+/** Translates all objects each time; what became of an object that has not been replaced since is remembered. */
+export type Translate = (objects: readonly unknown[]) => Translation;
+
 /** Objects that are not even objects of a namespace are left out: there is nobody to tell. */
-export function translateMetricAccesses(objects: readonly unknown[], terms: readonly MetricAccessTerms[], withoutTerms: WithoutTerms): Translation {
-  const ceilings = new Ceilings(terms, withoutTerms);
-  const grants = new Map<string, QueryGrant[]>();
-  const verdicts = objects.flatMap((object) => {
+export function createTranslate(rules: TranslationRules): Translate {
+  const ceilings = new Ceilings(rules);
+  // By identity: a change of an object, of the terms or of the tenants makes another one.
+  const known = new WeakMap<object, Translated>();
+  const translated = (object: unknown): Translated | undefined => {
+    const before = typeof object === 'object' && object !== null ? known.get(object) : undefined;
+    if (before !== undefined) return before;
     const identified = identify(object);
-    if (identified === undefined) return [];
-    const { verdict, given } = translateOne(object, identified, ceilings);
-    for (const { tenant, grant } of given) grants.set(tenant, [...(grants.get(tenant) ?? []), grant]);
-    return [verdict];
-  });
-  return { grants, verdicts };
+    if (identified === undefined) return undefined;
+    const result = translateOne(object, identified, ceilings);
+    if (typeof object === 'object' && object !== null) known.set(object, result);
+    return result;
+  };
+  return (objects) => {
+    const grants = new Map<string, QueryGrant[]>();
+    const verdicts: Verdict[] = [];
+    for (const object of objects) {
+      const result = translated(object);
+      if (result === undefined) continue;
+      verdicts.push(result.verdict);
+      for (const { tenant, grant } of result.given) {
+        const others = grants.get(tenant);
+        if (others === undefined) grants.set(tenant, [grant]);
+        else others.push(grant);
+      }
+    }
+    return { grants, verdicts };
+  };
+}
+
+interface Translated {
+  readonly verdict: Verdict;
+  readonly given: readonly Given[];
 }
 
 interface Given {
@@ -77,12 +108,12 @@ interface Ceiling {
 
 class Ceilings {
   readonly #byNamespace = new Map<string, Ceiling[]>();
-  readonly #withoutTerms: WithoutTerms;
+  readonly #rules: TranslationRules;
 
-  constructor(terms: readonly MetricAccessTerms[], withoutTerms: WithoutTerms) {
-    this.#withoutTerms = withoutTerms;
-    for (const { tenant, namespaces, within } of terms) {
-      const compiled = within.map((grant): Ceiling => ({ tenant, backends: grant.backends, rules: readCeiling(grant) }));
+  constructor(rules: TranslationRules) {
+    this.#rules = rules;
+    for (const { tenant, namespaces, within } of rules.terms) {
+      const compiled = within.map((grant): Ceiling => ({ tenant, backends: grant.backends, rules: rules.tenants.has(tenant) ? readCeiling(grant) : err('there is no such tenant') }));
       for (const namespace of new Set(namespaces)) this.#byNamespace.set(namespace, [...(this.#byNamespace.get(namespace) ?? []), ...compiled]);
     }
   }
@@ -90,12 +121,12 @@ class Ceilings {
   of(namespace: string): readonly Ceiling[] {
     const known = this.#byNamespace.get(namespace);
     if (known !== undefined) return known;
-    if (this.#withoutTerms === 'deny') return [];
+    if (this.#rules.withoutTerms === 'deny' || !this.#rules.tenants.has(namespace)) return [];
     return [{ tenant: namespace, backends: undefined, rules: readCeiling({ backends: undefined, metrics: ['.+'], labels: { namespace } }) }];
   }
 }
 
-function translateOne(object: unknown, identified: Identified, ceilings: Ceilings): { readonly verdict: Verdict; readonly given: readonly Given[] } {
+function translateOne(object: unknown, identified: Identified, ceilings: Ceilings): Translated {
   const nothing = { ...identified, inForce: [], warnings: [], wantsExport: false };
   const read = readMetricAccess(object, identified);
   if (!read.ok) return { verdict: { ...nothing, refused: read.error }, given: [] };
@@ -108,7 +139,7 @@ function noTerms({ namespace }: ObjectRef): Refused {
   return { place: 'metadata.namespace', message: `no tenant takes the word of the namespace ${namespace}; an admin adds it to a tenant's metricAccess.namespaces` };
 }
 
-function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): { readonly verdict: Verdict; readonly given: readonly Given[] } {
+function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Translated {
   const refused: Refused[] = [];
   const warnings: Refused[] = [];
   const inForce: string[] = [];
@@ -144,7 +175,7 @@ function under(pattern: Rule, ceilings: readonly Ceiling[]): { readonly found: r
   let problem: string | undefined;
   const found = ceilings.flatMap((ceiling) => {
     if (!ceiling.rules.ok) {
-      problem = `a ceiling of tenant ${ceiling.tenant} cannot be read: ${ceiling.rules.error}`;
+      problem = `the terms of tenant ${ceiling.tenant} cannot be used: ${ceiling.rules.error}`;
       return [];
     }
     return ceiling.rules.value.flatMap((rule) => {
@@ -156,9 +187,9 @@ function under(pattern: Rule, ceilings: readonly Ceiling[]): { readonly found: r
 }
 
 function tooMany(): Result<Rule, string> {
-  return { ok: false, error: `an object has ${MAX_PATTERNS} patterns at most` };
+  return err(`an object has ${MAX_PATTERNS} patterns at most`);
 }
 
 function tooLong(): Result<Rule, string> {
-  return { ok: false, error: `a pattern has ${MAX_PATTERN_CHARS} characters at most` };
+  return err(`a pattern has ${MAX_PATTERN_CHARS} characters at most`);
 }
