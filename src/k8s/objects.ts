@@ -45,6 +45,8 @@ export function watchObjects({ kubeConfig, kind, namespace, onChange, logger }: 
   const path = `/apis/${kind.group}/${kind.version}${within}/${kind.plural}?allowWatchBookmarks=true`;
   const listed = async (): Promise<KubernetesListObject<KubernetesObject>> => {
     const found = await list();
+    // The library would go on to watch.
+    if (closed) throw new Error('closed while it was listing');
     synced = true;
     failures = 0;
     changed();

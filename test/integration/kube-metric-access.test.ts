@@ -48,6 +48,7 @@ withKube('MetricAccess in a cluster', () => {
   let kube: RunningKube;
   let source: MetricAccessSource;
   let namespace: string;
+  const kubeConfig = new KubeConfig();
   let grants: ReadonlyMap<string, readonly QueryGrant[]> = new Map();
 
   const rules = (metrics: readonly string[]): TranslationRules => ({
@@ -78,7 +79,6 @@ withKube('MetricAccess in a cluster', () => {
     namespace = await kube.freshNamespace();
     for (const role of ROLES) await kube.apply(role);
     const { body } = await kube.request({ method: 'POST', path: '/api/v1/namespaces/default/serviceaccounts/scrapeway/token', body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} } });
-    const kubeConfig = new KubeConfig();
     kubeConfig.loadFromOptions({
       clusters: [{ name: 'test', server: kube.url, caFile: kube.caFile }],
       users: [{ name: 'scrapeway', token: String(at(body, 'status', 'token')) }],
@@ -150,6 +150,27 @@ withKube('MetricAccess in a cluster', () => {
     await eventually(async () => expect(await accepted('first')).toMatchObject({ status: 'False', message: expect.stringContaining('outside of what an admin allows') }));
     source.setRules(rules(['.+']));
     await isGranted(['{__name__="up"}']);
+  });
+
+  it('stays in force while the API server is away, and follows it again when it is back', async () => {
+    await kube.restart(async () => {
+      expect(selectors()).toEqual(['{__name__="up"}']);
+    });
+    await apply(access('after', ['node_load1']));
+    await isGranted(['{__name__="node_load1"}', '{__name__="up"}'], 15_000);
+    await kube.request({ method: 'DELETE', path: `${OBJECTS}/${namespace}/metricaccesses/after` });
+    await isGranted(['{__name__="up"}']);
+  }, 60_000);
+
+  it('that came or went while nobody watched is noticed by the next who starts', async () => {
+    await source.close();
+    await apply(access('unseen', ['node_load15']));
+    let seen: ReadonlyMap<string, readonly QueryGrant[]> = new Map();
+    const next = startMetricAccessSource({ kubeConfig, namespace, rules: rules(['.+']), onGrants: (given) => { seen = given; }, logger: silentLogger });
+    await eventually(() => expect((seen.get('shop') ?? []).flatMap(({ metrics }) => metrics).toSorted()).toEqual(['{__name__="node_load15"}', '{__name__="up"}']));
+    await next.close();
+    source = startMetricAccessSource({ kubeConfig, namespace: undefined, rules: rules(['.+']), onGrants: (given) => { grants = given; }, logger: silentLogger });
+    await isGranted(['{__name__="node_load15"}', '{__name__="up"}'], 10_000);
   });
 
   it('as documented is accepted, every form of it, and an export that is asked for is said not to run', async () => {

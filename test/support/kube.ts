@@ -53,6 +53,8 @@ export interface RunningKube extends AsyncDisposable {
   applyCrds(manifests: readonly Manifest[]): Promise<void>;
   /** A namespace that nobody else uses, where pods must satisfy the restricted profile. */
   freshNamespace(): Promise<string>;
+  /** Stops the API server, runs `whileAway`, and starts it again on the same port with the same state. */
+  restart(whileAway: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -64,6 +66,8 @@ export async function kubeMissing(): Promise<string | undefined> {
 
 const ADMIN_TOKEN = 'admin-token';
 const START_TIMEOUT_MS = 60_000;
+/** It would wait a minute for its watchers to leave. */
+const RESTART_GRACE_MS = 1_000;
 
 /** Starts both; resolves when the API server is ready. */
 export async function startKube(): Promise<RunningKube> {
@@ -71,7 +75,8 @@ export async function startKube(): Promise<RunningKube> {
   if (apiServer === undefined || etcd === undefined) throw new Error(await kubeMissing());
   const dir = await createTempDir();
   const store = await startEtcd(etcd, dir);
-  const server = await startApiServer(apiServer, dir, store.url);
+  const launch = await prepareApiServer(apiServer, dir, store.url);
+  let server = launch();
   const stop = async (): Promise<void> => {
     // In this order: the API server does not end while its store is away.
     await server.process.stop();
@@ -80,8 +85,15 @@ export async function startKube(): Promise<RunningKube> {
   };
   try {
     const caFile = dir.join('certs', 'apiserver.crt');
-    const request = await server.process.until('ready', () => readyClient(server.url, caFile), { timeoutMs: START_TIMEOUT_MS, intervalMs: 100 });
-    return { url: server.url, caFile, adminToken: ADMIN_TOKEN, request, ...objects(request), stop, [Symbol.asyncDispose]: stop };
+    const ready = (): Promise<Send> => server.process.until('ready', () => readyClient(server.url, caFile), { timeoutMs: START_TIMEOUT_MS, intervalMs: 100 });
+    const request = await ready();
+    const restart = async (whileAway: () => Promise<void>): Promise<void> => {
+      await server.process.stop(RESTART_GRACE_MS);
+      await whileAway();
+      server = launch();
+      await ready();
+    };
+    return { url: server.url, caFile, adminToken: ADMIN_TOKEN, request, ...objects(request), restart, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
@@ -107,7 +119,7 @@ async function startEtcd(command: string, dir: TempDir): Promise<Started> {
   return { url: client, process: startProcess({ name: 'etcd', command, args, cwd: dir.path }) };
 }
 
-async function startApiServer(command: string, dir: TempDir, etcdUrl: string): Promise<Started> {
+async function prepareApiServer(command: string, dir: TempDir, etcdUrl: string): Promise<() => Started> {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs1', format: 'pem' } });
   await mkdir(dir.join('certs'));
   await Promise.all([
@@ -132,7 +144,7 @@ async function startApiServer(command: string, dir: TempDir, etcdUrl: string): P
     '--allow-privileged=true',
     '--profiling=false',
   ];
-  return { url: `https://127.0.0.1:${port}`, process: startProcess({ name: 'kube-apiserver', command, args, cwd: dir.path }) };
+  return () => ({ url: `https://127.0.0.1:${port}`, process: startProcess({ name: 'kube-apiserver', command, args, cwd: dir.path }) });
 }
 
 type Send = (request: KubeRequest) => Promise<KubeAnswer>;
