@@ -12,21 +12,30 @@ import { print } from '../promql/print.js';
  * them, and that again is one selector. Nothing is approximated: the query service evaluates what stands here.
  */
 
-/** The pattern as a rule; in the error why it cannot be one. A pattern that matches every series is none. */
-export function readPattern(text: string): Result<Rule, string> {
-  return oneRule(readMetricPattern(text), []);
+/**
+ * The pattern as a rule, with labels that every series must have beside; in the error why it cannot be one. The pattern must say
+ * something by itself: labels do not make a rule of one that matches every series.
+ */
+export function readPattern(text: string, labels: Readonly<Record<string, string>>): Result<Rule, string> {
+  const alone = oneRule(readMetricPattern(text), []);
+  if (!alone.ok) return alone;
+  const rule = oneRule(readMetricPattern(text), equalities(labels));
+  return rule.ok && selectorOfAll(rule.value) === undefined ? err('contradicts itself or the labelSelectors, so that no series can match') : rule;
 }
 
 /** A ceiling's rules, one for each of its patterns. */
 export function readCeiling({ metrics, labels }: QueryGrant): Result<readonly Rule[], string> {
-  const wanted = Object.entries(labels).map(([name, value]): Matcher => ({ name, op: '=', value }));
   const rules: Rule[] = [];
   for (const text of metrics) {
-    const rule = oneRule(readMetricPattern(text), wanted);
+    const rule = oneRule(readMetricPattern(text), equalities(labels));
     if (!rule.ok) return err(`${text}: ${rule.error}`);
     rules.push(rule.value);
   }
   return ok(rules);
+}
+
+function equalities(labels: Readonly<Record<string, string>>): readonly Matcher[] {
+  return Object.entries(labels).map(([name, value]) => ({ name, op: '=', value }));
 }
 
 function oneRule(metric: MetricPattern, labels: readonly Matcher[]): Result<Rule, string> {
@@ -51,6 +60,7 @@ export function selectorOfAll(...rules: readonly Rule[]): string | undefined {
 export function suspicion(text: string, rule: Rule): string | undefined {
   const metric = readMetricPattern(text);
   if (metric.kind === 'regex' && /[A-Za-z0-9_:]\*/.test(text)) return `"*" repeats the character before it, as in every regular expression; "${text.replaceAll(/(?<=[A-Za-z0-9_:])\*/g, '.*')}" matches any continuation`;
+  // Among labelSelectors too.
   const literal = rule.find(({ matcher }) => matcher.op === '=' && /\.[*+]/.test(matcher.value))?.matcher;
   return literal === undefined ? undefined : `${literal.name}="${literal.value}" is compared literally; a regular expression is written with =~`;
 }

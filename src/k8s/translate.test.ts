@@ -68,9 +68,21 @@ describe('labelSelectors', () => {
     const objects = [access(['up', '{job="x"}'], { labelSelectors: { env: 'prod' } }), access(['node_load1'], { labelSelectors: { env: 'dev' } }, 'two')];
     const { grants } = translateMetricAccesses(objects, EVERYTHING, 'deny');
     expect(grants.get('a')).toEqual([
-      { backends: ['main'], metrics: ['{__name__="up"}', '{job="x",__name__=~".+"}'], labels: { env: 'prod' } },
-      { backends: ['main'], metrics: ['{__name__="node_load1"}'], labels: { env: 'dev' } },
+      { backends: ['main'], metrics: ['{__name__="up",env="prod"}', '{job="x",env="prod",__name__=~".+"}'], labels: {} },
+      { backends: ['main'], metrics: ['{__name__="node_load1",env="dev"}'], labels: {} },
     ]);
+  });
+
+  it('do not make a rule of a pattern that matches everything', () => {
+    const translation = translateMetricAccesses([access(['{}', '.*'], { labelSelectors: { env: 'prod' } })], EVERYTHING, 'deny');
+    expect(translation.grants.size).toBe(0);
+    expect(only(translation).refused).toHaveLength(2);
+  });
+
+  it('that contradict a pattern refuse it, since it would silently give nothing', () => {
+    const { inForce, refused } = only(translateMetricAccesses([access(['up{env="dev"}', 'up'], { labelSelectors: { env: 'prod' } })], EVERYTHING, 'deny'));
+    expect(inForce).toEqual(['up']);
+    expect(refused).toMatchObject([{ place: 'spec.metrics[0]', message: expect.stringContaining('no series can match') }]);
   });
 
   it('that cannot be read refuse the whole object', () => {
@@ -94,8 +106,9 @@ describe('a ceiling', () => {
   });
 
   it('is not widened by labelSelectors that contradict it', () => {
-    const { grants } = translateMetricAccesses([access(['http_requests_total'], { labelSelectors: { namespace: 'team-b' } })], within('.+'), 'deny');
-    expect(grants.get('a')).toEqual([{ backends: undefined, metrics: ['{__name__="http_requests_total",namespace="team-a"}'], labels: { namespace: 'team-b' } }]);
+    const translation = translateMetricAccesses([access(['http_requests_total'], { labelSelectors: { namespace: 'team-b' } })], within('.+'), 'deny');
+    expect(translation.grants.size).toBe(0);
+    expect(only(translation).refused[0]?.message).toContain('outside of what an admin allows');
   });
 
   it('that cannot be read gives nothing, and is named', () => {

@@ -147,7 +147,7 @@ function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Tran
   let count = 0;
   access.metrics.forEach((text, index) => {
     const place = `spec.metrics[${index}]`;
-    const pattern = index >= MAX_PATTERNS ? tooMany() : text.length > MAX_PATTERN_CHARS ? tooLong() : readPattern(text);
+    const pattern = index >= MAX_PATTERNS ? tooMany() : text.length > MAX_PATTERN_CHARS ? tooLong() : readPattern(text, access.labelSelectors);
     if (!pattern.ok) {
       // A selector's fault begins with its text already.
       const shown = text.slice(0, MAX_SHOWN_CHARS);
@@ -166,7 +166,7 @@ function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Tran
     if (suspected !== undefined) warnings.push({ place, message: `${text}: ${suspected}` });
   });
   if (access.metrics.length === 0) refused.push({ place: 'spec.metrics', message: 'is empty, so nothing is allowed' });
-  const given = [...selectors].map(([{ tenant, backends }, metrics]) => ({ tenant, grant: { backends, metrics: [...metrics], labels: access.labelSelectors } }));
+  const given = [...selectors].map(([{ tenant, backends }, metrics]) => ({ tenant, grant: { backends, metrics: [...metrics], labels: {} } }));
   return { verdict: { object: access.object, generation: access.generation, inForce, refused, warnings, wantsExport: access.wantsExport }, given };
 }
 
