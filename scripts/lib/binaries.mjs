@@ -110,6 +110,40 @@ export const BINARIES = {
       }),
     ],
   },
+  helm: {
+    title: 'Helm 3.22.0',
+    variable: 'HELM_BIN',
+    command: 'helm',
+    versionBy: ['version', '--short'],
+    accepts: (text) => text.startsWith('v3.'),
+    sources: [goBuild({ folder: 'helm-3.22.0', file: 'helm', package: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' })],
+  },
+  kubeApiserver: {
+    title: 'kube-apiserver 1.36.3',
+    variable: 'KUBE_APISERVER_BIN',
+    command: 'kube-apiserver',
+    sources: [
+      goBuild({
+        folder: 'kube-1.36.3',
+        file: 'kube-apiserver',
+        moduleDir: 'test/realservers/kube',
+        package: 'k8s.io/kubernetes/cmd/kube-apiserver',
+        // Without a version it does not start.
+        variables: {
+          'k8s.io/component-base/version.gitVersion': 'v1.36.3',
+          'k8s.io/component-base/version.gitMajor': '1',
+          'k8s.io/component-base/version.gitMinor': '36',
+        },
+      }),
+    ],
+  },
+  etcd: {
+    title: 'etcd 3.6.8',
+    variable: 'ETCD_BIN',
+    command: 'etcd',
+    accepts: (text) => /etcd Version: 3\.[6-9]/.test(text),
+    sources: [goBuild({ folder: 'kube-1.36.3', file: 'etcd', moduleDir: 'test/realservers/kube', package: 'go.etcd.io/etcd/server/v3' })],
+  },
   /** Only looked for when something must be built. */
   go: {
     title: 'Go 1.26',
@@ -136,6 +170,8 @@ export const NEEDED = {
   start: ['envoy', 'anyPrometheus', 'nodeExporter'],
   bench: ['envoy'],
   test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'h2spec'],
+  // Minutes of building: asked for on purpose. Tests that need these say so and are skipped without them.
+  kubernetes: ['helm', 'kubeApiserver', 'etcd'],
 };
 
 export function cacheDir(env = process.env) {

@@ -105,10 +105,10 @@ async function aptDownload(name, dir) {
 
 /**
  * A build of a Go package, its modules pinned either by a go.mod of ours (`moduleDir`, relative to the project; sums
- * beside it) or by the package's own (`module@version`).
+ * beside it) or by the package's own (`module@version`). `variables` are strings that the linker sets.
  * @returns {Source}
  */
-export function goBuild({ folder, file, moduleDir, package: goPackage, version, tags = [] }) {
+export function goBuild({ folder, file, moduleDir, package: goPackage, version, tags = [], variables = {} }) {
   return {
     folder,
     file,
@@ -116,7 +116,8 @@ export function goBuild({ folder, file, moduleDir, package: goPackage, version, 
     how: 'built with Go',
     async obtain(dir, { projectDir, find }) {
       const go = await find('go');
-      const flags = ['-trimpath', '-ldflags=-s -w', ...(tags.length > 0 ? ['-tags', tags.join(',')] : [])];
+      const linked = Object.entries(variables).map(([name, value]) => ` -X ${name}=${value}`);
+      const flags = ['-trimpath', `-ldflags=-s -w${linked.join('')}`, ...(tags.length > 0 ? ['-tags', tags.join(',')] : [])];
       // A toolchain download would come from a place that no hash of ours covers.
       const env = { GOTOOLCHAIN: 'local', GOBIN: dir, GOWORK: 'off' };
       if (moduleDir === undefined) {

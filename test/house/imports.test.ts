@@ -11,7 +11,7 @@ import type { SourceFile } from './sources.js';
 const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   main: 'everything',
   config: ['promql', 'tunnel', 'relabel', 'model', 'lib'],
-  k8s: ['relabel', 'model', 'lib'],
+  k8s: ['promql', 'relabel', 'model', 'lib'],
   pki: ['model', 'lib'],
   xds: ['gen', 'model', 'lib'],
   authz: ['gen', 'h2', 'model', 'lib'],

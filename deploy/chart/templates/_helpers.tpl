@@ -1,0 +1,133 @@
+{{- define "scrapeway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "scrapeway.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "scrapeway.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "scrapeway.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scrapeway.selector" -}}
+app.kubernetes.io/name: {{ include "scrapeway.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "scrapeway.labels" -}}
+{{ include "scrapeway.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "scrapeway.imageOf" -}}
+{{- if .image.digest -}}{{ .image.repository }}@{{ .image.digest }}{{- else -}}{{ .image.repository }}:{{ default .defaultTag .image.tag }}{{- end -}}
+{{- end -}}
+
+{{- define "scrapeway.image" -}}
+{{- include "scrapeway.imageOf" (dict "image" .Values.image "defaultTag" .Chart.AppVersion) -}}
+{{- end -}}
+
+{{- define "scrapeway.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: { type: RuntimeDefault }
+{{- end -}}
+
+{{- define "scrapeway.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{/* The pod's folder that no other mount lies in; Envoy and the gateway find their sockets there. Its own subfolder, because the
+gateway makes it 0700 and may not change the volume's own mode. */}}
+{{- define "scrapeway.runtimeDir" -}}/run/scrapeway/sockets{{- end -}}
+
+{{- define "scrapeway.gatewayConfig" -}}
+{{- $gateway := .Values.gateway -}}
+{{- if not $gateway.config.tenants }}{{ fail "gateway.config.tenants: at least one tenant is needed (or give gateway.existingSecret or gateway.existingConfigMap)" }}{{ end -}}
+{{- $fullname := include "scrapeway.fullname" . -}}
+{{- $own := list $fullname (printf "%s.%s" $fullname .Release.Namespace) (printf "%s.%s.svc" $fullname .Release.Namespace) (printf "%s.%s.svc.cluster.local" $fullname .Release.Namespace) -}}
+{{- $scrapeTls := dict "certFile" "/etc/scrapeway/tls/scrape/tls.crt" "keyFile" "/etc/scrapeway/tls/scrape/tls.key" -}}
+{{- $ca := $gateway.tls.scrape.clientCa -}}
+{{- if or $ca.secretName $ca.configMapName }}{{ $_ := set $scrapeTls "clientCaFiles" (list (printf "/etc/scrapeway/tls/clients-ca/%s" $ca.key)) }}{{ end -}}
+{{- $agentsTls := dict "certFile" "/etc/scrapeway/tls/agents/tls.crt" "keyFile" "/etc/scrapeway/tls/agents/tls.key" "clientCaFiles" (list (printf "/etc/scrapeway/tls/agents-ca/%s" $gateway.tls.agents.clientCa.key)) -}}
+{{- $config := deepCopy $gateway.config -}}
+{{- $_ := set $config "gateway" (dict "names" (concat $gateway.names $own | uniq)) -}}
+{{- $_ := set $config "listeners" (dict
+      "scrape" (dict "address" (printf "%s:%d" $gateway.listenAddress (int $gateway.ports.scrape)) "tls" $scrapeTls)
+      "agents" (dict "address" (printf "%s:%d" $gateway.listenAddress (int $gateway.ports.agents)) "tls" $agentsTls)) -}}
+{{- $_ := set $config "runtimeDir" (include "scrapeway.runtimeDir" .) -}}
+{{- $_ := set $config "dataThreads" (int $gateway.dataThreads) -}}
+{{- $_ := set $config "metrics" (dict "address" (printf "%s:%d" $gateway.listenAddress (int $gateway.ports.metrics))) -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{- define "scrapeway.agentConfig" -}}
+{{- $agent := .Values.agent -}}
+{{- if not $agent.config.gateways }}{{ fail "agent.config.gateways: at least one address is needed (or give agent.existingSecret or agent.existingConfigMap)" }}{{ end -}}
+{{- $config := deepCopy $agent.config -}}
+{{- $_ := set $config "tls" (dict "certFile" "/etc/scrapeway/tls/agent/tls.crt" "keyFile" "/etc/scrapeway/tls/agent/tls.key" "caFile" "/etc/scrapeway/tls/agent/ca.crt") -}}
+{{- $_ := set $config "metrics" (dict "address" (printf "%s:%d" $agent.listenAddress (int $agent.ports.metrics))) -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* Volume with the configuration file. dict root, component, values */}}
+{{- define "scrapeway.configVolume" -}}
+{{- if and .values.existingSecret .values.existingConfigMap }}{{ fail (printf "%s: existingSecret and existingConfigMap exclude each other" .component) }}{{ end -}}
+- name: config
+{{- if .values.existingConfigMap }}
+  configMap: { name: {{ .values.existingConfigMap | quote }}, items: [{ key: {{ .component }}.yaml, path: {{ .component }}.yaml }] }
+{{- else }}
+  secret: { secretName: {{ default (printf "%s-%s" (include "scrapeway.fullname" .root) .component) .values.existingSecret | quote }}, items: [{ key: {{ .component }}.yaml, path: {{ .component }}.yaml }], defaultMode: 0440 }
+{{- end }}
+{{- range .values.secretMounts }}
+- name: {{ printf "secret-%s" .name | quote }}
+  secret: { secretName: {{ .secretName | quote }}, defaultMode: 0440 }
+{{- end }}
+{{- end -}}
+
+{{- define "scrapeway.configMounts" -}}
+- { name: config, mountPath: /etc/scrapeway/config, readOnly: true }
+{{- range .values.secretMounts }}
+- { name: {{ printf "secret-%s" .name | quote }}, mountPath: {{ printf "/etc/scrapeway/secrets/%s" .name | quote }}, readOnly: true }
+{{- end }}
+{{- end -}}
+
+{{/* Source of a CA, whose key is public. dict ca */}}
+{{- define "scrapeway.caVolume" -}}
+{{- if and .ca.secretName .ca.configMapName }}{{ fail "clientCa: secretName and configMapName exclude each other" }}{{ end -}}
+{{- if .ca.configMapName -}}
+configMap: { name: {{ .ca.configMapName | quote }}, items: [{ key: {{ .ca.key | quote }}, path: {{ .ca.key | quote }} }] }
+{{- else -}}
+secret: { secretName: {{ .ca.secretName | quote }}, items: [{ key: {{ .ca.key | quote }}, path: {{ .ca.key | quote }} }] }
+{{- end -}}
+{{- end -}}
+
+{{/* What is placed where in the cluster. dict root, component, values */}}
+{{- define "scrapeway.placement" -}}
+{{- with .values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

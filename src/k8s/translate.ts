@@ -1,0 +1,195 @@
+import type { QueryGrant } from '../model/desired-state.js';
+import type { Rule } from '../promql/enforce/policy.js';
+import { err } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import { identify, readMetricAccess } from './metric-access.js';
+import type { Identified, MetricAccess, ObjectRef } from './metric-access.js';
+import { readCeiling, readPattern, selectorOfAll, suspicion } from './pattern.js';
+
+/**
+ * MetricAccess objects → what their tenants may query, and what is to be said of each object.
+ *
+ * An object asks, an admin's terms give: of each pattern only what lies within a ceiling gets through, several objects are united, and
+ * what is refused is refused alone and said. Pure: all objects in, all grants out.
+ */
+
+/** An admin's word on whose objects speak for a tenant, and how much they can give it at most. */
+export interface MetricAccessTerms {
+  readonly tenant: string;
+  readonly namespaces: readonly string[];
+  readonly within: readonly QueryGrant[];
+}
+
+export interface TranslationRules {
+  readonly terms: readonly MetricAccessTerms[];
+  /** For namespaces in nobody's terms: nothing, or the tenant of the namespace's name sees the series with `namespace` = its own. */
+  readonly withoutTerms: 'deny' | 'own-namespace';
+  /** Those that there are: what others would get, nobody would, and that is said. */
+  readonly tenants: ReadonlySet<string>;
+}
+
+export interface Refused {
+  /** `spec.metrics[2]` */
+  readonly place: string;
+  readonly message: string;
+}
+
+/** What became of one object. */
+export interface Verdict extends Identified {
+  /** Patterns that give something, as they were written. */
+  readonly inForce: readonly string[];
+  readonly refused: readonly Refused[];
+  readonly warnings: readonly Refused[];
+  readonly wantsExport: boolean;
+}
+
+export interface Translation {
+  /** By tenant. */
+  readonly grants: ReadonlyMap<string, readonly QueryGrant[]>;
+  readonly verdicts: readonly Verdict[];
+}
+
+const MAX_PATTERNS = 1_000;
+const MAX_PATTERN_CHARS = 4_096;
+const MAX_SHOWN_CHARS = 200;
+/** Of one object, under all ceilings: a pattern that would take it beyond is refused. */
+const MAX_SELECTORS = 10_000;
+
+/** Translates all objects each time; what became of an object that has not been replaced since is remembered. */
+export type Translate = (objects: readonly unknown[]) => Translation;
+
+/** Objects that are not even objects of a namespace are left out: there is nobody to tell. */
+export function createTranslate(rules: TranslationRules): Translate {
+  const ceilings = new Ceilings(rules);
+  // By identity: a change of an object, of the terms or of the tenants makes another one.
+  const known = new WeakMap<object, Translated>();
+  const translated = (object: unknown): Translated | undefined => {
+    const before = typeof object === 'object' && object !== null ? known.get(object) : undefined;
+    if (before !== undefined) return before;
+    const identified = identify(object);
+    if (identified === undefined) return undefined;
+    const result = translateOne(object, identified, ceilings);
+    if (typeof object === 'object' && object !== null) known.set(object, result);
+    return result;
+  };
+  return (objects) => {
+    const grants = new Map<string, QueryGrant[]>();
+    const verdicts: Verdict[] = [];
+    for (const object of objects) {
+      const result = translated(object);
+      if (result === undefined) continue;
+      verdicts.push(result.verdict);
+      for (const { tenant, grant } of result.given) {
+        const others = grants.get(tenant);
+        if (others === undefined) grants.set(tenant, [grant]);
+        else others.push(grant);
+      }
+    }
+    return { grants, verdicts };
+  };
+}
+
+interface Translated {
+  readonly verdict: Verdict;
+  readonly given: readonly Given[];
+}
+
+interface Given {
+  readonly tenant: string;
+  readonly grant: QueryGrant;
+}
+
+/** One grant of a tenant's terms, compiled. */
+interface Ceiling {
+  readonly tenant: string;
+  readonly backends: readonly string[] | undefined;
+  readonly rules: Result<readonly Rule[], string>;
+}
+
+class Ceilings {
+  readonly #byNamespace = new Map<string, Ceiling[]>();
+  readonly #rules: TranslationRules;
+
+  constructor(rules: TranslationRules) {
+    this.#rules = rules;
+    for (const { tenant, namespaces, within } of rules.terms) {
+      const compiled = within.map((grant): Ceiling => ({ tenant, backends: grant.backends, rules: rules.tenants.has(tenant) ? readCeiling(grant) : err('there is no such tenant') }));
+      for (const namespace of new Set(namespaces)) this.#byNamespace.set(namespace, [...(this.#byNamespace.get(namespace) ?? []), ...compiled]);
+    }
+  }
+
+  of(namespace: string): readonly Ceiling[] {
+    const known = this.#byNamespace.get(namespace);
+    if (known !== undefined) return known;
+    if (this.#rules.withoutTerms === 'deny' || !this.#rules.tenants.has(namespace)) return [];
+    return [{ tenant: namespace, backends: undefined, rules: readCeiling({ backends: undefined, metrics: ['.+'], labels: { namespace } }) }];
+  }
+}
+
+function translateOne(object: unknown, identified: Identified, ceilings: Ceilings): Translated {
+  const nothing = { ...identified, inForce: [], warnings: [], wantsExport: false };
+  const read = readMetricAccess(object, identified);
+  if (!read.ok) return { verdict: { ...nothing, refused: read.error }, given: [] };
+  const over = ceilings.of(identified.object.namespace);
+  if (over.length === 0) return { verdict: { ...nothing, wantsExport: read.value.wantsExport, refused: [noTerms(identified.object)] }, given: [] };
+  return translateRead(read.value, over);
+}
+
+function noTerms({ namespace }: ObjectRef): Refused {
+  return { place: 'metadata.namespace', message: `no tenant takes the word of the namespace ${namespace}; an admin adds it to a tenant's metricAccess.namespaces` };
+}
+
+function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Translated {
+  const refused: Refused[] = [];
+  const warnings: Refused[] = [];
+  const inForce: string[] = [];
+  const selectors = new Map<Ceiling, Set<string>>();
+  let count = 0;
+  access.metrics.forEach((text, index) => {
+    const place = `spec.metrics[${index}]`;
+    const pattern = index >= MAX_PATTERNS ? tooMany() : text.length > MAX_PATTERN_CHARS ? tooLong() : readPattern(text, access.labelSelectors);
+    if (!pattern.ok) {
+      // A selector's fault begins with its text already.
+      const shown = text.slice(0, MAX_SHOWN_CHARS);
+      refused.push({ place, message: pattern.error.startsWith(`${shown}: `) ? pattern.error : `${shown}: ${pattern.error}` });
+      return;
+    }
+    const { found, problem } = under(pattern.value, ceilings);
+    count += found.length;
+    if (found.length === 0 || count > MAX_SELECTORS) {
+      refused.push({ place, message: `${text}: ${found.length > 0 ? `makes more than ${MAX_SELECTORS} selectors under its ceilings` : (problem ?? 'lies outside of what an admin allows this namespace')}` });
+      return;
+    }
+    for (const { ceiling, selector } of found) selectors.set(ceiling, (selectors.get(ceiling) ?? new Set()).add(selector));
+    inForce.push(text);
+    const suspected = suspicion(text, pattern.value);
+    if (suspected !== undefined) warnings.push({ place, message: `${text}: ${suspected}` });
+  });
+  if (access.metrics.length === 0) refused.push({ place: 'spec.metrics', message: 'is empty, so nothing is allowed' });
+  const given = [...selectors].map(([{ tenant, backends }, metrics]) => ({ tenant, grant: { backends, metrics: [...metrics], labels: {} } }));
+  return { verdict: { object: access.object, generation: access.generation, inForce, refused, warnings, wantsExport: access.wantsExport }, given };
+}
+
+/** What each ceiling leaves of a pattern. */
+function under(pattern: Rule, ceilings: readonly Ceiling[]): { readonly found: readonly { readonly ceiling: Ceiling; readonly selector: string }[]; readonly problem: string | undefined } {
+  let problem: string | undefined;
+  const found = ceilings.flatMap((ceiling) => {
+    if (!ceiling.rules.ok) {
+      problem = `the terms of tenant ${ceiling.tenant} cannot be used: ${ceiling.rules.error}`;
+      return [];
+    }
+    return ceiling.rules.value.flatMap((rule) => {
+      const selector = selectorOfAll(pattern, rule);
+      return selector === undefined ? [] : [{ ceiling, selector }];
+    });
+  });
+  return { found, problem };
+}
+
+function tooMany(): Result<Rule, string> {
+  return err(`an object has ${MAX_PATTERNS} patterns at most`);
+}
+
+function tooLong(): Result<Rule, string> {
+  return err(`a pattern has ${MAX_PATTERN_CHARS} characters at most`);
+}

@@ -1,0 +1,151 @@
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import { loadAgentConfig } from '../../src/config/agent-config.js';
+import { readEnvironment } from '../../src/config/env.js';
+import { loadGatewayConfig } from '../../src/config/gateway-config.js';
+import { binary, optionalBinary } from '../support/binaries.js';
+import { createTestPki } from '../support/certificates.js';
+import { CHART_VARIANTS } from '../support/chart-variants.js';
+import { at, chartDir, listAt, renderChart } from '../support/helm.js';
+import type { Manifest } from '../support/helm.js';
+import { projectDir } from '../support/project.js';
+import { createTempDir } from '../support/temp-dir.js';
+import { sourcesBelow } from '../house/sources.js';
+
+/**
+ * The chart, rendered by Helm in every way that an operator may want it. What the API server says of the result is in
+ * kube.test.ts.
+ */
+
+const run = promisify(execFile);
+const helm = (await optionalBinary('helm')) ?? '';
+const withHelm = helm === '' ? describe.skip : describe;
+if (helm === '') process.stderr.write('kube-chart.test.ts is skipped: no helm; node scripts/setup.mjs --for kubernetes builds it\n');
+
+const rendered = helm === '' ? [] : await Promise.all(CHART_VARIANTS.map(async (variant) => ({ ...variant, manifests: await renderChart(helm, variant.files, variant.values) })));
+
+function ofKind(manifests: readonly Manifest[], ...kinds: readonly string[]): readonly Manifest[] {
+  return manifests.filter(({ kind }) => kinds.includes(kind));
+}
+
+function podSpec(manifest: Manifest): unknown {
+  return manifest.kind === 'Pod' ? at(manifest, 'spec') : at(manifest, 'spec', 'template', 'spec');
+}
+
+function containers(manifest: Manifest): readonly unknown[] {
+  return [...listAt(podSpec(manifest), 'initContainers'), ...listAt(podSpec(manifest), 'containers')];
+}
+
+withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
+  const pods = ofKind(manifests, 'Deployment', 'Pod');
+
+  it('runs every container under the restricted profile, on a read-only root, with bounds', () => {
+    for (const pod of pods) {
+      expect(at(podSpec(pod), 'securityContext')).toMatchObject({ runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } });
+      expect(at(podSpec(pod), 'automountServiceAccountToken')).toBe(false);
+      for (const container of containers(pod)) {
+        expect(at(container, 'securityContext')).toEqual({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
+        expect(at(container, 'resources', 'limits', 'memory')).toBeDefined();
+      }
+    }
+  });
+
+  it('mounts only volumes that there are, and has no volume that nobody mounts', () => {
+    for (const pod of ofKind(pods, 'Deployment')) {
+      const volumes = new Set(listAt(podSpec(pod), 'volumes').map((volume) => at(volume, 'name')));
+      const mounted = new Set(containers(pod).flatMap((container) => listAt(container, 'volumeMounts')).map((mount) => at(mount, 'name')));
+      expect([...mounted].toSorted()).toEqual([...volumes].toSorted());
+    }
+  });
+
+  it('has Services, monitors and policies that find pods and ports', () => {
+    const deployments = ofKind(manifests, 'Deployment');
+    const findsPods = (selector: unknown): Manifest | undefined =>
+      deployments.find((deployment) => Object.entries(selector ?? {}).every(([key, value]) => at(deployment, 'spec', 'template', 'metadata', 'labels', key) === value));
+    for (const service of ofKind(manifests, 'Service')) {
+      const pod = findsPods(at(service, 'spec', 'selector'));
+      const ports = pod === undefined ? [] : containers(pod).flatMap((container) => listAt(container, 'ports')).map((port) => at(port, 'name'));
+      for (const port of listAt(service, 'spec', 'ports')) expect(ports).toContain(at(port, 'targetPort'));
+    }
+    for (const policy of ofKind(manifests, 'NetworkPolicy', 'PodDisruptionBudget')) {
+      expect(findsPods(at(policy, 'spec', policy.kind === 'NetworkPolicy' ? 'podSelector' : 'selector', 'matchLabels'))).toBeDefined();
+    }
+    for (const monitor of ofKind(manifests, 'ServiceMonitor')) {
+      const wanted = Object.entries(at(monitor, 'spec', 'selector', 'matchLabels') ?? {});
+      const found = ofKind(manifests, 'Service').filter((service) => wanted.every(([key, value]) => at(service, 'metadata', 'labels', key) === value));
+      expect(found.map(({ metadata }) => metadata.name)).toHaveLength(1);
+    }
+  });
+
+  it('writes configurations that gateway and agent take', async () => {
+    await using dir = await createTempDir();
+    const pki = await createTestPki(dir.path);
+    const environment = readEnvironment({});
+    if (!environment.ok) throw new Error('the environment is empty');
+    await writeFile(dir.join('token'), 'a-token-of-sixteen-or-more');
+    const here = async (name: string, text: string, key: string, certificate: string): Promise<string> => {
+      const file = dir.join(name);
+      const local = text
+        .replaceAll(/\/etc\/scrapeway\/\S+\/tls\.crt/g, certificate)
+        .replaceAll(/\/etc\/scrapeway\/\S+\/tls\.key/g, key)
+        .replaceAll(/\/etc\/scrapeway\/tls\/clients-ca\/\S+/g, pki.clientsCaFile)
+        .replaceAll(/\/etc\/scrapeway\/tls\/agents-ca\/\S+/g, pki.agentsCaFile)
+        .replaceAll('/etc/scrapeway/tls/agent/ca.crt', pki.serverCaFile)
+        .replaceAll('/etc/scrapeway/secrets/shop/token', dir.join('token'));
+      await writeFile(file, local);
+      return file;
+    };
+    const agent = await pki.agent('berlin');
+    for (const secret of ofKind(manifests, 'Secret')) {
+      const gatewayYaml = at(secret, 'stringData', 'gateway.yaml');
+      const agentYaml = at(secret, 'stringData', 'agent.yaml');
+      const loaded =
+        typeof gatewayYaml === 'string'
+          ? await loadGatewayConfig(await here('gateway.yaml', gatewayYaml, pki.gateway.keyFile, pki.gateway.certificateFile), environment.value)
+          : await loadAgentConfig(await here('agent.yaml', String(agentYaml), agent.keyFile, agent.certificateFile), environment.value);
+      expect(loaded.result).toMatchObject({ ok: true });
+    }
+  });
+
+  it('has alerts that promtool takes, on metrics that exist', async () => {
+    const known = sourcesBelow('src').map(({ code }) => code).join('\n');
+    for (const rule of ofKind(manifests, 'PrometheusRule')) {
+      await using dir = await createTempDir();
+      await writeFile(dir.join('rules.json'), JSON.stringify(at(rule, 'spec')));
+      const { stdout } = await run(await binary('promtool'), ['check', 'rules', dir.join('rules.json')]);
+      expect(stdout).toContain('SUCCESS');
+      const metrics = [...JSON.stringify(at(rule, 'spec')).matchAll(/\bscrapeway_\w+/g)].map(([name]) => name);
+      expect(metrics.filter((name) => !known.includes(`'${name}'`))).toEqual([]);
+    }
+  });
+});
+
+withHelm('the chart refuses', () => {
+  it.each([
+    ['a gateway without a certificate', { 'gateway.tls.scrape.secretName': '' }, 'gateway.tls.scrape.secretName'],
+    ['a gateway without a CA of agents', { 'gateway.tls.agents.clientCa.configMapName': '' }, 'gateway.tls.agents.clientCa'],
+    ['a gateway without tenants', { 'gateway.config.tenants': [] }, 'at least one tenant'],
+    ['a misspelt value', { 'gateway.replica': 3 }, 'replica'],
+    ['what the chart itself writes', { 'gateway.config.runtimeDir': '/tmp' }, 'runtimeDir'],
+    ['a digest that is none', { 'image.digest': 'latest' }, 'digest'],
+    ['two sources of the file', { 'gateway.existingSecret': 'a', 'gateway.existingConfigMap': 'b' }, 'exclude each other'],
+    ['an agent without its certificate', { 'agent.enabled': true, 'agent.config.gateways': [{ address: 'gw:8443' }] }, 'agent.tls.secretName'],
+  ])('%s', async (_what, values, message) => {
+    await expect(renderChart(helm, ['ci/gateway-values.yaml'], values)).rejects.toThrow(message);
+  });
+});
+
+describe('the image', () => {
+  it('copies what the repository has, and runs as a number that is not root', async () => {
+    const dockerfile = await readFile(path.join(projectDir, 'deploy/Dockerfile'), 'utf8');
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, names = '']) => names.split(' '));
+    await Promise.all(copied.map((name) => run('test', ['-e', path.join(projectDir, name)])));
+    expect(copied).toContain('envoy');
+    expect(dockerfile).toMatch(/^USER 65532:65532$/m);
+    const values = await readFile(path.join(chartDir, 'templates/_helpers.tpl'), 'utf8');
+    expect(values).toContain('runAsUser: 65532');
+  });
+});

@@ -1,0 +1,86 @@
+import type { Values } from './helm.js';
+
+/**
+ * Twenty-some ways to install the chart, each with what an operator would set.
+ */
+
+export interface Variant {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly values: Values;
+}
+
+const GATEWAY = ['ci/gateway-values.yaml'];
+const AGENT = ['ci/agent-values.yaml'];
+
+function gateway(name: string, values: Values = {}): Variant {
+  return { name: `gateway: ${name}`, files: GATEWAY, values };
+}
+
+function agent(name: string, values: Values = {}): Variant {
+  return { name: `agent: ${name}`, files: AGENT, values };
+}
+
+export const CHART_VARIANTS: readonly Variant[] = [
+  gateway('the least'),
+  gateway('one replica, no budget', { 'gateway.replicas': 1, 'gateway.podDisruptionBudget.enabled': false }),
+  gateway('autoscaled', {
+    'gateway.autoscaling.enabled': true,
+    'gateway.autoscaling.metrics': [{ type: 'Pods', pods: { metric: { name: 'scrapeway_hub_scrapes_in_flight' }, target: { type: 'AverageValue', averageValue: '500' } } }],
+  }),
+  gateway('behind load balancers', {
+    'gateway.service.scrape.type': 'LoadBalancer',
+    'gateway.service.agents.type': 'LoadBalancer',
+    'gateway.service.agents.loadBalancerClass': 'example.com/nlb',
+    'gateway.service.agents.loadBalancerSourceRanges': ['198.51.100.0/24'],
+    'gateway.service.agents.externalTrafficPolicy': 'Local',
+    'gateway.service.agents.annotations': { 'example.com/scheme': 'internet-facing' },
+  }),
+  gateway('on node ports', { 'gateway.service.agents.type': 'NodePort', 'gateway.service.agents.nodePort': 30843, 'gateway.service.agents.port': 443 }),
+  gateway('headless for agents', { 'gateway.service.agents.type': 'Headless' }),
+  gateway('other ports', { 'gateway.ports': { scrape: 19443, agents: 18443, metrics: 19464 } }),
+  gateway('IPv6', { 'gateway.listenAddress': '[::]' }),
+  gateway('images by digest', { 'image.digest': `sha256:${'a'.repeat(64)}`, 'gateway.envoy.image.digest': `sha256:${'b'.repeat(64)}`, imagePullSecrets: [{ name: 'registry' }] }),
+  gateway('an own Secret', { 'gateway.existingSecret': 'own-gateway', 'gateway.config.tenants': [] }),
+  gateway('an own ConfigMap', { 'gateway.existingConfigMap': 'own-gateway' }),
+  gateway('credentials from Secrets', {
+    'gateway.secretMounts': [{ name: 'shop', secretName: 'shop-credentials' }],
+    'gateway.config.tenants': [{ name: 'shop', credentials: [{ bearer: { tokenFile: '/etc/scrapeway/secrets/shop/token' } }] }],
+  }),
+  gateway('no client certificates', { 'gateway.tls.scrape.clientCa.secretName': '', 'gateway.config.tenants': [{ name: 'shop', credentials: [{ bearer: { sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' } }] }] }),
+  gateway('two certificates', { 'gateway.tls.agents.secretName': 'agents-tls', 'gateway.tls.scrape.clientCa': { secretName: '', configMapName: 'clients-ca', key: 'bundle.pem' } }),
+  gateway('strict placement', {
+    'gateway.antiAffinity': 'hard',
+    'gateway.topologySpread.whenUnsatisfiable': 'DoNotSchedule',
+    'gateway.nodeSelector': { 'example.com/pool': 'edge' },
+    'gateway.tolerations': [{ key: 'edge', operator: 'Exists', effect: 'NoSchedule' }],
+    'gateway.priorityClassName': 'system-cluster-critical',
+  }),
+  gateway('loose placement', { 'gateway.antiAffinity': 'none', 'gateway.topologySpread.enabled': false, 'gateway.preStopSeconds': 0 }),
+  gateway('without network policy', { 'networkPolicy.enabled': false }),
+  gateway('narrow network policy', {
+    networkPolicy: {
+      scrapeFrom: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+      agentsFrom: [{ ipBlock: { cidr: '198.51.100.0/24' } }],
+      egress: [{ ports: [{ port: 53, protocol: 'UDP' }] }],
+    },
+  }),
+  gateway('monitored', {
+    'serviceMonitor.enabled': true,
+    'serviceMonitor.labels': { release: 'prometheus' },
+    'prometheusRule.enabled': true,
+    'prometheusRule.labels': { release: 'prometheus' },
+    'prometheusRule.alertLabels': { team: 'observability' },
+  }),
+  gateway('labels and names', { fullnameOverride: 'edge', commonLabels: { 'example.com/cost': 'observability' }, 'gateway.podLabels': { 'example.com/mesh': 'off' }, 'gateway.podAnnotations': { 'example.com/note': 'x' } }),
+  gateway('an agent beside it', {
+    'agent.enabled': true,
+    'agent.tls.secretName': 'berlin-tls',
+    'agent.config.gateways': [{ address: 'release-scrapeway-agents:8443' }],
+    'serviceMonitor.enabled': true,
+    'prometheusRule.enabled': true,
+  }),
+  agent('the least'),
+  agent('an own Secret', { 'agent.existingSecret': 'own-agent' }),
+  agent('placed, with secrets', { 'agent.secretMounts': [{ name: 'internal', secretName: 'internal-ca' }], 'agent.nodeSelector': { 'example.com/pool': 'edge' }, 'prometheusRule.enabled': true, 'serviceMonitor.enabled': true }),
+];
