@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { projectDir } from './project.js';
 
 /** Real servers that tests run; the names are those of scripts/lib/binaries.mjs, whose rule of finding them is used here too. */
-export type BinaryName = 'envoy' | 'prometheus' | 'promtool' | 'nodeExporter' | 'h2spec';
+export type BinaryName = 'envoy' | 'prometheus' | 'promtool' | 'nodeExporter' | 'pushgateway' | 'h2spec';
 
 interface BinariesModule {
   lookUp(name: BinaryName): Promise<string | undefined>;
