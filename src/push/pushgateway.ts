@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { errnoOf } from '../lib/errno.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Reason } from '../model/reasons.js';
@@ -81,7 +82,7 @@ async function unpackBody(bytes: Buffer, encoding: string, maxOutputLength: numb
       try {
         return ok(await unzip(bytes, { maxOutputLength }));
       } catch (error) {
-        const tooLarge = error instanceof RangeError;
+        const tooLarge = errnoOf(error) === 'ERR_BUFFER_TOO_LARGE';
         return err({ reason: tooLarge ? 'push_too_large' : 'push_malformed', detail: tooLarge ? `more than ${maxOutputLength} bytes unpacked` : 'not gzip' });
       }
     default:
