@@ -97,6 +97,14 @@ export const BINARIES = {
       goBuild({ folder: 'node_exporter-1.12.1', file: 'node_exporter', package: 'github.com/prometheus/node_exporter', version: 'v1.12.1' }),
     ],
   },
+  pushgateway: {
+    title: 'Pushgateway',
+    variable: 'PUSHGATEWAY_BIN',
+    command: 'pushgateway',
+    sources: [
+      debianPackage({ folder: 'pushgateway-debian', file: 'pushgateway', name: 'prometheus-pushgateway', content: 'usr/bin/prometheus-pushgateway' }),
+    ],
+  },
   h2spec: {
     title: 'h2spec 2.2.1',
     variable: 'H2SPEC_BIN',
@@ -169,7 +177,7 @@ export const NEEDED = {
   build: [],
   start: ['envoy', 'anyPrometheus', 'nodeExporter'],
   bench: ['envoy'],
-  test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'h2spec'],
+  test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'pushgateway', 'h2spec'],
   // Minutes of building: asked for on purpose. Tests that need these say so and are skipped without them.
   kubernetes: ['helm', 'kubeApiserver', 'etcd'],
 };

@@ -6,8 +6,8 @@
  * The status is all that Prometheus shows (facts/prometheus-scrape.md §2), so each code has the one that fits best.
  */
 
-/** Who can raise it: Envoy itself (mapped local replies), ext_authz, the http_sd, query and status API, the hub, the agent. */
-export type Hop = 'envoy' | 'authz' | 'api' | 'hub' | 'agent';
+/** Who can raise it: Envoy itself (mapped local replies), ext_authz, the http_sd, query and status API, the hub, the agent, the push door. */
+export type Hop = 'envoy' | 'authz' | 'api' | 'hub' | 'agent' | 'push';
 
 export interface ReasonSpec {
   readonly status: number;
@@ -88,6 +88,19 @@ export const REASONS = {
   agent_overloaded: { status: 503, hop: 'agent', text: 'the agent has too many scrapes in flight' },
   agent_draining: { status: 503, hop: 'agent', text: 'the agent is shutting down' },
   agent_error: { status: 502, hop: 'agent', text: 'the agent failed' },
+  // ---- push door
+  push_method: { status: 405, hop: 'push', text: 'not a method of this protocol' },
+  push_malformed: { status: 400, hop: 'push', text: 'the push cannot be understood' },
+  push_refused: { status: 400, hop: 'push', text: 'labels that this tenant may not write, or that are not as the protocol wants them' },
+  push_rejected: { status: 400, hop: 'push', text: 'the backend did not take it' },
+  push_unsupported: { status: 415, hop: 'push', text: 'not a format that is taken here' },
+  push_too_large: { status: 413, hop: 'push', text: 'the push is over the size limit' },
+  push_busy: { status: 503, hop: 'push', text: 'too many pushes under way' },
+  push_backend_unreachable: { status: 502, hop: 'push', text: 'the backend cannot be reached' },
+  push_backend_refused: { status: 502, hop: 'push', text: 'the backend does not let the gateway push' },
+  push_backend_failed: { status: 503, hop: 'push', text: 'the backend failed' },
+  push_timeout: { status: 504, hop: 'push', text: 'the push was not done in time' },
+  push_error: { status: 500, hop: 'push', text: 'internal error' },
 } as const satisfies Readonly<Record<string, ReasonSpec>>;
 
 export type Reason = keyof typeof REASONS;

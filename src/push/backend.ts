@@ -1,0 +1,73 @@
+import { Pool } from 'undici';
+import { err, ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import { PROTOCOL_HEADER_NAMES } from '../remotewrite/protocol.js';
+import type { PushTarget } from './options.js';
+
+/**
+ * The HTTP client towards one backend: a pool of its own, its own headers and CA, one deadline from the caller. Nothing of the sender's
+ * request reaches it but what the caller names.
+ */
+
+export interface BackendRequest {
+  readonly method: 'POST' | 'PUT' | 'DELETE';
+  /** Appended to the path of the target's URL. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | undefined;
+  readonly signal: AbortSignal;
+}
+
+export interface BackendAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The beginning of the body. */
+  readonly text: string;
+}
+
+export type BackendFault = 'push_backend_unreachable' | 'push_timeout';
+
+const CONNECTIONS = 32;
+const CONNECT_TIMEOUT_MS = 5_000;
+const MAX_TEXT_BYTES = 16 * 1024;
+
+export class Backend {
+  private readonly pool: Pool;
+  private readonly basePath: string;
+  private readonly headers: Readonly<Record<string, string>>;
+
+  constructor(readonly target: PushTarget) {
+    const url = new URL(target.url);
+    this.basePath = `${url.pathname.replace(/\/+$/, '')}`;
+    this.headers = Object.fromEntries(Object.entries(target.headers).filter(([name]) => !PROTOCOL_HEADER_NAMES.has(name.toLowerCase())));
+    this.pool = new Pool(url.origin, {
+      connections: CONNECTIONS,
+      pipelining: 1,
+      headersTimeout: target.timeoutMs,
+      bodyTimeout: target.timeoutMs,
+      connect: { timeout: CONNECT_TIMEOUT_MS, ...(target.caPem !== undefined && { ca: target.caPem }) },
+    });
+  }
+
+  async send({ method, path, headers, body, signal }: BackendRequest): Promise<Result<BackendAnswer, BackendFault>> {
+    try {
+      const answer = await this.pool.request({ method, path: `${this.basePath}${path}`, headers: { ...this.headers, ...headers }, body: body ?? null, signal });
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const parts: AsyncIterable<Buffer> = answer.body;
+      for await (const chunk of parts) {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > MAX_TEXT_BYTES) break;
+      }
+      return ok({ status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8', 0, MAX_TEXT_BYTES) });
+    } catch {
+      return err(signal.aborted ? 'push_timeout' : 'push_backend_unreachable');
+    }
+  }
+
+  /** Takes no more; what is under way is finished. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+}

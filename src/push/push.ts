@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Registry } from 'prom-client';
+import { systemClock } from '../lib/clock.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import { assertNever } from '../lib/result.js';
+import { Admission, Pass } from './admission.js';
+import { refusal } from './answer.js';
+import type { Answer } from './answer.js';
+import { Backend } from './backend.js';
+import type { Exchange } from './exchange.js';
+import { createPushMetrics } from './metrics.js';
+import { DEFAULT_PUSH_LIMITS } from './options.js';
+import type { PushConfig, PushLimits } from './options.js';
+import { pushgateway } from './pushgateway.js';
+import { remoteWriteIn } from './remote-write-in.js';
+
+/**
+ * The push door: `/push/<target>/…`. Which target a tenant may push to is looked up; what may reach it is the protocol's business
+ * (remote-write-in.ts, pushgateway.ts). Who it is, was decided before (ext_authz).
+ */
+
+export interface PushOptions {
+  readonly config: PushConfig;
+  readonly limits?: PushLimits;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly clock?: Clock;
+}
+
+export interface Push {
+  /** Serves one request of the door for an authenticated tenant. Never rejects. */
+  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string }): Promise<void>;
+  /** From now on; pushes under way end as they began. */
+  configure(config: PushConfig): void;
+  close(): Promise<void>;
+}
+
+const NO_TARGET = 'none';
+/** The sender did not wait for the answer. */
+const GONE = 'gone';
+
+export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, registry, clock = systemClock }: PushOptions): Push {
+  const metrics = createPushMetrics(registry);
+  const admission = new Admission(limits, clock);
+  let backends = new Map<string, Backend>();
+  let tenants: PushConfig['tenants'] = new Map();
+
+  function configure(next: PushConfig): void {
+    const before = backends;
+    backends = new Map(
+      next.targets.map((target) => {
+        const known = before.get(target.name);
+        return [target.name, known !== undefined && JSON.stringify(known.target) === JSON.stringify(target) ? known : new Backend(target)];
+      }),
+    );
+    tenants = next.tenants;
+    admission.keepOnly(new Set(tenants.keys()));
+    for (const [name, backend] of before) if (backends.get(name) !== backend) void closeQuietly(backend);
+  }
+
+  async function closeQuietly(backend: Backend): Promise<void> {
+    await backend.close().catch((error: unknown) => logger.warn({ err: error, target: backend.target.name }, 'closing a push backend'));
+  }
+
+  function backendFor(tenant: string, name: string): Backend | undefined {
+    return tenants.get(tenant)?.includes(name) === true ? backends.get(name) : undefined;
+  }
+
+  async function serve(request: IncomingMessage, backend: Backend, segments: readonly string[], tenant: string, gone: AbortSignal): Promise<Answer> {
+    const pass = admission.enter(tenant);
+    if (!(pass instanceof Pass)) return refusal(pass);
+    const target = backend.target.name;
+    const signal = AbortSignal.any([gone, AbortSignal.timeout(backend.target.timeoutMs)]);
+    metrics.underWay.inc();
+    const exchange: Exchange = {
+      request,
+      tenant,
+      segments,
+      backend,
+      pass,
+      signal,
+      logger: logger.child({ tenant, target }),
+      count: (what, by) => {
+        if (by > 0) metrics.amounts[what].inc({ tenant, target }, by);
+      },
+    };
+    try {
+      return await byProtocol(exchange);
+    } catch (error) {
+      logger.error({ err: error, tenant, target }, 'a push failed');
+      return refusal('push_error');
+    } finally {
+      metrics.underWay.dec();
+      pass.leave();
+    }
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse, { tenant }: { readonly tenant: string }): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const [path = ''] = (request.url ?? '').split('?');
+    const [, door, name = '', ...segments] = path.split('/');
+    const backend = door === 'push' ? backendFor(tenant, name) : undefined;
+    const answer = backend === undefined ? refusal('target_forbidden') : await serve(request, backend, segments, tenant, gone.signal);
+    metrics.requests.inc({ tenant, target: backend?.target.name ?? NO_TARGET, result: gone.signal.aborted ? GONE : (answer.reason ?? 'ok') });
+    send(request, response, answer);
+  }
+
+  configure(config);
+  return {
+    handle,
+    configure,
+    close: async () => {
+      await Promise.all([...backends.values()].map(closeQuietly));
+    },
+  };
+}
+
+function byProtocol(exchange: Exchange): Promise<Answer> {
+  const { kind } = exchange.backend.target;
+  switch (kind) {
+    case 'remote_write':
+      return remoteWriteIn(exchange);
+    case 'pushgateway':
+      return pushgateway(exchange);
+    default:
+      return assertNever(kind, 'kind of push target');
+  }
+}
+
+/** A body that was not read to its end would be taken for the next request: the connection ends with the answer. */
+function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+  if (response.destroyed) return;
+  const more = request.complete ? {} : { connection: 'close' };
+  response.writeHead(status, { ...headers, ...more, ...(status !== 204 && { 'content-length': Buffer.byteLength(body) }) }).end(body);
+}
