@@ -21,6 +21,8 @@ export interface Policy {
   readonly revoked: RevokedTable;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
+  /** Tenants with a push door. */
+  readonly pushers: ReadonlySet<string>;
 }
 
 export interface RevokedTable {
@@ -77,6 +79,7 @@ export function compilePolicy(state: DesiredState): Policy {
     rights: compileRights(state),
     limits: state.gateway.limits,
     queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
+    pushers: new Set(state.tenants.filter(({ push }) => push !== undefined && push.length > 0).map(({ name }) => name)),
     revoked: {
       serials: new Set(state.gateway.revoked?.serials),
       sans: new Set((state.gateway.revoked?.sans ?? []).map(({ type, value }) => sanKey(type, value))),

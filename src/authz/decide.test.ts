@@ -53,7 +53,7 @@ const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a', credentials: [KNOWN] 
 const WHO = { tenant: 'team-a', auth: 'bearer', credential: 'bearer:1' };
 
 function ask(parts: Partial<Question>, caller: Caller = TEAM_A, tables = inventory()): Decision {
-  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits, queriers: new Set(['team-q']) });
+  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits, queriers: new Set(['team-q']), pushers: new Set() });
 }
 
 /** `allow site-1/node /metrics`, `deny target_forbidden`. */
@@ -339,7 +339,7 @@ describe('a credential with a scope', () => {
 describe('the query door', () => {
   const querier = (covers?: KnownCredential['covers']): Caller => ({ kind: 'tenant', tenant: 'team-a', credentials: [{ ...KNOWN, covers }] });
   const askQuery = (caller: Caller, queriers: readonly string[], method = 'POST'): string =>
-    inWords(decide(question({ door: 'query', path: '/api/v1/query', method }), caller, { inventory: inventory(), limits: STATE.gateway.limits, queriers: new Set(queriers) }));
+    inWords(decide(question({ door: 'query', path: '/api/v1/query', method }), caller, { inventory: inventory(), limits: STATE.gateway.limits, queriers: new Set(queriers), pushers: new Set() }));
 
   it.each([
     ['is for tenants that have one', querier(), ['team-a'], 'POST', /^allow/],

@@ -13,6 +13,8 @@ export interface Tables {
   readonly limits: GatewayLimits;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
+  /** Tenants with a push door. */
+  readonly pushers: ReadonlySet<string>;
 }
 
 /**
@@ -33,7 +35,9 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
     case 'sd':
       return decideDiscovery(question, caller);
     case 'query':
-      return decideQuery(question, caller, tables.queriers);
+      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST'] });
+    case 'push':
+      return decideService(question, caller, { tenants: tables.pushers, methods: ['POST', 'PUT', 'DELETE'] });
     case 'path':
     case 'proxy':
     case 'connect':
@@ -83,12 +87,19 @@ function decideDiscovery(question: Question, caller: Tenant): Decision {
   return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}` } };
 }
 
-/** Which series a tenant sees is the query service's part (src/query); here only whether it may ask at all. */
-function decideQuery(question: Question, caller: Tenant, queriers: ReadonlySet<string>): Decision {
+interface Service {
+  /** Who may use it at all. */
+  readonly tenants: ReadonlySet<string>;
+  readonly methods: readonly string[];
+}
+
+/** Which series a tenant sees or writes is the service's part (src/query, src/push); here only whether it may ask at all. */
+function decideService(question: Question, caller: Tenant, { tenants, methods }: Service): Decision {
   const who = whoAsks(question, caller);
-  if (!queriers.has(caller.tenant) || caller.credentials.some(({ covers }) => covers !== undefined)) return refuse('door_forbidden', who);
-  if (question.method !== 'GET' && question.method !== 'POST') return refuse('method_forbidden', who);
-  return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}/query` } };
+  // A credential for certain targets is for scraping these, and for nothing else.
+  if (!tenants.has(caller.tenant) || caller.credentials.some(({ covers }) => covers !== undefined)) return refuse('door_forbidden', who);
+  if (!methods.includes(question.method)) return refuse('method_forbidden', who);
+  return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}/${question.door}` } };
 }
 
 function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, string>> {

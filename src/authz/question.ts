@@ -13,10 +13,11 @@ import type { TokenFindings } from './token-findings.js';
  * - `connect`: CONNECT through the gateway
  * - `sd`: http_sd
  * - `query`: the Prometheus API of a backend, `/query/<backend>/…` or `/api/v1/…`
+ * - `push`: remote write or the Pushgateway's protocol, `/push/<target>/…`
  * - `agent`: an agent's tunnel, on the agents' listener
  * - `none`: any other path on the gateway's own name; asked too, so that 404 and 401 do not tell which paths exist
  */
-export const DOORS = ['path', 'proxy', 'connect', 'sd', 'query', 'agent', 'none'] as const;
+export const DOORS = ['path', 'proxy', 'connect', 'sd', 'query', 'push', 'agent', 'none'] as const;
 export type Door = (typeof DOORS)[number];
 
 /** One CheckRequest: exactly what a rule may read (`allowed_headers` of the filter sends no more than these headers). */

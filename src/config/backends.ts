@@ -1,15 +1,15 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
-import type { Backend, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
-import type { BackendFile, GatewayFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
+import type { BackendFile, GatewayFile, PushTargetFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
 import { checkHeaders, compileAuthorization } from './outgoing.js';
 import { createClaims, named, unknownName } from './references.js';
 import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
 
-/** Backends that tenants may query, and what they may see of them. */
+/** Servers behind the query and push doors, and what tenants may see or do there. */
 export async function compileBackends(draft: Draft, file: GatewayFile): Promise<Backend[]> {
   const claim = createClaims(draft);
   return draft.list(['backends'], () => file.backends, (backend, place) => {
@@ -64,3 +64,32 @@ export function compileQueryLimits(draft: Draft, place: Path, file: QueryLimitsF
 }
 
 const MAX_RANGE_MS = 10 * 365 * 86_400_000;
+
+export async function compilePushTargets(draft: Draft, file: GatewayFile): Promise<PushTarget[]> {
+  const claim = createClaims(draft);
+  return draft.list(['pushTargets'], () => file.pushTargets, (target, place) => {
+    claim(target.name, [...place, 'name'], (first) => `the push target name "${target.name}" is taken by ${first}`);
+    return compilePushTarget(draft, place, target);
+  });
+}
+
+async function compilePushTarget(draft: Draft, place: Path, file: PushTargetFile): Promise<PushTarget | undefined> {
+  const { name, kind, tenantLabel, onConflict } = file;
+  const authorization = await compileAuthorization(draft, place, file);
+  checkHeaders(draft, place, file.headers);
+  const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
+  const url = baseUrl(draft, [...place, 'url'], file.url);
+  const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
+  const maxBodyBytes = parseSize(file.maxBodySize);
+  if (url === undefined || timeoutMs === undefined || maxBodyBytes === undefined) return undefined;
+  return { name, kind, url, tenantLabel, onConflict, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, caPem, timeoutMs, maxBodyBytes };
+}
+
+/** The targets that a tenant may push to. */
+export function compilePush(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: GatewayFile }): readonly string[] {
+  const known = named(file.pushTargets);
+  for (const [index, name] of names.entries()) {
+    if (known?.has(name) === false) draft.fault([...place, index], unknownName('push target', name, [...known.keys()]));
+  }
+  return names;
+}

@@ -13,6 +13,7 @@ export interface GatewayFile {
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
+  readonly pushTargets: readonly PushTargetFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
@@ -47,6 +48,7 @@ export interface TenantFile {
   readonly scrape: readonly GrantFile[];
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
+  readonly push?: readonly string[];
   readonly limits: {
     readonly requestsPerSecond: number;
     readonly burst?: number;
@@ -71,6 +73,20 @@ export interface QueryLimitsFile {
   readonly maxConcurrent?: number;
   readonly timeout?: string;
   readonly maxResponseSize?: string;
+}
+
+export interface PushTargetFile {
+  readonly name: string;
+  readonly kind: 'remote_write' | 'pushgateway';
+  readonly url: string;
+  readonly tenantLabel: string;
+  readonly onConflict: 'refuse' | 'overwrite';
+  readonly caFile?: string;
+  readonly basic?: { readonly user: string; readonly passwordFile: string };
+  readonly bearerTokenFile?: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeout: string;
+  readonly maxBodySize: string;
 }
 
 export interface BackendFile {

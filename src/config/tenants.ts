@@ -2,7 +2,7 @@ import { parseSelector } from '../model/selector.js';
 import { agentUri } from '../model/identity.js';
 import type { Agent, Credential, CredentialTerms, ScrapeGrant, Tenant, TenantLimits } from '../model/desired-state.js';
 import type { Selector } from '../model/selector.js';
-import { compileQueryGrant, compileQueryLimits } from './backends.js';
+import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.js';
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
@@ -40,7 +40,7 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
   const scrape = await draft.list([...place, 'scrape'], () => own.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const deny = await draft.list([...place, 'deny'], () => own.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const query = own.query && (await draft.list([...place, 'query'], () => own.query ?? [], (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file })));
-  return { name: own.name, credentials, scrape, deny, ...(query && { query }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+  return { name: own.name, credentials, scrape, deny, ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
 }
 
 function compileLimits(draft: Draft, place: Path, { requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize, query }: TenantFile['limits']): TenantLimits {

@@ -120,7 +120,7 @@ async function explainRequest({ state }: GatewayConfig, offered: Offered, { file
   if (shown.length === 0) print('no credential is shown');
   for (const { what, ok, why } of shown) print(`${ok ? 'ok  ' : 'FAIL'} ${what}: ${why}`);
   const caller = await identify(policy, passwords, question.value, Date.now());
-  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, queriers: policy.queriers });
+  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, queriers: policy.queriers, pushers: policy.pushers });
   const { tenant, agent, target, rule } = decision.audit;
   print(`caller: ${caller.kind === 'stranger' ? `nobody (${caller.reason})` : (tenant ?? agent ?? '')}`);
   if (agent !== undefined && target !== undefined) print(`target: ${agent}/${target}`);

@@ -16,6 +16,10 @@ import type { Logger } from '../lib/logger.js';
 import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
+import type { DesiredState } from '../model/desired-state.js';
+import type { PushConfig } from '../push/options.js';
+import { createPush } from '../push/push.js';
+import type { Push } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
 import type { DataThreads } from './data-threads.js';
@@ -62,8 +66,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
   const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
   const queryDoor = createQueryDoor(queries);
+  const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
   const apply = ({ state }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
@@ -72,6 +77,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);
+    push.configure(pushConfig(state));
     return [];
   };
 
@@ -88,10 +94,23 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       await api.close();
       await discovery.close();
       await queries.close();
+      await push.close();
       await dataThreads.close();
       await controlPlane.close();
     },
   };
+}
+
+function pushConfig({ tenants, pushTargets = [] }: DesiredState): PushConfig {
+  return { targets: pushTargets, tenants: new Map(tenants.flatMap(({ name, push }) => (push === undefined ? [] : [[name, push]]))) };
+}
+
+/** `/push/<target>/…` of a tenant that ext_authz has let through. */
+function answerPush(push: Push, request: IncomingMessage, response: ServerResponse): boolean {
+  const tenant = request.headers['x-scrapeway-tenant'];
+  if (typeof tenant !== 'string' || request.url?.startsWith('/push/') !== true) return false;
+  void push.handle(request, response, { tenant });
+  return true;
 }
 
 /** For `scrapeway xds status`, on the socket itself: Envoy routes nothing to this path, and whatever comes through it has a tenant. */

@@ -38,6 +38,7 @@ function doorOf(method: string, host: string, path: string, ownNames: readonly s
   if (!ownNames.includes(host.replace(/:\d+$/, '').toLowerCase())) return 'proxy';
   if (path.startsWith('/scrape/')) return 'path';
   if (path.startsWith('/query/') || path.startsWith('/api/v1/')) return 'query';
+  if (path.startsWith('/push/')) return 'push';
   return path.split('?')[0] === '/sd' ? 'sd' : 'none';
 }
 

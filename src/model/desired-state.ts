@@ -11,6 +11,26 @@ export interface DesiredState {
   readonly templates?: readonly Template[];
   readonly backends?: readonly Backend[];
   readonly frontProxies?: readonly FrontProxy[];
+  readonly pushTargets?: readonly PushTarget[];
+}
+
+/** A server that tenants may push to; every series, or grouping key, gets the tenant's label. */
+export interface PushTarget {
+  /** In the door's path: `/push/<name>/…`. */
+  readonly name: string;
+  readonly kind: 'remote_write' | 'pushgateway';
+  /** `remote_write`: where to POST (`http://prometheus:9090/api/v1/write`). `pushgateway`: the base, without `/metrics`. */
+  readonly url: string;
+  /** The label that tells tenants apart in the backend: `tenant`, `namespace`. */
+  readonly tenantLabel: string;
+  /** Of `remote_write`, a series with another tenant's label: refused (400), or given the right one. */
+  readonly onConflict: 'refuse' | 'overwrite';
+  /** Sent to the backend, credentials among them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly caPem: string | undefined;
+  /** Bound of one push from its first byte to the backend's answer. */
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
 }
 
 /** A proxy that authenticates users itself and names their tenant in `X-Tenant-Namespace`. Its own certificate is what is trusted. */
@@ -135,6 +155,8 @@ export interface Tenant {
   readonly scrape: readonly ScrapeGrant[];
   /** What no grant gives: deny beats allow. */
   readonly deny?: readonly ScrapeGrant[];
+  /** Names of the push targets that the tenant may push to; undefined = no push door. */
+  readonly push?: readonly string[];
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
   readonly limits: TenantLimits;

@@ -2,7 +2,7 @@ import { Pool } from 'undici';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { PROTOCOL_HEADER_NAMES } from '../remotewrite/protocol.js';
-import type { PushTarget } from './options.js';
+import type { PushTarget } from '../model/desired-state.js';
 
 /**
  * The HTTP client towards one backend: a pool of its own, its own headers and CA, one deadline from the caller. Nothing of the sender's

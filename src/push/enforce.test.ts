@@ -5,7 +5,7 @@ import type { Result } from '../lib/result.js';
 import type { Enforced } from './enforced.js';
 import { enforceVersion1 } from './enforce-version1.js';
 import { enforceVersion2 } from './enforce-version2.js';
-import type { OnConflict } from './options.js';
+import type { OnConflict } from './tenant-label.js';
 import { tenantLabel } from './tenant-label.js';
 
 /** The same rule for both versions: labels in, labels out. */

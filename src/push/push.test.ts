@@ -19,7 +19,7 @@ import { encodeSeries } from '../remotewrite/encode.js';
 import { protocolHeaders } from '../remotewrite/protocol.js';
 import { pack, unpack } from '../remotewrite/snappy.js';
 import { DEFAULT_PUSH_LIMITS } from './options.js';
-import type { PushTarget } from './options.js';
+import type { PushTarget } from '../model/desired-state.js';
 
 /** The door before a backend that does as it is told. What the data means to a real one: test/integration/push-*.test.ts. */
 

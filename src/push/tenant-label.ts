@@ -1,4 +1,6 @@
-import type { OnConflict } from './options.js';
+import type { PushTarget } from '../model/desired-state.js';
+
+export type OnConflict = PushTarget['onConflict'];
 
 /**
  * The rule itself, for one series: the tenant label is there, once, with the tenant's own value. Labels are places in the request's

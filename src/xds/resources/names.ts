@@ -34,4 +34,4 @@ export const TUNNEL_UPGRADE = 'scrapeway-tunnel';
 export const TUNNEL_PATH = '/tunnel';
 
 /** What a request is for, told to ext_authz as a context extension. `none` = a path of ours that leads nowhere. */
-export type Door = 'path' | 'sd' | 'query' | 'proxy' | 'connect' | 'agent' | 'none';
+export type Door = 'path' | 'sd' | 'query' | 'push' | 'proxy' | 'connect' | 'agent' | 'none';

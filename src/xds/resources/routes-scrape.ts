@@ -44,8 +44,8 @@ function connectRoutes({ gateway: { issuers = [] } }: DesiredState): Route[] {
 
 const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(60) };
 
-/** The query service has limits of its own, which give a reason; this is above them. */
-const toQuery: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(600) };
+/** The query and push services have limits of their own, which give a reason; this is above them. */
+const toService: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(600) };
 
 /** By name, and as a Prometheus of its own (for whom there is one backend only). */
 const QUERY_PREFIXES = ['/query/', '/api/v1/'];
@@ -57,10 +57,12 @@ function ownRoutes(state: DesiredState): Route[] {
     ends(exactPath('/-/healthy'), 200, 'ok\n', { ...askingNothing(), ...verifyingNothing(state.gateway.issuers ?? []) }),
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
-    ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toQuery)),
+    ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toService)),
+    going(prefix('/push/'), STAMPED.tenant, toService),
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
     ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
+    asking(prefix('/push/'), 'push'),
     ...connectRoutes(state),
     // Everything else is asked too (door `none`, from the virtual host): a request without any route skips ext_authz
     // (envoy.md §12.5), and 404 against 401 would show the outside which paths exist.
