@@ -39,10 +39,12 @@ const GATHER_MS = 20;
 /** Starts at once. `onChange` never sees a list that is not whole. */
 export function watchObjects({ kubeConfig, kind, namespace, onChange, logger }: ObjectsOptions): WatchedObjects {
   const api = kubeConfig.makeApiClient(CustomObjectsApi);
-  const list = (): Promise<KubernetesListObject<KubernetesObject>> => (namespace === undefined ? api.listCustomObjectForAllNamespaces({ group: kind.group, version: kind.version, resourcePlural: kind.plural }) : api.listNamespacedCustomObject({ ...kind, namespace }));
+  const { group, version, plural } = kind;
+  const list = (): Promise<KubernetesListObject<KubernetesObject>> =>
+    namespace === undefined ? api.listCustomObjectForAllNamespaces({ group, version, resourcePlural: plural }) : api.listNamespacedCustomObject({ ...kind, namespace });
   const within = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
   // Bookmarks keep the version of a quiet kind young, so that resuming after a break does not end in 410 and a new list.
-  const path = `/apis/${kind.group}/${kind.version}${within}/${kind.plural}?allowWatchBookmarks=true`;
+  const path = `/apis/${group}/${version}${within}/${plural}?allowWatchBookmarks=true`;
   const listed = async (): Promise<KubernetesListObject<KubernetesObject>> => {
     const found = await list();
     // The library would go on to watch.
@@ -71,7 +73,7 @@ export function watchObjects({ kubeConfig, kind, namespace, onChange, logger }: 
     if (closed || retry !== undefined) return;
     const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures);
     failures = Math.min(failures + 1, 16);
-    logger.warn({ kind: kind.plural, error: error instanceof Error ? error.message : String(error), delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
+    logger.warn({ kind: plural, error: error instanceof Error ? error.message : String(error), delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
     retry = setTimeout(() => {
       retry = undefined;
       void start();

@@ -4,7 +4,6 @@ import type { QueryGrant } from '../model/desired-state.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy, implies, keyOf } from '../promql/enforce/policy.js';
 import type { MetricPattern, Rule } from '../promql/enforce/policy.js';
-import type { Matcher } from '../promql/ast.js';
 import { print } from '../promql/print.js';
 
 /**
@@ -17,16 +16,17 @@ import { print } from '../promql/print.js';
  * something by itself: labels do not make a rule of one that matches every series.
  */
 export function readPattern(text: string, labels: Readonly<Record<string, string>>): Result<Rule, string> {
-  const alone = oneRule(readMetricPattern(text), []);
+  const alone = oneRule(readMetricPattern(text));
   if (!alone.ok) return alone;
-  const rule = oneRule(readMetricPattern(text), equalities(labels));
-  return rule.ok && selectorOfAll(rule.value) === undefined ? err('contradicts itself or the labelSelectors, so that no series can match') : rule;
+  const rule = [...alone.value, ...equalities(labels)];
+  return selectorOfAll(rule) === undefined ? err('contradicts itself or the labelSelectors, so that no series can match') : ok(rule);
 }
 
 /** A ceiling's rules, one for each of its patterns. */
 export function readCeiling({ metrics, labels }: QueryGrant): Result<readonly Rule[], string> {
   const rules: Rule[] = [];
   for (const text of metrics) {
+    // Here the labels may make a rule of it: "everything of this namespace" is a ceiling.
     const rule = oneRule(readMetricPattern(text), equalities(labels));
     if (!rule.ok) return err(`${text}: ${rule.error}`);
     rules.push(rule.value);
@@ -34,12 +34,12 @@ export function readCeiling({ metrics, labels }: QueryGrant): Result<readonly Ru
   return ok(rules);
 }
 
-function equalities(labels: Readonly<Record<string, string>>): readonly Matcher[] {
-  return Object.entries(labels).map(([name, value]) => ({ name, op: '=', value }));
+function equalities(labels: Readonly<Record<string, string>>): Rule {
+  return Object.entries(labels).map(([name, value]) => ({ matcher: { name, op: '=', value }, accepts: (given) => given === value }));
 }
 
-function oneRule(metric: MetricPattern, labels: readonly Matcher[]): Result<Rule, string> {
-  const policy = compilePolicy([{ metric, labels }]);
+function oneRule(metric: MetricPattern, labels: Rule = []): Result<Rule, string> {
+  const policy = compilePolicy([{ metric, labels: labels.map(({ matcher }) => matcher) }]);
   if (!policy.ok) return err(policy.error.map(({ message }) => message).join('; '));
   const [rule] = policy.value.rules;
   return rule === undefined ? err('is no rule') : ok(rule);
@@ -59,7 +59,8 @@ export function selectorOfAll(...rules: readonly Rule[]): string | undefined {
 /** What in a valid pattern is likely meant otherwise than it reads; undefined = nothing. */
 export function suspicion(text: string, rule: Rule): string | undefined {
   const metric = readMetricPattern(text);
-  if (metric.kind === 'regex' && /[A-Za-z0-9_:]\*/.test(text)) return `"*" repeats the character before it, as in every regular expression; "${text.replaceAll(/(?<=[A-Za-z0-9_:])\*/g, '.*')}" matches any continuation`;
+  const glob = metric.kind === 'regex' && /[A-Za-z0-9_:]\*/.test(text);
+  if (glob) return `"*" repeats the character before it, as in every regular expression; "${text.replaceAll(/(?<=[A-Za-z0-9_:])\*/g, '.*')}" matches any continuation`;
   // Among labelSelectors too.
   const literal = rule.find(({ matcher }) => matcher.op === '=' && /\.[*+]/.test(matcher.value))?.matcher;
   return literal === undefined ? undefined : `${literal.name}="${literal.value}" is compared literally; a regular expression is written with =~`;

@@ -44,12 +44,14 @@ export function metricAccessStatus(verdict: Verdict, previous: unknown, nowMs: n
 type Statement = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 function statements({ inForce, refused, warnings, wantsExport }: Verdict): readonly Statement[] {
+  const failure = inForce.length === 0 ? 'NothingAllowed' : 'PatternsRefused';
   const accepted: Statement =
     refused.length === 0
       ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'all patterns are in force' }
-      : { type: 'Accepted', status: 'False', reason: inForce.length === 0 ? 'NothingAllowed' : 'PatternsRefused', message: `in force: ${inForce.length}, refused: ${refused.length} (${told(refused)})` };
-  const warning: Statement = warnings.length === 0 ? { type: 'Warning', status: 'False', reason: 'None', message: '' } : { type: 'Warning', status: 'True', reason: 'LikelyMistake', message: told(warnings) };
-  const exported: Statement = { type: 'RemoteWrite', status: 'False', reason: 'NotSupported', message: 'this version of the gateway exports nothing; the rest of the object is not affected' };
+      : { type: 'Accepted', status: 'False', reason: failure, message: `in force: ${inForce.length}, refused: ${refused.length} (${told(refused)})` };
+  const warning: Statement =
+    warnings.length === 0 ? { type: 'Warning', status: 'False', reason: 'None', message: '' } : { type: 'Warning', status: 'True', reason: 'LikelyMistake', message: told(warnings) };
+  const exported: Statement = { type: 'RemoteWrite', status: 'False', reason: 'NotSupported', message: 'this version exports nothing; the rest of the object is not affected' };
   return wantsExport ? [accepted, warning, exported] : [accepted, warning];
 }
 

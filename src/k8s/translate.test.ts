@@ -105,6 +105,11 @@ describe('a ceiling', () => {
     expect(only(translation).refused.map(({ place }) => place)).toEqual(['spec.metrics[1]', 'spec.metrics[2]']);
   });
 
+  it('may be everything with certain labels', () => {
+    const translation = translateMetricAccesses([access(['up'])], within('.*'), 'deny');
+    expect(selectors(translation)).toEqual(['{__name__="up",namespace="team-a"}']);
+  });
+
   it('is not widened by labelSelectors that contradict it', () => {
     const translation = translateMetricAccesses([access(['http_requests_total'], { labelSelectors: { namespace: 'team-b' } })], within('.+'), 'deny');
     expect(translation.grants.size).toBe(0);

@@ -157,7 +157,8 @@ function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Tran
     const { found, problem } = under(pattern.value, ceilings);
     count += found.length;
     if (found.length === 0 || count > MAX_SELECTORS) {
-      refused.push({ place, message: `${text}: ${found.length > 0 ? `makes more than ${MAX_SELECTORS} selectors under its ceilings` : (problem ?? 'lies outside of what an admin allows this namespace')}` });
+      const reason = found.length > 0 ? `makes more than ${MAX_SELECTORS} selectors under its ceilings` : (problem ?? 'lies outside of what an admin allows this namespace');
+      refused.push({ place, message: `${text.slice(0, MAX_SHOWN_CHARS)}: ${reason}` });
       return;
     }
     for (const { ceiling, selector } of found) selectors.set(ceiling, (selectors.get(ceiling) ?? new Set()).add(selector));
@@ -170,8 +171,14 @@ function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Tran
   return { verdict: { object: access.object, generation: access.generation, inForce, refused, warnings, wantsExport: access.wantsExport }, given };
 }
 
+interface Under {
+  readonly found: readonly { readonly ceiling: Ceiling; readonly selector: string }[];
+  /** Why a ceiling is none. */
+  readonly problem: string | undefined;
+}
+
 /** What each ceiling leaves of a pattern. */
-function under(pattern: Rule, ceilings: readonly Ceiling[]): { readonly found: readonly { readonly ceiling: Ceiling; readonly selector: string }[]; readonly problem: string | undefined } {
+function under(pattern: Rule, ceilings: readonly Ceiling[]): Under {
   let problem: string | undefined;
   const found = ceilings.flatMap((ceiling) => {
     if (!ceiling.rules.ok) {

@@ -25,7 +25,7 @@ const helm = (await optionalBinary('helm')) ?? '';
 const withHelm = helm === '' ? describe.skip : describe;
 if (helm === '') process.stderr.write('kube-chart.test.ts is skipped: no helm; node scripts/setup.mjs --for kubernetes builds it\n');
 
-const rendered = helm === '' ? [] : await Promise.all(CHART_VARIANTS.map(async (variant) => ({ ...variant, manifests: await renderChart(helm, variant.files, variant.values) })));
+const rendered = await Promise.all(CHART_VARIANTS.map(async (variant) => ({ ...variant, manifests: helm === '' ? [] : await renderChart(helm, variant.files, variant.values) })));
 
 function ofKind(manifests: readonly Manifest[], ...kinds: readonly string[]): readonly Manifest[] {
   return manifests.filter(({ kind }) => kinds.includes(kind));
