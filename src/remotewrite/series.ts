@@ -69,7 +69,17 @@ export interface Series {
 
 /** By the bytes of the name, as Go compares strings (UTF-16 order differs above the basic plane). */
 export function sortLabels(labels: readonly Label[]): readonly Label[] {
-  return labels.toSorted((a, b) => (a.name === b.name ? 0 : isAscii(a.name) && isAscii(b.name) ? (a.name < b.name ? -1 : 1) : Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))));
+  const compare = labels.every(({ name }) => isAscii(name)) ? byUnits : byBytes;
+  const isSorted = labels.every((label, index) => compare(labels[index - 1] ?? label, label) <= 0);
+  return isSorted ? labels : labels.toSorted(compare);
+}
+
+function byUnits(a: Label, b: Label): number {
+  return a.name < b.name ? -1 : a.name === b.name ? 0 : 1;
+}
+
+function byBytes(a: Label, b: Label): number {
+  return Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
 }
 
 function isAscii(text: string): boolean {

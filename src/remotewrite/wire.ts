@@ -112,6 +112,9 @@ export function readPacked(bytes: Buffer, start: number, end: number, into: numb
   return scale === 1;
 }
 
+/** Up to which a loop is faster than `copy`. */
+const FEW_BYTES = 48;
+
 /** How many bytes `value` takes as a varint. */
 export function varintLength(value: number): number {
   let length = 1;
@@ -138,24 +141,20 @@ export class FieldWriter {
     return this.bytes.subarray(0, this.at);
   }
 
-  /** Takes back whatever was written after `length` bytes. */
-  truncate(length: number): void {
-    this.at = Math.min(this.at, length);
-  }
-
   raw(source: Buffer, start = 0, end = source.length): void {
     this.reserve(end - start);
-    source.copy(this.bytes, this.at, start, end);
+    // a call out of JavaScript costs more than a few bytes do
+    if (end - start > FEW_BYTES) source.copy(this.bytes, this.at, start, end);
+    else for (let from = start, to = this.at; from < end; from += 1, to += 1) this.bytes[to] = source[from] ?? 0;
     this.at += end - start;
   }
 
   varint(value: number): void {
     this.reserve(10);
     let rest = value;
-    while (rest >= 128) {
+    for (; rest >= 128; rest = Math.floor(rest / 128)) {
       this.bytes[this.at] = (rest % 128) | 0x80;
       this.at += 1;
-      rest = Math.floor(rest / 128);
     }
     this.bytes[this.at] = rest;
     this.at += 1;
@@ -217,11 +216,25 @@ export class FieldWriter {
   }
 
   text(field: number, value: string): void {
-    const length = Buffer.byteLength(value);
     this.tag(field, DELIMITED);
+    if (value.length <= FEW_BYTES && this.ascii(value)) return;
+    const length = Buffer.byteLength(value);
     this.varint(length);
     this.reserve(length);
     this.at += this.bytes.write(value, this.at, 'utf8');
+  }
+
+  /** Writes a short text with its length, if it is ASCII; else it is as if nothing had been written. */
+  private ascii(value: string): boolean {
+    this.reserve(1 + value.length);
+    for (let index = 0; index < value.length; index += 1) {
+      const code = value.charCodeAt(index);
+      if (code > 127) return false;
+      this.bytes[this.at + 1 + index] = code;
+    }
+    this.bytes[this.at] = value.length;
+    this.at += 1 + value.length;
+    return true;
   }
 
   /** A delimited field whose content is a part of `source`. */
@@ -231,15 +244,19 @@ export class FieldWriter {
     this.raw(source, start, end);
   }
 
-  /** A delimited field with whatever `write` writes in it. Its length is known afterwards: the content is moved by its length's bytes. */
+  /** A delimited field with whatever `write` writes in it. Its length is known afterwards: a long content makes way for a long length. */
   nested(field: number, write: () => void): void {
     this.tag(field, DELIMITED);
+    this.reserve(1);
     const start = this.at;
+    this.at += 1;
     write();
-    const length = this.at - start;
-    const prefix = varintLength(length);
-    this.reserve(prefix);
-    this.bytes.copyWithin(start + prefix, start, this.at);
+    const length = this.at - start - 1;
+    const more = varintLength(length) - 1;
+    if (more > 0) {
+      this.reserve(more);
+      this.bytes.copyWithin(start + 1 + more, start + 1, this.at);
+    }
     this.at = start;
     this.varint(length);
     this.at += length;
