@@ -35,7 +35,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
     case 'sd':
       return decideDiscovery(question, caller);
     case 'query':
-      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST'] });
+      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST', 'DELETE'] });
     case 'push':
       return decideService(question, caller, { tenants: tables.pushers, methods: ['POST', 'PUT', 'DELETE'] });
     case 'path':

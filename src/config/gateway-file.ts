@@ -99,6 +99,7 @@ export interface BackendFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters';
+  readonly api: 'prometheus' | 'alertmanager';
 }
 
 export interface TemplateFile {

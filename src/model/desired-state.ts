@@ -52,6 +52,8 @@ export interface Backend {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
   readonly union?: 'rewrite' | 'extra_filters' | undefined;
+  /** Undefined = Prometheus's. */
+  readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;
 }
 
