@@ -4,6 +4,7 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import { disagreements } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { answerSd } from './answer.js';
 import type { Answer, SdQuestion } from './answer.js';
@@ -54,6 +55,17 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
     help: 'Targets that agents offer, those of agents that are away included.',
     registers: [registry],
     collect: () => targets.set([...inventory.offered.values()].reduce((sum, each) => sum + each.length, 0)),
+  });
+
+  const disagreeing: Gauge<'site'> = new Gauge({
+    name: 'scrapeway_discovery_site_disagreements',
+    help: 'Targets of a site with several agents that these have registered under one name and with different content.',
+    labelNames: ['site'],
+    registers: [registry],
+    collect: () => {
+      disagreeing.reset();
+      for (const site of tenancy?.sites ?? []) disagreeing.set({ site: site.name }, disagreements(site, inventory.offered).length);
+    },
   });
 
   return {

@@ -72,10 +72,10 @@ export class Inventory {
     for (const agent of this.#entries.keys()) if (!agents.has(agent)) this.#forget(agent);
   }
 
-  /** Whether all that a tenant might scrape is known, or has had its time to come back. */
-  isKnown(rights: ScrapeRights): boolean {
+  /** Whether all that a tenant might scrape is known, or has had its time to come back. `agentsOf`: the agents behind a name. */
+  isKnown(rights: ScrapeRights, agentsOf: (name: string) => readonly string[] = (name) => [name]): boolean {
     if (this.#options.clock.nowMs() >= this.#settledAtMs) return true;
-    return [...rights.agents].every((agent) => this.#entries.has(agent) || !rights.couldReach(agent));
+    return [...rights.agents].every((name) => agentsOf(name).every((agent) => this.#entries.has(agent)) || !rights.couldReach(name));
   }
 
   stop(): void {
