@@ -45,10 +45,11 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
     onForgotten(agent);
     memory.touch();
   };
-  const memory = createMemoryWriter(file, () => inventory.remembered());
+  const memory = createMemoryWriter({ ...file, onFailure: () => unkept.inc() }, () => inventory.remembered());
   const inventory = new Inventory({ settleMs, retentionMs, clock, wallMs, onForgotten: forgotten }, await readMemory(file));
   let tenancy: Tenancy | undefined;
 
+  const unkept = new Counter({ name: 'scrapeway_discovery_memory_failures_total', help: 'Times that what agents offer could not be written for the next start.', registers: [registry] });
   const requests = new Counter({ name: 'scrapeway_discovery_requests_total', help: 'Answers of http_sd, by status.', labelNames: ['status'], registers: [registry] });
   const targets: Gauge = new Gauge({
     name: 'scrapeway_discovery_targets',
