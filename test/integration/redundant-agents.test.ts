@@ -4,6 +4,7 @@ import { startAgent } from '../support/agent.js';
 import { createTestPki } from '../support/certificates.js';
 import type { TestPki } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
+import { replaceByExpiring } from '../support/expired.js';
 import { startExporter, textAnswer } from '../support/exporter.js';
 import type { Exporter } from '../support/exporter.js';
 import { startGateway } from '../support/gateway.js';
@@ -124,6 +125,13 @@ describe('a site', () => {
     expect(inWords(await ask('/scrape/paris/web'))).toBe('200 paris-1');
   });
 
+  it('a member told to stop, and started again: no scrape fails', async () => {
+    const sinceMs = Date.now();
+    await agents.get('paris-1')?.stop();
+    await start('paris-1');
+    expect(await untilScraped(sinceMs, 10)).toEqual({ failed: 0, targets: 2 });
+  });
+
   it('a member killed in the middle of a scrape, before its answer: the other one answers that scrape', async () => {
     exporter.behave({ kind: 'hang' }, '/other');
     const before = exporter.requests.filter(({ url }) => url === '/other').length;
@@ -170,14 +178,18 @@ describe('a site', () => {
   });
 
   it('a second process with another certificate for a member\'s name is refused, and the first goes on', async () => {
-    const other = await createTempDir();
-    const impostor = await startAgent({ dir: other.path, pki, name: 'paris-2', gatewayPort: gateway.ports.agents, targets: [], certificate: await pki.agent('paris-2') });
+    await using other = await createTempDir();
+    const certificate = { certificateFile: other.join('other.crt'), keyFile: other.join('other.key') };
+    await replaceByExpiring(certificate, { dir: dir.join('pki'), authority: 'agents-ca', san: { type: 'uri', value: 'spiffe://scrapeway/agent/paris-2' }, endsInMs: 3_600_000 });
+    const impostor = await startAgent({ dir: other.path, pki, name: 'paris-2', gatewayPort: gateway.ports.agents, targets: [], certificate });
     try {
       await impostor.process.waitForLog(/agent_conflict/, { timeoutMs: 15_000 });
       expect(inWords(await ask('/scrape/paris/other'))).toBe('200 paris-2');
+      // the first one gone, the other comes in: seen, not silent
+      await agents.get('paris-2')?.stop();
+      await eventually(async () => expect([...(await gateway.metric('scrapeway_hub_agent_certificate_changes_total'))].filter(([labels, count]) => labels.includes('other') && count > 0)).toHaveLength(1), { timeoutMs: 40_000 });
     } finally {
       await impostor.stop();
-      await other[Symbol.asyncDispose]();
     }
   });
 });
