@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import type { DesiredState } from '../model/desired-state.js';
+import type { DesiredState, Site } from '../model/desired-state.js';
 import { disagreements } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { answerSd } from './answer.js';
@@ -58,16 +58,20 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
     collect: () => targets.set([...inventory.offered.values()].reduce((sum, each) => sum + each.length, 0)),
   });
 
-  const disagreeing: Gauge<'site'> = new Gauge({
-    name: 'scrapeway_discovery_site_disagreements',
-    help: 'Targets of a site with several agents that these have registered under one name and with different content.',
-    labelNames: ['site'],
-    registers: [registry],
-    collect: () => {
-      disagreeing.reset();
-      for (const site of tenancy?.sites ?? []) disagreeing.set({ site: site.name }, disagreements(site, inventory.offered).length);
-    },
-  });
+  const perSite = (name: string, help: string, read: (site: Site) => number): void => {
+    const gauge: Gauge<'site'> = new Gauge({
+      name,
+      help,
+      labelNames: ['site'],
+      registers: [registry],
+      collect: () => {
+        gauge.reset();
+        for (const site of tenancy?.sites ?? []) gauge.set({ site: site.name }, read(site));
+      },
+    });
+  };
+  perSite('scrapeway_discovery_site_members_away', 'Of the agents of a site with several, how many are not connected.', (site) => site.agents.filter((agent) => inventory.isAway(agent)).length);
+  perSite('scrapeway_discovery_site_disagreements', 'Targets of a site with several agents that these have registered under one name and with different content.', (site) => disagreements(site, inventory.offered).length);
 
   return {
     offered: inventory.offered,

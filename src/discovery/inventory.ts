@@ -68,6 +68,12 @@ export class Inventory {
     this.#sweep();
   }
 
+  /** Not connected, or connected and without a word of its targets yet. */
+  isAway(agent: string): boolean {
+    const entry = this.#entries.get(agent);
+    return entry === undefined || entry.awaySinceMs !== undefined;
+  }
+
   /** Only these agents are configured. */
   keepOnly(agents: ReadonlySet<string>): void {
     for (const agent of this.#entries.keys()) if (!agents.has(agent)) this.#forget(agent);

@@ -121,6 +121,7 @@ describe('a site', () => {
     agents.get('paris-1')?.process.signal('SIGKILL');
     await eventually(async () => expect(inWords(await ask('/scrape/paris/web'))).toBe('200 paris-2'));
     expect(await untilScraped(sinceMs, 16)).toEqual({ failed: 0, targets: 2 });
+    expect([...(await gateway.metric('scrapeway_discovery_site_members_away'))]).toEqual([['{site="paris"}', 1]]);
     await start('paris-1');
     expect(inWords(await ask('/scrape/paris/web'))).toBe('200 paris-1');
   });
