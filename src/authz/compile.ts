@@ -2,6 +2,8 @@ import { credentialId, frontProxyId } from '../model/credential-id.js';
 import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
 import type { ClaimRule, Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
+import { compileTargetLimits } from '../model/target-limits.js';
+import type { LimitsOf } from '../model/target-limits.js';
 import type { Target } from '../model/target.js';
 import { sanKey } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
@@ -18,6 +20,8 @@ export interface Policy {
   /** What each tenant may scrape. */
   readonly rights: ReadonlyMap<string, ScrapeRights>;
   readonly limits: GatewayLimits;
+  /** What templates allow at a target. */
+  readonly limitsOf: LimitsOf;
   readonly revoked: RevokedTable;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
@@ -80,6 +84,7 @@ export function compilePolicy(state: DesiredState): Policy {
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
     limits: state.gateway.limits,
+    limitsOf: compileTargetLimits(state),
     queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
     pushers: new Set(state.tenants.filter(({ push }) => push !== undefined && push.length > 0).map(({ name }) => name)),
     revoked: {

@@ -28,7 +28,7 @@ export class Scrape extends Switched<Outcome> {
   }
 
   onHead(fields: FieldList, endStream: boolean): void {
-    this.#bytesLeft = this.context.tenancy.maxBodyBytes(this.request.party.tenant);
+    this.#bytesLeft = Math.min(this.context.tenancy.maxBodyBytes(this.request.party.tenant), this.request.maxBytes);
     if (this.request.method !== 'HEAD' && Number(fieldValue(fields, 'content-length')) > this.#bytesLeft) return this.fail('body_too_large');
     this.answered();
     this.#outcome = agentReason(fields) ?? 'answered';

@@ -14,6 +14,7 @@ import type { GatewayConfig } from '../config/gateway-config.js';
 import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
+import { compileTargetLimits } from '../model/target-limits.js';
 import type { Target } from '../model/target.js';
 import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -78,6 +79,8 @@ function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { read
   const { allowed, steps } = explainScrape(state, { tenant: asked.tenant, agent, targetName, target });
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
   print(allowed ? 'allowed' : 'refused');
+  const limits = allowed && target !== undefined ? compileTargetLimits(state)(agent, target) : undefined;
+  for (const [name, value] of Object.entries(limits ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
   return allowed ? 0 : REFUSED;
 }
 
@@ -125,7 +128,7 @@ async function explainRequest({ state }: GatewayConfig, offered: Offered, { file
   if (shown.length === 0) print('no credential is shown');
   for (const { what, ok, why } of shown) print(`${ok ? 'ok  ' : 'FAIL'} ${what}: ${why}`);
   const caller = await identify(policy, checks, question.value, Date.now());
-  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, queriers: policy.queriers, pushers: policy.pushers });
+  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, limitsOf: policy.limitsOf, queriers: policy.queriers, pushers: policy.pushers });
   const { tenant, agent, target, rule } = decision.audit;
   print(`caller: ${caller.kind === 'stranger' ? `nobody (${caller.reason})` : (tenant ?? agent ?? '')}`);
   if (agent !== undefined && target !== undefined) print(`target: ${agent}/${target}`);
