@@ -114,11 +114,11 @@ function compileCredentials(state: DesiredState): CredentialTable {
   return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
 }
 
-function compileFrontProxies({ frontProxies = [] }: DesiredState): CredentialTable['frontProxies'] {
+function compileFrontProxies({ frontProxies = [], tenants }: DesiredState): CredentialTable['frontProxies'] {
   return new Map(
     frontProxies.map((proxy) => [
       sanKey(proxy.san.type, proxy.san.value),
-      new Set([new Map(proxy.tenants.map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
+      new Set([new Map((proxy.tenants === 'all' ? tenants.map(({ name }) => name) : proxy.tenants).map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
     ]),
   );
 }

@@ -9,6 +9,8 @@ import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
+import { checkKubernetes, compileKubernetes } from './kubernetes.js';
+import type { KubernetesSettings } from './kubernetes.js';
 import { compileIssuers } from './issuers.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
@@ -45,6 +47,8 @@ export interface GatewayProcess {
   readonly queryCacheBytes: number | undefined;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
   readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
+  /** Undefined = no cluster. */
+  readonly kubernetes: KubernetesSettings | undefined;
 }
 
 const SECOND_MS = 1000;
@@ -68,6 +72,7 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
+  checkKubernetes(draft, file);
   return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
 }
 
@@ -171,8 +176,9 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
-  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
+  const kubernetes = draft.part(['kubernetes'], () => ({ settings: compileKubernetes(draft, file.kubernetes) }));
+  if (kubernetes === undefined || runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
+  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes, kubernetes: kubernetes.settings };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

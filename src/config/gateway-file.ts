@@ -14,7 +14,8 @@ export interface GatewayFile {
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
   readonly pushTargets: readonly PushTargetFile[];
-  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
+  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: 'all' | readonly string[] }[];
+  readonly kubernetes?: KubernetesFile;
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
@@ -49,6 +50,7 @@ export interface TenantFile {
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
   readonly push?: readonly string[];
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[] };
   readonly limits: {
     readonly requestsPerSecond: number;
     readonly burst?: number;
@@ -89,9 +91,11 @@ export interface PushTargetFile {
   readonly maxBodySize: string;
 }
 
+/** Exactly one of `url` and `discover`. */
 export interface BackendFile {
   readonly name: string;
-  readonly url: string;
+  readonly url?: string;
+  readonly discover?: DiscoverFile;
   readonly replicas?: readonly string[];
   readonly caFile?: string;
   readonly basic?: { readonly user: string; readonly passwordFile: string };
@@ -99,6 +103,27 @@ export interface BackendFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters';
+}
+
+export interface DiscoverFile {
+  readonly resource: 'EndpointSlice' | 'Pod' | 'Service';
+  readonly namespaces: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly port?: string | number;
+  readonly scheme?: 'http' | 'https';
+  readonly path?: string;
+}
+
+export interface KubernetesFile {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+  readonly objects: boolean;
+  readonly metricAccess: { readonly enabled: boolean; readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
+  readonly status: boolean;
+  readonly leaseName: string;
+  readonly clusterDomain: string;
 }
 
 export interface TemplateFile {
