@@ -33,9 +33,9 @@ export function createSchemaCheck(name: SchemaName): SchemaCheck {
 }
 
 /** The same for a value that has one of the file's lists and nothing else: an entry that stands by itself. */
-export function createListCheck(name: SchemaName, list: string): SchemaCheck {
+export function createListCheck(name: SchemaName, key: string): SchemaCheck {
   const whole: AnySchemaObject = JSON.parse(schemaText(name));
-  return schemaCheck({ ...whole, $id: `${String(whole['$id'])}:${list}`, required: [list], properties: { [list]: whole['properties']?.[list] } });
+  return schemaCheck({ ...whole, $id: `${String(whole['$id'])}:${key}`, required: [key], properties: { [key]: whole['properties']?.[key] } });
 }
 
 type SchemaCheck = (value: unknown) => SchemaFault[];
