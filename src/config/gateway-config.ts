@@ -9,9 +9,11 @@ import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
+import { compileIssuers } from './issuers.js';
+import { compileServiceAccounts } from './service-accounts.js';
 import { checkKubernetes, compileKubernetes } from './kubernetes.js';
 import type { KubernetesSettings } from './kubernetes.js';
-import { compileIssuers } from './issuers.js';
+import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
@@ -66,14 +68,15 @@ export function loadGatewayConfig(file: string, environment: Environment, nowMs:
 
 async function compile(draft: Draft, file: GatewayFile, environment: Environment): Promise<GatewayConfig | undefined> {
   const gateway = await compileGateway(draft, file);
-  const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
+  const { tenants, templates } = await compileTemplates(draft, file, compileServiceAccounts(draft, file, await compileTenants(draft, file)));
   const agents = await compileAgents(draft, file);
   const backends = await compileBackends(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
+  const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
   checkKubernetes(draft, file);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
+  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once
@@ -87,9 +90,10 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
   const issuers = await compileIssuers(draft, file);
+  const tokenReview = await draft.part(['kubernetes'], () => compileTokenReview(draft, file.kubernetes));
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers };
+  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers, tokenReview };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {
@@ -162,7 +166,7 @@ function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: Gateway
 
 // ---- what takes effect at the next start
 
-function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): GatewayProcess | undefined {
+function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): Omit<GatewayProcess, 'kubernetes'> | undefined {
   const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
   const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
   const envoy = draft.part(['envoy'], () => ({
@@ -176,9 +180,8 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  const kubernetes = draft.part(['kubernetes'], () => ({ settings: compileKubernetes(draft, file.kubernetes) }));
-  if (kubernetes === undefined || runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
-  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes, kubernetes: kubernetes.settings };
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
+  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

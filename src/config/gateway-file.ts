@@ -115,17 +115,6 @@ export interface DiscoverFile {
   readonly path?: string;
 }
 
-export interface KubernetesFile {
-  readonly kubeconfig?: string;
-  readonly context?: string;
-  readonly namespace?: string;
-  readonly objects: boolean;
-  readonly metricAccess: { readonly enabled: boolean; readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
-  readonly status: boolean;
-  readonly leaseName: string;
-  readonly clusterDomain: string;
-}
-
 export interface TemplateFile {
   readonly name: string;
   readonly selector: string;
@@ -147,12 +136,39 @@ export interface IssuerFile {
 
 export type ClaimValueFile = string | boolean;
 
-/** Exactly one of the first four keys. */
+/** `kubeconfig`, or `server` with `tokenFile`, or neither. */
+export interface KubernetesAccessFile {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly server?: string;
+  readonly caFile?: string;
+  readonly tokenFile?: string;
+}
+
+export interface KubernetesFile extends KubernetesAccessFile {
+  readonly tokenReview?: TokenReviewFile;
+  readonly namespace?: string;
+  readonly objects: boolean;
+  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
+  readonly status: boolean;
+  readonly leaseName: string;
+  readonly clusterDomain: string;
+}
+
+export interface TokenReviewFile {
+  readonly audiences: readonly string[];
+  readonly tenantFromNamespace: boolean;
+  readonly cacheDuration: string;
+  readonly timeout: string;
+}
+
+/** Exactly one of the first five keys. */
 export interface CredentialFile {
   readonly certificate?: SanFile;
   readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
   readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
   readonly jwt?: { readonly issuer: string; readonly claims: Readonly<Record<string, ClaimValueFile | readonly ClaimValueFile[]>> };
+  readonly serviceAccount?: { readonly namespace: string; readonly name?: string };
   readonly issuer?: string;
   readonly expires?: string;
   readonly scope?: readonly GrantFile[];

@@ -1,12 +1,11 @@
+import type { KubernetesAccess } from '../model/kubernetes.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, KubernetesFile } from './gateway-file.js';
+import { compileKubernetesAccess } from './kubernetes-access.js';
 
 /** The cluster whose objects add to the file: how it is reached, and what is read there. */
 export interface KubernetesSettings {
-  /** Absolute; undefined = as a pod, by its service account. */
-  readonly kubeconfig: string | undefined;
-  /** Undefined = the file's current one. */
-  readonly context: string | undefined;
+  readonly access: KubernetesAccess;
   /** Of Tenants, Agents, Backends, their Secrets, and the Lease; undefined = the pod's own, or the context's. */
   readonly namespace: string | undefined;
   /** Whether Tenants, Agents and Backends are read. */
@@ -17,6 +16,8 @@ export interface KubernetesSettings {
   readonly status: boolean;
   readonly leaseName: string;
   readonly clusterDomain: string;
+  /** Whether service accounts of a namespace are the tenant of its name, where the tenant lists none of its own. */
+  readonly tenantFromNamespace: boolean;
 }
 
 export interface MetricAccessSettings {
@@ -26,12 +27,14 @@ export interface MetricAccessSettings {
   readonly withoutTerms: 'deny' | 'own-namespace';
 }
 
-export function compileKubernetes(draft: Draft, file: KubernetesFile | undefined): KubernetesSettings | undefined {
+/** Undefined without one, and after a fault. `access`: as token reviews have it, so that a fault in it is told once. */
+export async function compileKubernetes(draft: Draft, file: KubernetesFile | undefined, access: KubernetesAccess | undefined): Promise<KubernetesSettings | undefined> {
   if (file === undefined) return undefined;
-  const { kubeconfig, context, namespace, objects, metricAccess, status, leaseName, clusterDomain } = file;
-  if (context !== undefined && kubeconfig === undefined) draft.fault(['kubernetes', 'context'], 'is one of a file; name it in `kubeconfig`');
-  const { enabled, namespaces, withoutTerms } = metricAccess;
-  return { kubeconfig: kubeconfig === undefined ? undefined : draft.resolve(kubeconfig), context, namespace, objects, metricAccess: enabled ? { namespaces, withoutTerms } : undefined, status, leaseName, clusterDomain };
+  const { namespace, objects, metricAccess, status, leaseName, clusterDomain, tokenReview } = file;
+  const found = tokenReview === undefined ? await compileKubernetesAccess(draft, file) : access;
+  if (found === undefined) return undefined;
+  const settings = metricAccess && { namespaces: metricAccess.namespaces, withoutTerms: metricAccess.withoutTerms };
+  return { access: found, namespace, objects, metricAccess: settings, status, leaseName, clusterDomain, tenantFromNamespace: tokenReview?.tenantFromNamespace ?? false };
 }
 
 /** What makes sense with a cluster only. */

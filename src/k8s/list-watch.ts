@@ -19,7 +19,7 @@ export interface ListWatchOptions<T extends object> {
   readonly labelSelector?: string;
   /** What is kept of an object, `before` of its last version; undefined = nothing, as if it were not there. */
   readonly keep: (object: unknown, before: T | undefined) => T | undefined;
-  /** After the first whole list, and after each change. Many come at once: gather them. */
+  /** After the first whole list, after each change, and where the first list cannot be had. Many come at once: gather them. */
   readonly onChange: () => void;
   readonly logger: Logger;
 }
@@ -31,6 +31,9 @@ export interface ListWatch<T extends object> {
   items(): ReadonlyMap<string, T>;
   close(): Promise<void>;
 }
+
+/** `waitingFor` until the first answer. */
+export const FIRST_LIST = 'its first list';
 
 const PAGE = 500;
 const RETRY_MIN_MS = 250;
@@ -67,7 +70,7 @@ class Expired extends Error {}
 class Loop<T extends object> {
   readonly stop = new AbortController();
   readonly items = new Map<string, T>();
-  waiting: string | undefined = 'its first list';
+  waiting: string | undefined = FIRST_LIST;
   readonly #options: ListWatchOptions<T>;
   #kept = new Map<string, Kept<T>>();
   #version: string | undefined;
@@ -89,7 +92,10 @@ class Loop<T extends object> {
       } catch (error) {
         if (this.stop.signal.aborted) return;
         if (error instanceof Expired) this.#version = undefined;
-        if (this.waiting !== undefined) this.waiting = error instanceof Error ? error.message : String(error);
+        if (this.waiting !== undefined) {
+          this.waiting = error instanceof Error ? error.message : String(error);
+          this.#options.onChange();
+        }
         const delayMs = await this.#pause();
         logger.warn({ path, err: error, delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
       }

@@ -4,15 +4,16 @@ import { formatFault } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { KubernetesAccess } from '../model/kubernetes.js';
 import { createKubeApi } from './api.js';
 import { createDiscovery } from './discovery.js';
 import type { Discovery } from './discovery.js';
-import type { ClusterAccess } from './kube-config.js';
+import { kubeConfigOf } from './kube-config.js';
 import { collectionPath, METRIC_ACCESS } from './kinds.js';
 import { keepObject } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
 import { campaign } from './lease.js';
-import { listWatch } from './list-watch.js';
+import { FIRST_LIST, listWatch } from './list-watch.js';
 import { watchOwnObjects } from './own-objects.js';
 import type { CompileEntry } from './own-objects.js';
 import { createStatusWriter } from './status-writer.js';
@@ -26,7 +27,6 @@ import { createTranslate } from './translate.js';
  * change, for a file that was reloaded and for a cluster that came back.
  */
 export interface KubernetesOptions {
-  readonly access: ClusterAccess;
   readonly settings: KubernetesSourceSettings;
   /** Of this gateway among those that read the same objects. */
   readonly identity: string;
@@ -37,12 +37,14 @@ export interface KubernetesOptions {
 }
 
 export interface KubernetesSourceSettings {
+  readonly access: KubernetesAccess;
   readonly namespace: string | undefined;
   readonly objects: boolean;
   readonly metricAccess: { readonly namespaces: readonly string[] | undefined; readonly withoutTerms: 'deny' | 'own-namespace' } | undefined;
   readonly status: boolean;
   readonly leaseName: string;
   readonly clusterDomain: string;
+  readonly tenantFromNamespace: boolean;
 }
 
 export interface KubernetesSource {
@@ -52,7 +54,7 @@ export interface KubernetesSource {
   follow(apply: (state: DesiredState) => readonly Fault[]): void;
   /** Lists that were not had yet, each with the reason; empty once all were had. */
   waitingFor(): readonly string[];
-  /** Resolves when all lists were had for the first time, or with the time. */
+  /** Resolves when all lists were had for the first time, when one cannot be had now, or with the time. */
   synced(withinMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -60,6 +62,7 @@ export interface KubernetesSource {
 /** Changes within it are one: a burst of thousands must not mean thousands of states. */
 const GATHER_MS = 25;
 
+/** Throws where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export function startKubernetes(options: KubernetesOptions): KubernetesSource {
   return new Source(options);
 }
@@ -84,19 +87,23 @@ class Source implements KubernetesSource {
   #gather: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
+  /** Whether the first lists have got where they should. */
+  #inForce = false;
 
   constructor(options: KubernetesOptions) {
     this.#options = options;
-    const { access, settings, identity, compileEntry, registry } = options;
+    const { settings, identity, compileEntry, registry } = options;
     const logger = options.logger;
-    const namespace = settings.namespace ?? access.namespace;
-    this.#api = createKubeApi(access.kubeConfig);
+    const kubeConfig = kubeConfigOf(settings.access);
+    const namespace = settings.namespace ?? kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default';
+    this.#api = createKubeApi(kubeConfig);
     const shared = { api: this.#api, logger, onChange: () => this.#changed() };
     this.#accesses = settings.metricAccess && (settings.metricAccess.namespaces ?? [undefined]).map((each) => ({ namespace: each, watch: listWatch<KubeObject>({ ...shared, path: collectionPath(METRIC_ACCESS, each), keep: keepObject }) }));
     this.#own = settings.objects ? watchOwnObjects({ ...shared, namespace, compileEntry }) : undefined;
     this.#discovery = createDiscovery({ ...shared, clusterDomain: settings.clusterDomain });
-    this.#writer = settings.status ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
-    this.#campaign = settings.status ? campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) }) : undefined;
+    const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
+    this.#writer = says ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
+    this.#campaign = says ? campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) }) : undefined;
     this.#metrics = this.#register(registry);
     // With nothing to wait for, nothing else would say so.
     this.#changed();
@@ -115,6 +122,11 @@ class Source implements KubernetesSource {
   }
 
   waitingFor(): readonly string[] {
+    const missing = this.#missing();
+    return missing.length > 0 || this.#inForce ? missing : ['what there is, to its end'];
+  }
+
+  #missing(): readonly string[] {
     const accesses = (this.#accesses ?? []).flatMap(({ namespace, watch }) => (watch.waitingFor() === undefined ? [] : [`metricaccesses${namespace === undefined ? '' : ` of ${namespace}`}: ${watch.waitingFor() ?? ''}`]));
     return [...accesses, ...(this.#own?.waitingFor() ?? []), ...this.#discovery.waitingFor()];
   }
@@ -144,15 +156,19 @@ class Source implements KubernetesSource {
 
   async #update(): Promise<void> {
     // A list that is not whole must not look like one from which most was deleted.
-    if (this.#closed || this.#listsMissing()) return;
+    if (this.#closed || this.#listsMissing()) {
+      if (this.#missing().some((what) => !what.endsWith(FIRST_LIST))) this.#synced.resolve();
+      return;
+    }
     this.#compiled = (await this.#own?.compile()) ?? [];
     if (this.#file !== undefined) this.#discovery.follow(this.#backends(this.#file));
-    if (this.waitingFor().length === 0) this.#synced.resolve();
     if (this.#closed || this.#file === undefined) return;
     const before = this.#output?.output.state;
     const { state } = this.#combine(this.#file);
     if (state !== before) this.#take(state);
     this.#tell();
+    this.#inForce = this.#missing().length === 0;
+    if (this.#inForce) this.#synced.resolve();
   }
 
   #listsMissing(): boolean {
@@ -176,7 +192,7 @@ class Source implements KubernetesSource {
     const resolved = new Map(backends.map((backend) => [backend.name, backend]));
     const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined))];
     const known = this.#output;
-    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf }, this.#translate);
+    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf, tenantFromNamespace: settings.tenantFromNamespace }, this.#translate);
     const same = known !== undefined && known.inputs.length === inputs.length && inputs.every((input, index) => input === known.inputs[index]);
     const kept = same ? { ...output, state: known.output.state } : output;
     this.#output = { inputs, output: kept };

@@ -100,6 +100,8 @@ class Writer implements StatusWriter {
 
   async #send(key: string, waiting: Waiting, signal: AbortSignal): Promise<void> {
     const { kind, object, status } = waiting;
+    // Before it is written: then the watch tells of it, and it is news no more.
+    const news = newsOf(status, object.status);
     try {
       const path = `${collectionPath(kind, object.ref.namespace)}/${encodeURIComponent(object.ref.name)}/status?fieldManager=scrapeway`;
       // With the uid: an object of the same name that came meanwhile is another one.
@@ -107,7 +109,7 @@ class Writer implements StatusWriter {
       // Gone or another one: nobody to tell.
       if (answer.status === 404 || answer.status === 409) return;
       if (answer.status >= 300) throw new KubeError(answer.status, messageOf(answer.body));
-      for (const { reason, message } of newsOf(status, object.status)) await this.#event(waiting, { reason, message }, signal);
+      for (const { reason, message } of news) await this.#event(waiting, { reason, message }, signal);
     } catch (error) {
       if (signal.aborted) return;
       this.#logger.warn({ kind: kind.kind, ...object.ref, err: error }, 'the status could not be written');

@@ -23,6 +23,8 @@ export interface StoreInput {
   readonly resolve: (backend: Backend) => Backend;
   /** What an entry of the file claims for itself. */
   readonly claimsOf: ClaimsOf;
+  /** Whether the service accounts of a namespace are the tenant of its name. The file's own tenants have that already. */
+  readonly tenantFromNamespace: boolean;
 }
 
 export interface ClaimsOf {
@@ -75,7 +77,8 @@ export function combine(input: StoreInput, translate: Translate): StoreOutput {
   const declared = [...file.tenants, ...of('tenants').map(({ tenant }) => tenant)];
   const agents = [...file.agents, ...of('agents').map(({ agent }) => agent)];
   const backends = [...(file.backends ?? []), ...of('backends').map(({ backend }) => backend)].map(input.resolve);
-  const { tenants, translation } = withMetricAccess(declared, accesses, translate);
+  const { tenants: known, translation } = withMetricAccess(declared, accesses, translate);
+  const tenants = input.tenantFromNamespace ? withServiceAccounts(file, known) : known;
   const state: DesiredState = { ...file, tenants, agents, backends };
   const warn = dangling(state);
   const ofOwn = verdicts.map((verdict): Saying => {
@@ -150,6 +153,15 @@ function namespaceTenants(declared: readonly Tenant[], terms: readonly MetricAcc
   const taken = new Set([...declared.map(({ name }) => name), ...terms.flatMap(({ namespaces }) => namespaces)]);
   const names = new Set(objects.map(({ ref }) => ref.namespace).filter((namespace) => !taken.has(namespace)));
   return [...names].toSorted().map((name) => ({ name, credentials: [], scrape: [], limits: NAMESPACE_LIMITS }));
+}
+
+/** Of tenants that list none of their own; a namespace that somebody lists is nobody else's. */
+function withServiceAccounts({ tenants: ofFile }: DesiredState, all: readonly Tenant[]): readonly Tenant[] {
+  const fromFile = new Set(ofFile.map(({ name }) => name));
+  const listed = new Set(all.flatMap(({ credentials }) => credentials.flatMap((each) => (each.kind === 'service-account' ? [each.namespace] : []))));
+  return all.map((tenant) =>
+    fromFile.has(tenant.name) || listed.has(tenant.name) || tenant.credentials.some(({ kind }) => kind === 'service-account') ? tenant : { ...tenant, credentials: [...tenant.credentials, { kind: 'service-account', namespace: tenant.name, name: undefined }] },
+  );
 }
 
 /** References to what is not there. */

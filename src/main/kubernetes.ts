@@ -3,7 +3,6 @@ import { claimsOfAgent, claimsOfBackend, claimsOfTenant, compileObjectEntry } fr
 import type { Registry } from 'prom-client';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
-import { clusterAccess } from '../k8s/kube-config.js';
 import { startKubernetes } from '../k8s/source.js';
 
 /**
@@ -24,16 +23,13 @@ type Apply = (config: GatewayConfig) => readonly Fault[];
  * So long a start waits for the cluster. Envoy may still run with the configuration of the gateway before, and tenants that only the
  * cluster knows are better asked to wait than turned away; but the file's own must not wait for a cluster that is away.
  */
-const FIRST_LISTS_MS = 5_000;
+const FIRST_LISTS_MS = 10_000;
 
 /** Rejects where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
   if (settings === undefined) return { first, follow: (apply) => apply, notReady: () => [], close: async () => {} };
-  const access = clusterAccess(settings);
-  if (!access.ok) throw new Error(`kubernetes: ${access.error}`);
   const source = startKubernetes({
-    access: access.value,
     settings,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,

@@ -1,3 +1,4 @@
+import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -114,6 +115,8 @@ export interface GatewaySpec {
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
   readonly issuers?: readonly Issuer[];
+  /** Undefined = no tokens of service accounts. */
+  readonly tokenReview?: TokenReviewSpec | undefined;
 }
 
 /** Who signs tokens that tenants come with: an OpenID provider, a cluster, a cloud. Envoy verifies them. */
@@ -205,7 +208,9 @@ export type CredentialProof =
   /** Lower-case hex SHA-256 of the token: tokens are long and random, so a slow hash would only cost time. */
   | { readonly kind: 'bearer'; readonly sha256: string }
   /** A token of this issuer (by name) for which all of these hold. */
-  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] };
+  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] }
+  /** A token of this service account of Kubernetes; `name` undefined = of any of the namespace. */
+  | { readonly kind: 'service-account'; readonly namespace: string; readonly name: string | undefined };
 
 /** The claim is one of these values, or a list that has one of them. */
 export interface ClaimRule {

@@ -17,6 +17,8 @@ export interface GatewayOptions {
   readonly config?: ConfigFile;
   /** A gateway that starts again takes the ports of the one before. */
   readonly ports?: GatewayPorts;
+  /** False: it need not become ready. */
+  readonly ready?: boolean;
 }
 
 export interface GatewayPorts {
@@ -41,7 +43,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const config = gatewayConfig(options, ports, accessLogFile);
   const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config });
   try {
-    await running.waitUntilReady();
+    if (options.ready !== false) await running.waitUntilReady();
   } catch (error) {
     await running.stop();
     throw error;

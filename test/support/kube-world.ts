@@ -31,6 +31,8 @@ export interface KubeWorld extends AsyncDisposable {
   /** Where the gateway, its own kinds and their Secrets are. */
   readonly home: string;
   start(options?: { readonly name?: string; readonly kubernetes?: ConfigFile; readonly config?: ConfigFile }): Promise<RunningGateway>;
+  /** The same while the API server is away: `whileAway` sees a gateway that is alive and not ready. */
+  startWhileAway(config: ConfigFile, whileAway: (gateway: RunningGateway) => Promise<void>): Promise<RunningGateway>;
   /** The namespaces' `namespace` labels that a query's series have, sorted; as this tenant, through the front proxy. */
   seen(gateway: RunningGateway, tenant: string, expression: string): Promise<readonly string[]>;
   /** Status and body of a query. */
@@ -54,7 +56,7 @@ const PATHS: Readonly<Record<OwnKind, readonly [root: string, plural: string]>> 
   Service: ['/api/v1', 'services'],
 };
 
-const RBAC = ['ServiceAccount', 'Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding'];
+const RBAC = new Set(['ServiceAccount', 'Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
 const FRONT_PROXY = 'front-proxy';
 /** `helm template … -n monitoring` */
 const HOME = 'monitoring';
@@ -83,7 +85,7 @@ async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeW
   await kube.applyCrds(crds.flatMap(parseManifests));
   await must(kube.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: HOME } } }));
   const chart = await renderChart((await optionalBinary('helm')) ?? '', ['ci/gateway-values.yaml'], { 'kubernetes.enabled': true, 'kubernetes.metricAccess.enabled': true, ...values });
-  for (const manifest of chart.filter(({ kind }) => RBAC.includes(kind))) await must(kube.apply(manifest));
+  for (const manifest of chart.filter(({ kind }) => RBAC.has(kind))) await must(kube.apply(manifest));
   const kubeconfig = await serviceAccountConfig(kube, { namespace: HOME, name: 'release-scrapeway', file: dir.join('kubeconfig.yaml') });
   const pki = await createTestPki(dir.join('pki'));
   const proxy = { ca: await readFile(pki.serverCaFile), servername: 'localhost', ...(await readPair(await pki.client(FRONT_PROXY))) };
@@ -94,6 +96,14 @@ async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeW
     return { status: answer.status, reason: String(answer.headers['x-scrapeway-reason'] ?? ''), body: text.startsWith('{') ? JSON.parse(text) : text };
   };
   const moved = stack.move();
+  const configOf = (name: string, kubernetes: ConfigFile, more: ConfigFile): ConfigFile => ({
+    gateway: { id: name, names: ['localhost', '127.0.0.1'] },
+    backends: [{ name: 'main', url: prometheus.url }],
+    frontProxies: [{ certificate: { uri: `spiffe://scrapeway/tenant/${FRONT_PROXY}` }, tenants: 'all' }],
+    // The chart's rights are for the Lease of its own name.
+    kubernetes: { kubeconfig, leaseName: 'release-scrapeway', objects: true, metricAccess: {}, ...kubernetes },
+    ...more,
+  });
   return {
     kube,
     dir,
@@ -101,23 +111,18 @@ async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeW
     prometheus,
     home: HOME,
     start: async ({ name = 'gw-0', kubernetes = {}, config = {} } = {}) => {
-      const own = await createTempDir();
-      moved.use(own);
-      const gateway = await startGateway({
-        dir: own.path,
-        pki,
-        tenants: [],
-        agents: [],
-        config: {
-          gateway: { id: name, names: ['localhost', '127.0.0.1'] },
-          backends: [{ name: 'main', url: prometheus.url }],
-          frontProxies: [{ certificate: { uri: `spiffe://scrapeway/tenant/${FRONT_PROXY}` }, tenants: 'all' }],
-          // The chart's rights are for the Lease of its own name.
-          kubernetes: { kubeconfig, leaseName: 'release-scrapeway', ...kubernetes },
-          ...config,
-        },
+      const own = moved.use(await createTempDir());
+      return moved.use(await startGateway({ dir: own.path, pki, tenants: [], agents: [], config: configOf(name, kubernetes, config) }));
+    },
+    startWhileAway: async (config, whileAway) => {
+      const own = moved.use(await createTempDir());
+      let running: RunningGateway | undefined;
+      await kube.restart(async () => {
+        running = moved.use(await startGateway({ dir: own.path, pki, tenants: [], agents: [], config: configOf('gw-0', {}, config), ready: false }));
+        await whileAway(running);
       });
-      return moved.use(gateway);
+      if (running === undefined) throw new Error('no gateway was started');
+      return running;
     },
     query,
     seen: async (gateway, tenant, expression) => {

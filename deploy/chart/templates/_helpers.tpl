@@ -74,9 +74,14 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- $_ := set $config "metrics" (dict "address" (printf "%s:%d" $gateway.listenAddress (int $gateway.ports.metrics))) -}}
 {{- if .Values.kubernetes.enabled }}
 {{- $k := .Values.kubernetes -}}
-{{- $access := dict "enabled" $k.metricAccess.enabled "withoutTerms" $k.metricAccess.withoutTerms -}}
+{{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain -}}
+{{- if $k.metricAccess.enabled }}
+{{- $access := dict "withoutTerms" $k.metricAccess.withoutTerms -}}
 {{- with $k.metricAccess.namespaces }}{{ $_ := set $access "namespaces" . }}{{ end -}}
-{{- $_ := set $config "kubernetes" (dict "namespace" .Release.Namespace "objects" $k.objects "metricAccess" $access "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain) -}}
+{{- $_ := set $block "metricAccess" $access -}}
+{{- end -}}
+{{- if $k.tokenReview.enabled }}{{ $_ := set $block "tokenReview" (dict "audiences" $k.tokenReview.audiences "tenantFromNamespace" $k.tokenReview.tenantFromNamespace) }}{{ end -}}
+{{- $_ := set $config "kubernetes" $block -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
