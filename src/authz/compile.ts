@@ -55,6 +55,8 @@ export interface CredentialTable {
   readonly decoy: readonly Password[];
   /** By lower-case hex SHA-256 of the token. */
   readonly tokens: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
+  /** By namespace and name, or namespace alone (`serviceAccountKey`). */
+  readonly serviceAccounts: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
   /** By `iss`. */
   readonly issuers: ReadonlyMap<string, KnownIssuer>;
 }
@@ -90,6 +92,7 @@ export function compilePolicy(state: DesiredState): Policy {
 function compileCredentials(state: DesiredState): CredentialTable {
   const certificates: [SanKey, KnownCredential][] = [];
   const tokens: [string, KnownCredential][] = [];
+  const serviceAccounts: [string, KnownCredential][] = [];
   const passwords = new Map<string, Password[]>();
   const issued = new Map<string, KnownIssuer['credentials'][number][]>();
   const add = (tenant: string, credential: Credential): void => {
@@ -107,11 +110,19 @@ function compileCredentials(state: DesiredState): CredentialTable {
       case 'jwt':
         issued.set(credential.issuer, [...(issued.get(credential.issuer) ?? []), { credential: known, claims: credential.claims }]);
         break;
+      case 'service-account':
+        serviceAccounts.push([serviceAccountKey(credential.namespace, credential.name), known]);
+        break;
     }
   };
   for (const tenant of state.tenants) for (const credential of tenant.credentials) add(tenant.name, credential);
   const issuers = (state.gateway.issuers ?? []).map(({ name, issuer }) => [issuer, { name, issuer, credentials: issued.get(name) ?? [] }] as const);
-  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
+  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), serviceAccounts: groupBy(serviceAccounts), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
+}
+
+/** `name` undefined: all of the namespace. */
+export function serviceAccountKey(namespace: string, name: string | undefined): string {
+  return name === undefined ? namespace : `${namespace}/${name}`;
 }
 
 function compileFrontProxies({ frontProxies = [], tenants }: DesiredState): CredentialTable['frontProxies'] {

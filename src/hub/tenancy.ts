@@ -18,7 +18,7 @@ export interface Party {
 }
 
 /** Kinds of credentials that the configuration lists one by one; of tokens, the rule by which their claims name the tenant. */
-const LISTED = /^(?:certificate|basic|bearer|jwt|front-proxy):/;
+const LISTED = /^(?:certificate|basic|bearer|jwt|service-account|front-proxy):/;
 
 export class Tenancy {
   #limits: ReadonlyMap<string, TenantLimits> = new Map();

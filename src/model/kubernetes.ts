@@ -32,3 +32,13 @@ export interface TokenReviewSpec {
   /** Bound of one review, ms. */
   readonly timeoutMs: number;
 }
+
+/** What the API server says of a token. */
+export type TokenVerdict =
+  | { readonly kind: 'account'; readonly namespace: string; readonly name: string }
+  | { readonly kind: 'refused'; readonly why: string }
+  /** It said nothing: not reached, too late, or it does not let us ask. */
+  | { readonly kind: 'away'; readonly why: string };
+
+/** Never rejects. */
+export type ReviewToken = (token: string) => Promise<TokenVerdict>;
