@@ -1,6 +1,6 @@
 import { formatFault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
-import type { Backend, DesiredState, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, DesiredState, QueryLimits } from '../model/desired-state.js';
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { Upstream } from './upstream.js';
@@ -13,8 +13,6 @@ export class QueryState {
   #views = new Map<string, View | undefined>();
   #upstreams: ReadonlyMap<string, { readonly upstream: Upstream; readonly key: string }> = new Map();
   #failuresOfThePast = 0;
-  /** Grants that were looked at: of thousands, a change of the state replaces one. */
-  readonly #checked = new WeakSet<QueryGrant>();
 
   constructor(logger: Logger, limits: QueryLimits | undefined) {
     this.#logger = logger;
@@ -23,11 +21,6 @@ export class QueryState {
 
   /** From now on. Clients of backends that did not change keep their connections. */
   set(state: DesiredState): void {
-    for (const { name, query = [] } of state.tenants) {
-      const unseen = query.filter((grant) => !this.#checked.has(grant));
-      for (const fault of queryGrantFaults(unseen)) this.#logger.error({ tenant: name }, formatFault(fault));
-      for (const grant of unseen) this.#checked.add(grant);
-    }
     const before = this.#upstreams;
     this.#upstreams = new Map((state.backends ?? []).map((backend) => [backend.name, this.#upstreamFor(backend)]));
     const kept = new Set([...this.#upstreams.values()].map(({ upstream }) => upstream));
@@ -44,6 +37,8 @@ export class QueryState {
     if (!this.#views.has(key)) {
       const made = viewOf(state, tenant, backend, this.#limits);
       if (made === undefined) return undefined;
+      // Here and not for all at once: a state may have thousands of tenants, of which few ask before the next state.
+      for (const fault of queryGrantFaults(state.tenants.find(({ name }) => name === tenant)?.query ?? [])) this.#logger.error({ tenant }, formatFault(fault));
       this.#views.set(key, made);
     }
     const view = this.#views.get(key);

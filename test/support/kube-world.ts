@@ -30,7 +30,7 @@ export interface KubeWorld extends AsyncDisposable {
   readonly prometheus: RunningPrometheus;
   /** Where the gateway, its own kinds and their Secrets are. */
   readonly home: string;
-  start(options?: { readonly name?: string; readonly kubernetes?: ConfigFile; readonly config?: ConfigFile }): Promise<RunningGateway>;
+  start(options?: { readonly name?: string; readonly kubernetes?: ConfigFile; readonly config?: ConfigFile; readonly startTimeoutMs?: number }): Promise<RunningGateway>;
   /** The same while the API server is away: `whileAway` sees a gateway that is alive and not ready. */
   startWhileAway(config: ConfigFile, whileAway: (gateway: RunningGateway) => Promise<void>): Promise<RunningGateway>;
   /** The namespaces' `namespace` labels that a query's series have, sorted; as this tenant, through the front proxy. */
@@ -110,9 +110,9 @@ async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeW
     pki,
     prometheus,
     home: HOME,
-    start: async ({ name = 'gw-0', kubernetes = {}, config = {} } = {}) => {
+    start: async ({ name = 'gw-0', kubernetes = {}, config = {}, startTimeoutMs = 20_000 } = {}) => {
       const own = moved.use(await createTempDir());
-      return moved.use(await startGateway({ dir: own.path, pki, tenants: [], agents: [], config: configOf(name, kubernetes, config) }));
+      return moved.use(await startGateway({ dir: own.path, pki, tenants: [], agents: [], config: configOf(name, kubernetes, config), startTimeoutMs }));
     },
     startWhileAway: async (config, whileAway) => {
       const own = moved.use(await createTempDir());

@@ -36,13 +36,15 @@ export interface ScrapewayOptions {
   readonly dir: string;
   /** Without `metrics`, which is filled in. */
   readonly config: ConfigFile;
+  /** Until it answers on `/healthz`. */
+  readonly aliveTimeoutMs?: number;
 }
 
 /** Longer than a drain may take. */
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, aliveTimeoutMs = 10_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
   const statusUrl = `http://127.0.0.1:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
@@ -62,7 +64,7 @@ export async function startScrapeway({ command, name, dir, config }: ScrapewayOp
   }
 
   try {
-    await child.until('alive', () => expectOk(`${statusUrl}/healthz`));
+    await child.until('alive', () => expectOk(`${statusUrl}/healthz`), { timeoutMs: aliveTimeoutMs });
   } catch (error) {
     await stop();
     throw error;
