@@ -134,11 +134,11 @@ export function serviceAccountKey(namespace: string, name: string | undefined): 
   return name === undefined ? namespace : `${namespace}/${name}`;
 }
 
-function compileFrontProxies({ frontProxies = [] }: DesiredState): CredentialTable['frontProxies'] {
+function compileFrontProxies({ frontProxies = [], tenants }: DesiredState): CredentialTable['frontProxies'] {
   return new Map(
     frontProxies.map((proxy) => [
       sanKey(proxy.san.type, proxy.san.value),
-      new Set([new Map(proxy.tenants.map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
+      new Set([new Map((proxy.tenants === 'all' ? tenants.map(({ name }) => name) : proxy.tenants).map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
     ]),
   );
 }

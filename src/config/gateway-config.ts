@@ -11,6 +11,8 @@ import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { compileIssuers } from './issuers.js';
 import { compileServiceAccounts } from './service-accounts.js';
+import { checkKubernetes, compileKubernetes } from './kubernetes.js';
+import type { KubernetesSettings } from './kubernetes.js';
 import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
@@ -48,6 +50,8 @@ export interface GatewayProcess {
   readonly queryCacheBytes: number | undefined;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
   readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
+  /** Undefined = no cluster. */
+  readonly kubernetes: KubernetesSettings | undefined;
 }
 
 const SECOND_MS = 1000;
@@ -72,7 +76,9 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process };
+  const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
+  checkKubernetes(draft, file);
+  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once
@@ -162,7 +168,7 @@ function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: Gateway
 
 // ---- what takes effect at the next start
 
-function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): GatewayProcess | undefined {
+function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): Omit<GatewayProcess, 'kubernetes'> | undefined {
   const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
   const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
   const envoy = draft.part(['envoy'], () => ({

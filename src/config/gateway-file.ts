@@ -15,7 +15,7 @@ export interface GatewayFile {
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
   readonly pushTargets: readonly PushTargetFile[];
-  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
+  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: 'all' | readonly string[] }[];
   readonly kubernetes?: KubernetesFile;
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
@@ -51,6 +51,7 @@ export interface TenantFile {
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
   readonly push?: readonly string[];
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[] };
   readonly limits: {
     readonly requestsPerSecond: number;
     readonly burst?: number;
@@ -91,9 +92,11 @@ export interface PushTargetFile {
   readonly maxBodySize: string;
 }
 
+/** Exactly one of `url` and `discover`. */
 export interface BackendFile {
   readonly name: string;
-  readonly url: string;
+  readonly url?: string;
+  readonly discover?: DiscoverFile;
   readonly replicas?: readonly string[];
   readonly caFile?: string;
   readonly basic?: { readonly user: string; readonly passwordFile: string };
@@ -102,6 +105,16 @@ export interface BackendFile {
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters';
   readonly api: 'prometheus' | 'alertmanager';
+}
+
+export interface DiscoverFile {
+  readonly resource: 'EndpointSlice' | 'Pod' | 'Service';
+  readonly namespaces: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly port?: string | number;
+  readonly scheme?: 'http' | 'https';
+  readonly path?: string;
 }
 
 export interface TemplateFile {
@@ -145,6 +158,12 @@ export interface KubernetesAccessFile {
 
 export interface KubernetesFile extends KubernetesAccessFile {
   readonly tokenReview?: TokenReviewFile;
+  readonly namespace?: string;
+  readonly objects: boolean;
+  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
+  readonly status: boolean;
+  readonly leaseName: string;
+  readonly clusterDomain: string;
 }
 
 export interface TokenReviewFile {

@@ -46,6 +46,7 @@ function checkReview(draft: Draft, file: GatewayFile): void {
 
 /** Nobody could ever be this tenant. */
 function checkEmpty(draft: Draft, file: GatewayFile, tenants: readonly Tenant[]): void {
+  if (file.frontProxies.some((proxy) => proxy.tenants === 'all')) return;
   const asserted = new Set(file.frontProxies.flatMap((proxy) => proxy.tenants));
   const known = new Map(tenants.map((tenant) => [tenant.name, tenant]));
   for (const [index, { name, credentials }] of (draft.part(['tenants'], () => file.tenants) ?? []).entries()) {

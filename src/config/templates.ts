@@ -59,7 +59,7 @@ export async function compileFrontProxies(draft: Draft, file: GatewayFile, tenan
     const san = compileSan(proxy.certificate);
     claim(`${san.type} ${san.value}`, [...place, 'certificate'], (first) => `this certificate stands at ${first} already`);
     if (own.has(`${san.type} ${san.value}`)) draft.fault([...place, 'certificate'], 'is a credential of a tenant; a proxy needs a name of its own');
-    checkTenants(draft, place, { names: proxy.tenants, file });
+    if (proxy.tenants !== 'all') checkTenants(draft, place, { names: proxy.tenants, file });
     return { san, tenants: proxy.tenants };
   });
 }

@@ -38,8 +38,8 @@ export interface PushTarget {
 /** A proxy that authenticates users itself and names their tenant in `X-Tenant-Namespace`. Its own certificate is what is trusted. */
 export interface FrontProxy {
   readonly san: San;
-  /** Tenants that it may speak for. */
-  readonly tenants: readonly string[];
+  /** Tenants that it may speak for; `all`: whatever tenants there are. */
+  readonly tenants: readonly string[] | 'all';
 }
 
 /** A Prometheus-compatible server that tenants may query. */
@@ -57,6 +57,23 @@ export interface Backend {
   /** Undefined = Prometheus's. */
   readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;
+  /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
+  readonly discover?: BackendDiscovery | undefined;
+}
+
+/** Which objects of a cluster are a backend's endpoints: all that is given must match. */
+export interface BackendDiscovery {
+  readonly resource: 'EndpointSlice' | 'Pod' | 'Service';
+  /** Undefined = all. */
+  readonly namespaces: readonly string[] | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Name or number; undefined = the first (of a pod that names none: 9090). */
+  readonly port: string | undefined;
+  /** Undefined = as the object says: annotation `prometheus.io/scheme`, or a port's name `https`. */
+  readonly scheme: 'http' | 'https' | undefined;
+  /** Before the API's own paths; empty or with a slash at its beginning and none at its end. */
+  readonly pathPrefix: string;
 }
 
 /** What a tenant sees of backends: series that any one grant allows. */
@@ -183,6 +200,8 @@ export interface Tenant {
   readonly push?: readonly string[];
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
+  /** Whose MetricAccess objects add to `query`, and the most that they can. */
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrant[] };
   readonly limits: TenantLimits;
 }
 

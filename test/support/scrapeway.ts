@@ -38,6 +38,8 @@ export interface ScrapewayOptions {
   readonly config: ConfigFile;
   /** A file with the milliseconds by which its wall clock is wrong (`clock-shift.ts`); it may change at any time. */
   readonly clockShiftFile?: string;
+  /** Until it answers on `/healthz`. */
+  readonly aliveTimeoutMs?: number;
 }
 
 const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
@@ -46,7 +48,7 @@ const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config, clockShiftFile }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 10_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
   const statusUrl = `http://127.0.0.1:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
@@ -66,7 +68,7 @@ export async function startScrapeway({ command, name, dir, config, clockShiftFil
   }
 
   try {
-    await child.until('alive', () => expectOk(`${statusUrl}/healthz`));
+    await child.until('alive', () => expectOk(`${statusUrl}/healthz`), { timeoutMs: aliveTimeoutMs });
   } catch (error) {
     await stop();
     throw error;
