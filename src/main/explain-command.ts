@@ -14,7 +14,9 @@ import type { GatewayConfig } from '../config/gateway-config.js';
 import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
+import type { DesiredState } from '../model/desired-state.js';
 import { compileTargetLimits } from '../model/target-limits.js';
+import { siteOffer } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -74,14 +76,21 @@ async function offeredTargets({ process: { runtimeDir } }: GatewayConfig): Promi
 function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { readonly tenant: string; readonly target: string; readonly labels: readonly string[] | undefined }): number {
   const [agent = '', targetName = '', ...rest] = asked.target.split('/');
   if (targetName === '' || rest.length > 0) throw new UsageError('--target must be AGENT/TARGET');
-  const registered = offered.get(agent)?.find(({ name }) => name === targetName);
+  const site = state.sites?.find(({ name }) => name === agent);
+  const found = site && siteOffer(site, offered).get(targetName);
+  const registered = site === undefined ? offered.get(agent)?.find(({ name }) => name === targetName) : found?.target;
   const target = asked.labels === undefined ? registered : { ...(registered ?? supposed(targetName)), labels: readLabels(asked.labels) };
   const { allowed, steps } = explainScrape(state, { tenant: asked.tenant, agent, targetName, target });
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
+  if (allowed && found !== undefined) print(`asked in this order: ${found.members.map((member) => member.agent).join(', ')}`);
   print(allowed ? 'allowed' : 'refused');
-  const limits = allowed && target !== undefined ? compileTargetLimits(state)(agent, target) : undefined;
-  for (const [name, value] of Object.entries(limits ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
+  if (allowed && target !== undefined) printLimits(state, agent, target);
   return allowed ? 0 : REFUSED;
+}
+
+/** What templates allow there, beside the tenant's own limits. */
+function printLimits(state: DesiredState, agent: string, target: Target): void {
+  for (const [name, value] of Object.entries(compileTargetLimits(state)(agent, target) ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
 }
 
 /** What a query becomes for a tenant, selector by selector. */
@@ -121,7 +130,7 @@ async function explainRequest({ state }: GatewayConfig, offered: Offered, { file
   serviceAccounts.configure(state.gateway.tokenReview);
   const checks = { passwords: createPasswordChecker(), serviceAccounts };
   const inventory = new Inventory();
-  inventory.setRights(policy.rights);
+  inventory.setRights(policy.rights, policy.sites);
   for (const [agent, targets] of offered) inventory.register(agent, targets);
   print(`door: ${question.value.door}`);
   const shown = await explainIdentity(policy, checks, question.value, Date.now());
