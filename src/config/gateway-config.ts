@@ -31,6 +31,8 @@ export interface GatewayProcess {
   /** Absolute. */
   readonly runtimeDir: string;
   readonly dataThreads: number;
+  /** From SIGTERM to the first thing that a client can notice, ms. */
+  readonly drainDelayMs: number;
   readonly envoy: {
     /** Undefined: looked for on the PATH and in the cache. */
     readonly path: string | undefined;
@@ -84,7 +86,8 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const issuers = await compileIssuers(draft, file);
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers };
+  const { peers } = file.gateway;
+  return { id, ...(peers && { peers: peers.filter((peer) => peer !== id) }), names, scrape, agents, limits, accessLogPath, revoked, issuers };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {
@@ -160,6 +163,7 @@ function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: Gateway
 function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): GatewayProcess | undefined {
   const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
   const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
+  const drainDelayMs = draft.part(['drainDelay'], () => draft.durationMs(['drainDelay'], file.drainDelay, { minMs: 0, maxMs: 5 * MINUTE_MS }));
   const envoy = draft.part(['envoy'], () => ({
     path: environment.envoyPath ?? (file.envoy.path === undefined ? undefined : draft.resolve(file.envoy.path)),
     concurrency: file.envoy.concurrency,
@@ -171,8 +175,8 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
-  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined || drainDelayMs === undefined) return undefined;
+  return { runtimeDir, dataThreads, drainDelayMs, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

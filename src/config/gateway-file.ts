@@ -3,7 +3,7 @@
  * default there is always present here.
  */
 export interface GatewayFile {
-  readonly gateway: { readonly id?: string; readonly names: readonly string[] };
+  readonly gateway: { readonly id?: string; readonly peers?: readonly string[]; readonly names: readonly string[] };
   readonly listeners: {
     readonly scrape: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles?: readonly string[] } };
     readonly agents: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles: readonly string[] } };
@@ -17,6 +17,7 @@ export interface GatewayFile {
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
+  readonly drainDelay: string;
   readonly dataThreads: 'auto' | number;
   readonly envoy: { readonly path?: string; readonly concurrency?: number; readonly logLevel: EnvoyLogLevel; readonly extraArgs: readonly string[] };
   readonly accessLog: { readonly path: string };

@@ -29,8 +29,8 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const ANSWER_MARGIN_MS = 20;
 
 export interface EnvoySideEvents {
-  /** A new request is refused for this reason; undefined: requests are welcome. */
-  refusal(): Reason | undefined;
+  /** A new request for this agent is refused for this reason; undefined: it is welcome. */
+  refusal(agent: string, method: string): Reason | undefined;
   /** A request has ended, one way or another. */
   onRequestEnd(): void;
   onClosed(side: EnvoySide, close: Close): void;
@@ -51,10 +51,10 @@ export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
 
   onHeaders(stream: Stream<ClientStreamUser>, fields: FieldList): void {
     const method = fieldValue(fields, ':method') ?? '';
-    const refusal = this.#events.refusal();
-    if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const request = readRequest(fields);
     if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
+    const refusal = this.#events.refusal(request.agent, method);
+    if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const full = this.#context.tenancy.enter(request.party.tenant);
     if (full !== undefined) return this.#refuse(stream, full, method);
     const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);

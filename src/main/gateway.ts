@@ -11,6 +11,7 @@ import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
+import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -22,6 +23,7 @@ import { createPush } from '../push/push.js';
 import type { Push } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
+import { awaitAgents } from './agents-return.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
@@ -53,6 +55,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     logger: logger.child({ component: 'discovery' }),
     registry,
   });
+  const agentsReturn = awaitAgents(config.state, { waitMs: timing.settleMs, clock: systemClock, onOpen: () => void publish(current) });
   const dataThreads = startDataThreads({
     count,
     thread: { runtimeDir, logLevel, ...tunnel },
@@ -60,6 +63,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     onRegistered: ({ agent, targets }) => {
       discovery.register(agent, targets);
       dataThreads.setRegistration(agent, targets);
+      agentsReturn.returned(agent);
     },
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
@@ -70,10 +74,14 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
+  let current = config.state;
+  const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
+    controlPlane.publish(state, { dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 });
   const apply = ({ state }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
-    const published = controlPlane.publish(state, { dataThreads: count, runtimeDir });
+    const published = publish(state);
     if (!published.ok) return published.error;
+    current = state;
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);
@@ -87,10 +95,11 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
 
   return {
     apply,
-    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...envoyNotReady(controlPlane)],
+    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
     metrics: () => allMetrics(registry, dataThreads),
     drain: () => dataThreads.drain(),
     close: async () => {
+      agentsReturn.stop();
       await api.close();
       await discovery.close();
       await queries.close();

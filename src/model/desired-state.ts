@@ -88,6 +88,8 @@ export interface Template {
 export interface GatewaySpec {
   /** Unique among the gateways that an agent may meet; told to agents in the handshake's answer. */
   readonly id: string;
+  /** Ids of the others behind the agents' address; undefined = not known. */
+  readonly peers?: readonly string[] | undefined;
   /** The gateway's own host names on the scrape listener; any other authority is meant for a target (proxy door). */
   readonly names: readonly string[];
   readonly scrape: ListenerSpec & { readonly clientCaPem: string | undefined };
