@@ -26,6 +26,7 @@ export interface Tables {
 export function decide(question: Question, caller: Caller, tables: Tables): Decision {
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
+  if (door === 'join') return decideJoin(question);
   if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
   if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
 
@@ -44,6 +45,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
       return decideScrape(question, caller, view, tables.limits);
     case 'none':
     case 'agent':
+    case 'renew':
       return refuse('door_forbidden', whoAsks(question, caller));
     default:
       return assertNever(door, 'door');
@@ -63,8 +65,16 @@ const PATH = /^\/[!-~]{0,16000}$/;
 
 function decideTunnel({ door, method, path, upgrade }: Question, agent: string): Decision {
   const handshake = method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
-  if (!handshake) return refuse('door_forbidden', { door, agent });
+  const renewal = door === 'renew' && method === 'POST' && path === '/agents/renew';
+  if (!handshake && !renewal) return refuse('door_forbidden', { door, agent });
   return { allow: true, stamp: { 'x-scrapeway-agent': agent }, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
+}
+
+/** Nobody is known here: the one path, and the two methods that it has. The join service judges the token. */
+function decideJoin({ door, method, path }: Question): Decision {
+  if (path !== '/agents/join') return refuse('door_forbidden', { door });
+  if (method !== 'GET' && method !== 'POST') return refuse('method_forbidden', { door });
+  return { allow: true, stamp: { 'x-scrapeway-join': 'token' }, remove: INTERNAL_AND_OURS, audit: { door, rule: 'join' } };
 }
 
 type Tenant = Extract<Caller, { kind: 'tenant' }>;

@@ -43,7 +43,9 @@ const INVALID: ReadonlySet<never> = new Set();
 
 /** At once, except where a password has to be checked for the first time. Never rejects. `nowMs`: wall clock. */
 export function identify(policy: Policy, passwords: PasswordChecker, question: Question, nowMs: number): MaybePromise<Caller> {
-  if (question.door === 'agent') return identifyAgent(policy, question);
+  if (question.door === 'agent' || question.door === 'renew') return identifyAgent(policy, question);
+  // whatever is shown there counts for nothing, and costs nothing
+  if (question.door === 'join') return { kind: 'stranger', reason: 'no_credentials' };
   return whenAllReady(claimsOf(policy, passwords, question), (claims) => {
     const caller = callerOf(claims, question.door, nowMs);
     return caller.kind === 'stranger' ? { ...caller, rule: tokenTrouble(policy, question) } : caller;

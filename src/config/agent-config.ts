@@ -26,6 +26,8 @@ export interface AgentConfig {
   /** Targets and credentials take effect at once, with each reload; the others at the next start. */
   readonly settings: AgentSettings;
   readonly credentials: TlsCredentials;
+  /** Absolute path of the file with certificate and key that the agent itself renews; undefined = somebody else does. */
+  readonly renewFile: string | undefined;
   readonly process: AgentProcess;
 }
 
@@ -54,7 +56,8 @@ async function compile(draft: Draft, file: AgentFile, environment: Environment):
   const allow = await compileAllow(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
-  return { ...identity, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  const renewFile = draft.part(['tls'], () => compileRenewal(draft, file));
+  return { ...identity, renewFile, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {
@@ -64,6 +67,13 @@ async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise
   const name = draft.part(['agent'], () => checkName(draft, agent.name, pair.info.sans.flatMap(({ type, value }) => (type === 'uri' ? (agentNameOf(value) ?? []) : []))));
   if (ca !== undefined && issuedBy(pair.chainPem, ca)) draft.warn(['tls', 'caFile'], 'signed the agent\'s own certificate; if that is not one CA for both on purpose, name the gateway\'s CA here');
   return ca === undefined ? undefined : { name, credentials: { certificate: pair.chainPem, key: pair.privateKeyPem, ca } };
+}
+
+function compileRenewal(draft: Draft, { tls }: AgentFile): string | undefined {
+  if (!tls.renew) return undefined;
+  const file = draft.resolve(tls.certFile);
+  if (draft.resolve(tls.keyFile) !== file) draft.fault(['tls', 'renew'], 'needs certificate and key in one file (certFile = keyFile), so that they change as one');
+  return file;
 }
 
 /** The gateway goes by the certificate: a name that differs from it would only mislead whoever reads the logs. */

@@ -10,6 +10,8 @@ import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { compileIssuers } from './issuers.js';
+import { compileJoin } from './join.js';
+import type { JoinConfig } from './join.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
@@ -23,6 +25,8 @@ import type { Path } from './yaml-source.js';
 export interface GatewayConfig {
   /** Takes effect at once, with each reload. */
   readonly state: DesiredState;
+  /** With each reload too. Not in the state: the CA's key stays with the thread that signs. */
+  readonly join: JoinConfig | undefined;
   /** Takes effect at the next start. */
   readonly process: GatewayProcess;
 }
@@ -70,7 +74,8 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
+  const join = await draft.within(['join'], () => compileJoin(draft, file, gateway));
+  return gateway && process && { join, state: { gateway: join === undefined ? gateway : { ...gateway, joins: true }, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
 }
 
 // ---- what takes effect at once

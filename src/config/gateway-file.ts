@@ -16,6 +16,7 @@ export interface GatewayFile {
   readonly pushTargets: readonly PushTargetFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
+  readonly join?: { readonly caCertFile: string; readonly caKeyFile: string; readonly serverCaFile: string; readonly certificateTtl: string };
   readonly runtimeDir: string;
   readonly drainDelay: string;
   readonly dataThreads: 'auto' | number;

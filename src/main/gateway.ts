@@ -13,6 +13,8 @@ import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
 import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
+import { createIssuer } from '../join/issuer.js';
+import { openUsedTokens } from '../join/used-tokens.js';
 import type { Logger } from '../lib/logger.js';
 import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
@@ -71,13 +73,14 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
+  const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
   let current = config.state;
   const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
     controlPlane.publish(state, { dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 });
-  const apply = ({ state }: GatewayConfig): readonly Fault[] => {
+  const apply = ({ state, join: joining }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
     const published = publish(state);
     if (!published.ok) return published.error;
@@ -86,6 +89,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     discovery.setState(state);
     queryDoor.setState(state);
     push.configure(pushConfig(state));
+    issuer.configure(state, joining);
     return [];
   };
 

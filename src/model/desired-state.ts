@@ -98,6 +98,8 @@ export interface GatewaySpec {
   /** Where Envoy writes one JSON line per request; `/dev/stdout` by default. */
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
+  /** Agents may join by a token, and renew their certificates. */
+  readonly joins?: boolean;
   readonly issuers?: readonly Issuer[];
 }
 

@@ -34,6 +34,11 @@ export const REASONS = {
   // ---- http_sd
   discovery_unknown: { status: 503, hop: 'api', text: 'the gateway does not know every target yet' },
   api_error: { status: 500, hop: 'api', text: 'internal error' },
+  // ---- joining
+  join_malformed: { status: 400, hop: 'api', text: 'the request for a certificate cannot be read' },
+  token_invalid: { status: 401, hop: 'api', text: 'the join token was not made by this gateway, or was changed' },
+  token_expired: { status: 401, hop: 'api', text: 'the join token has expired: make a new one' },
+  token_used: { status: 409, hop: 'api', text: 'the join token was used already: make a new one' },
   // ---- queries
   query_no_endpoint: { status: 404, hop: 'api', text: 'no such endpoint, or not on this door' },
   query_no_backend: { status: 403, hop: 'api', text: 'no such backend, or not for this tenant' },

@@ -27,7 +27,7 @@ export function buildResources(state: DesiredState, topology: Topology): Resourc
     cluster: [...clusters(topology), ...jwksClusters(state.gateway.issuers ?? [])].map((cluster) => create(ClusterSchema, cluster)),
     endpoint: loadAssignments(topology).map((assignment) => create(ClusterLoadAssignmentSchema, assignment)),
     listener: [...(topology.scrapersWait === true ? [] : [scrapeListener(state.gateway)]), agentsListener(state.gateway)].map((listener) => create(ListenerSchema, listener)),
-    route: [scrapeRoutes(state), agentRoutes()].map((route) => create(RouteConfigurationSchema, route)),
+    route: [scrapeRoutes(state), agentRoutes(state.gateway)].map((route) => create(RouteConfigurationSchema, route)),
     secret: secrets(state.gateway).map((secret) => create(SecretSchema, secret)),
   };
 }
