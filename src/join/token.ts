@@ -70,7 +70,7 @@ function mac(content: string, key: Buffer): Buffer {
 
 function isToken(value: unknown): value is JoinToken {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, agent, expiresMs, joinAt, gateway, caFingerprint }: Partial<Record<keyof JoinToken, unknown>> = value;
-  const texts = [id, agent, joinAt, gateway, caFingerprint];
-  return texts.every((text) => typeof text === 'string' && text !== '') && Number.isSafeInteger(expiresMs) && isName(String(agent)) && /^[0-9a-f]{64}$/.test(String(caFingerprint));
+  const { id, agent, expiresMs, joinAt, gateway, caFingerprint: pin }: Partial<Record<keyof JoinToken, unknown>> = value;
+  const texts = [id, agent, joinAt, gateway, pin];
+  return texts.every((text) => typeof text === 'string' && text !== '') && Number.isSafeInteger(expiresMs) && isName(String(agent)) && /^[0-9a-f]{64}$/.test(String(pin));
 }
