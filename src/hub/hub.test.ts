@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { eventually } from '../../test/support/eventually.js';
 import { answerTo, openScrape, scrape, startHubRig, stateWith } from '../../test/support/hub-rig.js';
 
-/** The hub between an emulated Envoy and emulated agents: what scrapes see. Misbehaving agents are in misbehaviour.test.ts. */
+/** The hub between an emulated Envoy and emulated agents: what scrapes see. What misbehaving agents may do to others is in test/integration/hostile-agent.test.ts. */
 
 describe('a scrape', () => {
   it('reaches the target named by ext_authz, and its answer comes back', async () => {
