@@ -64,7 +64,7 @@ const PATH = /^\/[!-~]{0,16000}$/;
 // ------------------------------------------------------------------------------------------------------------------ tunnel
 
 function decideTunnel({ door, method, path, upgrade }: Question, agent: string): Decision {
-  const handshake = method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
+  const handshake = door === 'agent' && method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
   const renewal = door === 'renew' && method === 'POST' && path === '/agents/renew';
   if (!handshake && !renewal) return refuse('door_forbidden', { door, agent });
   return { allow: true, stamp: { 'x-scrapeway-agent': agent }, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };

@@ -25,7 +25,7 @@ export interface HubRig extends AsyncDisposable {
   /** A new connection as one of Envoy's workers has it. */
   envoy(options?: http2.ClientSessionOptions): Promise<http2.ClientHttp2Session>;
   /** Dials as an agent whose certificate Envoy has verified, and returns the socket behind the 101, or the refusal. */
-  dial(agent: string, instance?: string): Promise<Dialled>;
+  dial(agent: string, instance?: string, known?: readonly string[]): Promise<Dialled>;
   /** `dial`, and HTTP/2 as server on it; throws on a refusal. Returns when the control stream is open. */
   agent(agent: string, options?: RigAgentOptions): Promise<RigAgent>;
   /** Value of a metric, its samples added up. */
@@ -100,11 +100,11 @@ export async function startHubRig(options: Partial<HubOptions> = {}): Promise<Hu
   hub.setState(stateWith(AGENTS));
   const opened: { destroy(): void }[] = [];
 
-  const dial = async (agent: string, instance: string = randomUUID()): Promise<Dialled> => {
+  const dial = async (agent: string, instance: string = randomUUID(), known: readonly string[] = []): Promise<Dialled> => {
     const socket = connect(tunnelSocketPath);
     opened.push(socket);
     socket.on('error', () => {});
-    socket.write(upgradeRequest('gateway', instance).replace(/\r\n$/, `x-scrapeway-agent: ${agent}\r\n\r\n`));
+    socket.write(upgradeRequest('gateway', instance, known).replace(/\r\n$/, `x-scrapeway-agent: ${agent}\r\n\r\n`));
     const head = await readHead(socket);
     return { socket, head, accepted: head.startsWith('HTTP/1.1 101 ') };
   };
