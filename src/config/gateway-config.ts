@@ -15,6 +15,7 @@ import type { JoinConfig } from './join.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
+import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort, parseSize } from './units.js';
@@ -70,12 +71,13 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const gateway = await compileGateway(draft, file);
   const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
+  const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
   const join = await draft.within(['join'], () => compileJoin(draft, file, gateway));
-  return gateway && process && { join, state: { gateway: join === undefined ? gateway : { ...gateway, joins: true }, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
+  return gateway && process && { join, state: { gateway: join === undefined ? gateway : { ...gateway, joins: true }, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process };
 }
 
 // ---- what takes effect at once

@@ -316,7 +316,7 @@ describe('a config without an agent', () => {
     await agent.closed;
     expect((await scrape(session)).reason).toBe('agent_away');
     expect((await scrape(session, { agent: 'b' })).status).toBe(200);
-    expect((await rig.dial('a', randomUUID())).head).toContain('x-scrapeway-reason: agent_unknown');
+    expect((await rig.dial('a')).head).toContain('x-scrapeway-reason: agent_unknown');
   });
 });
 
@@ -326,7 +326,7 @@ describe('an agent that looks for other gateways and meets this one again', () =
     const id = 'gw-1';
     const instance = randomUUID();
     await rig.agent('a', { instance, onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.end('still here')) });
-    const { head } = await rig.dial('a', instance, ['another', id]);
+    const { head } = await rig.dial('a', { instance, known: ['another', id] });
     expect(head).toMatch(/^HTTP\/1\.1 409 /);
     expect(head).toContain('x-scrapeway-reason: tunnel_known');
     expect(head).toContain(`x-scrapeway-gateway: ${id}`);
@@ -336,9 +336,9 @@ describe('an agent that looks for other gateways and meets this one again', () =
   it('gets a new tunnel where the gateway knows of no old one, or the agent knows others only', async () => {
     await using rig = await startHubRig();
     const instance = randomUUID();
-    expect((await rig.dial('a', instance, ['gw-1'])).accepted).toBe(true);
-    expect((await rig.dial('a', instance, ['gw-9'])).accepted).toBe(true);
-    expect((await rig.dial('b', instance, ['gw-1'])).accepted).toBe(true);
+    expect((await rig.dial('a', { instance, known: ['gw-1'] })).accepted).toBe(true);
+    expect((await rig.dial('a', { instance, known: ['gw-9'] })).accepted).toBe(true);
+    expect((await rig.dial('b', { instance, known: ['gw-1'] })).accepted).toBe(true);
   });
 
   it('is told of the other gateways, where the operator has named them', async () => {
