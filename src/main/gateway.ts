@@ -28,6 +28,7 @@ import { startDataThreads } from './data-threads.js';
 import { awaitAgents } from './agents-return.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
+import { createTokenReviews } from './token-reviews.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
 
 export interface Gateway {
@@ -57,7 +58,10 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     logger: logger.child({ component: 'discovery' }),
     registry,
   });
-  const agentsReturn = awaitAgents(config.state, { waitMs: timing.settleMs, clock: systemClock, onOpen: () => void publish(current) });
+  /** Until there is something published, the first publishing will do. */
+  let republish: () => void = () => undefined;
+  const agentsReturn = awaitAgents(config.state, { waitMs: timing.settleMs, clock: systemClock, onOpen: () => republish() });
+  const tokenReviews = createTokenReviews({ logger: logger.child({ component: 'kubernetes' }), registry });
   const dataThreads = startDataThreads({
     count,
     thread: { runtimeDir, logLevel, ...tunnel },
@@ -67,6 +71,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       dataThreads.setRegistration(agent, targets);
       agentsReturn.returned(agent);
     },
+    reviewToken: tokenReviews.review,
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
@@ -85,6 +90,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     const published = publish(state);
     if (!published.ok) return published.error;
     current = state;
+    tokenReviews.configure(state.gateway.tokenReview);
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);
@@ -95,6 +101,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
 
   await dataThreads.listening;
   const faults = apply(config);
+  republish = () => void publish(current);
   if (faults.length > 0) throw new Error(`the configuration makes no valid xDS resources: ${faults.map(({ place, message }) => `${place}: ${message}`).join('; ')}`);
 
   return {
