@@ -70,7 +70,7 @@ it('no scrape fails while gateways are restarted one after the other', async () 
   const targets = Array.from({ length: TARGETS }, (_, index) => ({ name: `t${index}`, url: `http://127.0.0.1:${exporter.port}/metrics` }));
   // a gateway with peers is ready when its agents are back: the agent first
   const agent = stack.use(await startAgent({ dir: dir.path, pki, name: 'site-a', gatewayPort: agents.port, targets }));
-  const gateways = await Promise.all([launch(0), launch(1)]);
+  const gateways = [await launch(0), await launch(1)];
   stack.defer(async () => {
     await Promise.all(gateways.map((gateway) => gateway.stop()));
   });
