@@ -6,6 +6,7 @@ import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.j
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
+import { compileExports } from './exports.js';
 import { createClaims, named, unknownName } from './references.js';
 import type { Claim } from './references.js';
 import { parseSize } from './units.js';
@@ -40,7 +41,8 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
   const scrape = await draft.list([...place, 'scrape'], () => own.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const deny = await draft.list([...place, 'deny'], () => own.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const query = own.query && (await draft.list([...place, 'query'], () => own.query ?? [], (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file })));
-  return { name: own.name, credentials, scrape, deny, ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+  const exports = own.exports && (await compileExports(draft, [...place, 'exports'], { tenant: own, file }));
+  return { name: own.name, credentials, scrape, deny, ...(exports && { exports }), ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
 }
 
 function compileLimits(draft: Draft, place: Path, { requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize, query }: TenantFile['limits']): TenantLimits {

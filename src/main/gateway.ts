@@ -22,6 +22,9 @@ import { createPush } from '../push/push.js';
 import type { Push } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
+import { answerCollected } from './collected-metrics.js';
+import { startExports } from './exports.js';
+import type { Exports } from './exports.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
@@ -42,7 +45,7 @@ const MAX_REMEMBERED_TARGETS = 100_000;
 
 /** Starts all but Envoy; resolves when every socket listens and the configuration is published. Rejects where that fails. */
 export async function startGateway(config: GatewayConfig, logger: Logger, registry: Registry): Promise<Gateway> {
-  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queryCacheBytes } = config.process;
+  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queryCacheBytes, exportFolder } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
   const discovery = await createDiscovery({
@@ -67,8 +70,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
+  const exports = startExports({ folder: exportFolder, logLevel }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
   const apply = ({ state }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
@@ -78,6 +82,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     discovery.setState(state);
     queryDoor.setState(state);
     push.configure(pushConfig(state));
+    exports.setState(state);
     return [];
   };
 
@@ -88,13 +93,14 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   return {
     apply,
     notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...envoyNotReady(controlPlane)],
-    metrics: () => allMetrics(registry, dataThreads),
+    metrics: () => allMetrics(registry, dataThreads, exports),
     drain: () => dataThreads.drain(),
     close: async () => {
       await api.close();
       await discovery.close();
       await queries.close();
       await push.close();
+      await exports.close();
       await dataThreads.close();
       await controlPlane.close();
     },
@@ -131,8 +137,8 @@ function envoyNotReady(controlPlane: ControlPlane): readonly string[] {
   );
 }
 
-async function allMetrics(registry: Registry, dataThreads: DataThreads): Promise<{ contentType: string; body: string }> {
-  const all = [await registry.getMetricsAsJSON(), ...(await dataThreads.collect())];
+async function allMetrics(registry: Registry, dataThreads: DataThreads, exports: Exports): Promise<{ contentType: string; body: string }> {
+  const all = [await registry.getMetricsAsJSON(), await exports.collect(), ...(await dataThreads.collect())];
   const merged = AggregatorRegistry.aggregate(all);
   return { contentType: merged.contentType, body: await merged.metrics() };
 }
