@@ -184,7 +184,7 @@ export class Collector {
   }
 
   private async endUnseen(): Promise<void> {
-    for (const position of [...this.options.positions.unseen(this.round)]) {
+    for (const position of this.options.positions.unseen(this.round)) {
       await this.add(position, { samples: [{ value: STALE, timestampMs: position.lastMs + 1 }], histograms: [], exemplars: [] });
     }
   }

@@ -74,10 +74,16 @@ export function createExporter(options: ExporterOptions): Exporter {
   }
 
   function change(apply: () => void): Promise<void> {
-    changing = changing.then(async () => {
+    const before = changing;
+    changing = (async () => {
+      await before;
       apply();
-      await settle();
-    }).catch((error: unknown) => logger.error({ err: error }, 'exports could not be changed'));
+      try {
+        await settle();
+      } catch (error) {
+        logger.error({ err: error }, 'exports could not be changed');
+      }
+    })();
     return changing;
   }
 

@@ -6,6 +6,12 @@
 /** Thrown inside of this folder and caught by `decodeChunk`. */
 export class BrokenChunk extends Error {}
 
+/** What is wanted of a chunk: later than `afterMs`, and not later than `untilMs`. */
+export interface Span {
+  readonly afterMs: number;
+  readonly untilMs: number;
+}
+
 export class BitReader {
   private at: number;
   private readonly end: number;

@@ -3,6 +3,7 @@ import type { Result } from '../../lib/result.js';
 import { STALE } from '../../remotewrite/series.js';
 import type { Histogram, Sample } from '../../remotewrite/series.js';
 import { BitReader, BrokenChunk, XorFloat } from './bits.js';
+import type { Span } from './bits.js';
 import { floatHistograms, intHistograms } from './histogram-chunk.js';
 
 /**
@@ -15,12 +16,6 @@ import { floatHistograms, intHistograms } from './histogram-chunk.js';
 export const CHUNK_XOR = 1;
 export const CHUNK_HISTOGRAM = 2;
 export const CHUNK_FLOAT_HISTOGRAM = 3;
-
-/** Later than `afterMs`, and not later than `untilMs`. */
-export interface Span {
-  readonly afterMs: number;
-  readonly untilMs: number;
-}
 
 /** Appended to, in order of time. */
 export interface Points {

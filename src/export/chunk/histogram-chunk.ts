@@ -1,7 +1,7 @@
 import { STALE } from '../../remotewrite/series.js';
 import type { BucketSpan, Histogram } from '../../remotewrite/series.js';
 import { BitReader, BrokenChunk, XorFloat } from './bits.js';
-import type { Span } from './chunk.js';
+import type { Span } from './bits.js';
 
 /**
  * Chunks of native histograms: a layout that holds for all of them, then for each its numbers as changes of changes (counts of integers)

@@ -23,8 +23,8 @@ function open(options: Partial<SpoolOptions> = {}): Spool {
   return spool;
 }
 
-function append(spool: Spool, ...texts: readonly string[]): readonly RecordRef[] {
-  return texts.map((text) => spool.append({ kind: 'data', group: 1, groups: 4, samples: 2, newestMs: 1_700_000_000_000 }, Buffer.from(text)));
+function append(spool: Spool, ...payloads: readonly string[]): readonly RecordRef[] {
+  return payloads.map((text) => spool.append({ kind: 'data', group: 1, groups: 4, samples: 2, newestMs: 1_700_000_000_000 }, Buffer.from(text)));
 }
 
 function texts(spool: Spool, from: Cursor = spool.start): readonly string[] {
