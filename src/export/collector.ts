@@ -56,7 +56,10 @@ interface Known {
 export class Collector {
   private readonly shape: Shape;
   private readonly known = new Map<PackedLabels, Known>();
+  /** The open one of each group. */
   private batches: (Batch | undefined)[] = [];
+  /** All that are not in the spool yet, in the order in which they were begun. */
+  private kept: Batch[] = [];
   private round = 0;
   private samples = 0;
   private leftOut = 0;
@@ -87,10 +90,11 @@ export class Collector {
     try {
       await this.windows(nowMs, signal);
     } catch (error) {
-      for (const batch of this.batches) batch?.takeBack();
+      for (const batch of this.kept.toReversed()) batch.takeBack();
       throw error;
     } finally {
       this.batches = [];
+      this.kept = [];
       await spool.sync();
     }
     this.expected = this.samples;
@@ -103,7 +107,7 @@ export class Collector {
   async end(): Promise<void> {
     this.round += 1;
     this.batches = [undefined];
-    await this.endUnseen();
+    this.endUnseen();
     await this.flushAll();
     await this.options.spool.sync();
   }
@@ -115,7 +119,7 @@ export class Collector {
     for (let endMs = -Infinity; endMs < nowMs; startMs = endMs - OVERLAP_MS) {
       endMs = Math.min(nowMs, startMs + OVERLAP_MS + SLICE_MS);
       if (job.rules.length > 0) await this.window(startMs, endMs, signal);
-      if (endMs === nowMs) await this.endWhatIsNotExportedAnyMore();
+      if (endMs === nowMs) this.endWhatIsNotExportedAnyMore();
       await this.flushAll();
       this.commit(endMs);
     }
@@ -124,10 +128,13 @@ export class Collector {
   private async window(startMs: number, endMs: number, signal: AbortSignal): Promise<void> {
     const { job, source, exemplars } = this.options;
     await exemplars?.fetch(job.rules, startMs, endMs, signal);
-    for await (const series of source.read(job.rules, startMs, endMs, signal)) await this.take(series, startMs - 1, endMs);
+    for await (const frame of source.read(job.rules, startMs, endMs, signal)) {
+      for (const series of frame) this.take(series, startMs - 1, endMs);
+      await this.flush();
+    }
   }
 
-  private async take({ labels, chunks }: RawSeries, afterMs: number, untilMs: number): Promise<void> {
+  private take({ labels, chunks }: RawSeries, afterMs: number, untilMs: number): void {
     const key = labels.toString('latin1');
     const known = this.known.get(key) ?? this.meet(key);
     if (known === undefined) return;
@@ -146,13 +153,13 @@ export class Collector {
     if (samples.length + histograms.length === 0) return;
     const exemplars = this.options.exemplars?.take(key) ?? [];
     // A series that changes its kind has both; a receiver of 2.0 takes them apart only, and in the order of time.
-    if (samples.length > 0 && histograms.length > 0) await this.addMixed(position, samples, histograms);
-    else await this.add(position, { samples, histograms, exemplars });
+    if (samples.length > 0 && histograms.length > 0) this.addMixed(position, samples, histograms);
+    else this.add(position, { samples, histograms, exemplars });
   }
 
-  private async addMixed(position: Position, samples: readonly Sample[], histograms: readonly Histogram[]): Promise<void> {
+  private addMixed(position: Position, samples: readonly Sample[], histograms: readonly Histogram[]): void {
     const all = [...samples.map((sample) => ({ at: sample.timestampMs, samples: [sample], histograms: [] })), ...histograms.map((histogram) => ({ at: histogram.timestampMs, samples: [], histograms: [histogram] }))];
-    for (const { samples: some, histograms: others } of all.toSorted((a, b) => a.at - b.at)) await this.add(position, { samples: some, histograms: others, exemplars: [] });
+    for (const { samples: some, histograms: others } of all.toSorted((a, b) => a.at - b.at)) this.add(position, { samples: some, histograms: others, exemplars: [] });
   }
 
   private meet(key: PackedLabels): Known | undefined {
@@ -167,36 +174,41 @@ export class Collector {
     return known;
   }
 
-  private async add(position: Position, points: { readonly samples: readonly Sample[]; readonly histograms: readonly Histogram[]; readonly exemplars: Parameters<Batch['add']>[1]['exemplars'] }): Promise<void> {
+  private add(position: Position, points: { readonly samples: readonly Sample[]; readonly histograms: readonly Histogram[]; readonly exemplars: Parameters<Batch['add']>[1]['exemplars'] }): void {
     const group = position.hash % this.batches.length;
     const batch = this.batches[group] ?? new Batch(group, this.batches.length);
     this.batches[group] = batch;
+    if (batch.isEmpty) this.kept.push(batch);
     batch.add(position, points);
     this.samples += points.samples.length + points.histograms.length;
-    if (batch.isFull(this.options.job.spec.queue.maxSamplesPerSend)) await this.flush(batch);
+    if (batch.isFull(this.options.job.spec.queue.maxSamplesPerSend)) this.batches[group] = undefined;
   }
 
   /** After a change of the rules or of the shape: series that no longer come out end now, as far as anybody can see there. */
-  private async endWhatIsNotExportedAnyMore(): Promise<void> {
+  private endWhatIsNotExportedAnyMore(): void {
     const shape = shapeKey(this.options.job);
-    if (shape !== this.shapeOfProgress) await this.endUnseen();
+    if (shape !== this.shapeOfProgress) this.endUnseen();
     this.shapeOfProgress = shape;
   }
 
-  private async endUnseen(): Promise<void> {
+  private endUnseen(): void {
     for (const position of this.options.positions.unseen(this.round)) {
-      await this.add(position, { samples: [{ value: STALE, timestampMs: position.lastMs + 1 }], histograms: [], exemplars: [] });
+      this.add(position, { samples: [{ value: STALE, timestampMs: position.lastMs + 1 }], histograms: [], exemplars: [] });
     }
   }
 
   private async flushAll(): Promise<void> {
-    for (const batch of this.batches) if (batch !== undefined && !batch.isEmpty) await this.flush(batch);
+    this.batches.fill(undefined);
+    await this.flush();
   }
 
-  private async flush(batch: Batch): Promise<void> {
-    const payload = await pack(batch.finish());
-    this.options.spool.append(batch.head, payload);
-    this.batches[batch.group] = undefined;
+  /** What is full, in the order in which it was begun; what is open stays. */
+  private async flush(): Promise<void> {
+    const open = new Set(this.batches);
+    for (const batch of this.kept.filter((each) => !open.has(each))) {
+      this.options.spool.append(batch.head, await pack(batch.finish()));
+      this.kept.splice(this.kept.indexOf(batch), 1);
+    }
   }
 
   private commit(collectedMs: number): void {

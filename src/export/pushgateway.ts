@@ -7,6 +7,7 @@ import { decodeChunk } from './chunk/chunk.js';
 import type { ExportJob } from './job.js';
 import type { ExportMetrics } from './metrics.js';
 import { createReceiver } from './receiver.js';
+import type { RawSeries } from './remote-read.js';
 import type { Receiver } from './receiver.js';
 import type { Export } from './running.js';
 import { shapeOf, unpackLabels } from './shape.js';
@@ -58,31 +59,36 @@ export class PushgatewayExport implements Export {
 
   async collect(signal: AbortSignal): Promise<void> {
     const { job, metrics, nowMs } = this.options;
-    const values = new Map<PackedLabels, Value>();
     const endMs = nowMs();
+    const values = new Map<PackedLabels, Value>();
     let leftOut = 0;
-    for await (const { labels, chunks } of job.rules.length === 0 ? [] : this.source.read(job.rules, endMs - LOOKBACK_MS, endMs, signal)) {
-      const shaped = this.shape(labels.toString('latin1'));
-      if (shaped === undefined) continue;
-      const samples: Sample[] = [];
-      const histograms: Histogram[] = [];
-      for (const { encoding, bytes } of chunks) {
-        const decoded = decodeChunk(encoding, bytes, { afterMs: endMs - LOOKBACK_MS, untilMs: endMs }, { samples, histograms });
-        if (!decoded.ok) throw new SourceError('source_broken', decoded.error);
-      }
-      const sample = samples.at(-1);
-      const before = values.get(shaped);
-      if (sample === undefined || (before !== undefined && before.timestampMs > sample.timestampMs)) continue;
-      if (before === undefined && values.size >= MAX_SERIES) leftOut += 1;
-      else if (sample.value === STALE) values.delete(shaped);
-      else values.set(shaped, { value: sample.value, timestampMs: sample.timestampMs });
-    }
+    const frames = job.rules.length === 0 ? [] : this.source.read(job.rules, endMs - LOOKBACK_MS, endMs, signal);
+    for await (const frame of frames) for (const series of frame) leftOut += this.take(series, endMs, values);
     this.last = values;
     const names = { tenant: job.tenant, export: job.spec.name };
     metrics.series.set(names, values.size);
     metrics.leftOut.set(names, leftOut);
     metrics.collectedSamples.inc(names, values.size);
     await this.push('PUT', this.text(), signal);
+  }
+
+  /** Returns how many series were left out: one or none. */
+  private take({ labels, chunks }: RawSeries, endMs: number, values: Map<PackedLabels, Value>): number {
+    const shaped = this.shape(labels.toString('latin1'));
+    if (shaped === undefined) return 0;
+    const samples: Sample[] = [];
+    const histograms: Histogram[] = [];
+    for (const { encoding, bytes } of chunks) {
+      const decoded = decodeChunk(encoding, bytes, { afterMs: endMs - LOOKBACK_MS, untilMs: endMs }, { samples, histograms });
+      if (!decoded.ok) throw new SourceError('source_broken', decoded.error);
+    }
+    const sample = samples.at(-1);
+    const before = values.get(shaped);
+    if (sample === undefined || (before !== undefined && before.timestampMs > sample.timestampMs)) return 0;
+    if (before === undefined && values.size >= MAX_SERIES) return 1;
+    if (sample.value === STALE) values.delete(shaped);
+    else values.set(shaped, { value: sample.value, timestampMs: sample.timestampMs });
+    return 0;
   }
 
   async end(timeoutMs: number): Promise<void> {

@@ -44,8 +44,8 @@ export class Source {
     this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend));
   }
 
-  /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold. Throws SourceError. */
-  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<RawSeries> {
+  /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
+  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<readonly RawSeries[]> {
     const body = await pack(encodeReadRequest(rules, startMs, endMs));
     const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
     const type = String(answer.headers['content-type'] ?? '');
@@ -58,7 +58,7 @@ export class Source {
     try {
       for await (const piece of pieces) {
         frames.add(piece);
-        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield* good(decodeFrame(frame));
+        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield good(decodeFrame(frame));
       }
     } catch (error) {
       throw this.failed(error, signal);
