@@ -71,7 +71,7 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   return {
     setState(state) {
       policy = compilePolicy(state);
-      inventory.setRights(policy.rights);
+      inventory.setRights(policy.rights, policy.sites);
     },
     setRegistration: (agent, targets) => inventory.register(agent, targets),
     check(request) {

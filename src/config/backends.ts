@@ -26,7 +26,7 @@ async function compileBackend(draft: Draft, place: Path, file: BackendFile): Pro
   const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (url === undefined || timeoutMs === undefined) return undefined;
-  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union };
+  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, api: file.api };
 }
 
 /** Without the slash at its end: API paths begin with one. */

@@ -14,6 +14,7 @@ import { compileIssuers } from './issuers.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
+import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort, parseSize } from './units.js';
@@ -67,12 +68,13 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const gateway = await compileGateway(draft, file);
   const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
+  const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const exportDestinations = await compileExportDestinations(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, exportDestinations, frontProxies }, process };
+  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, pushTargets, exportDestinations, frontProxies }, process };
 }
 
 // ---- what takes effect at once

@@ -25,6 +25,8 @@ import type { Spool } from './spool/spool.js';
 const OVERLAP_MS = 5 * 60_000;
 /** Where there is much to catch up, all series go forward together: receivers refuse what is long before their newest sample. */
 const SLICE_MS = 10 * 60_000;
+/** At first nobody knows what receivers have, for another gateway may have been here before: small steps keep what they have in other batches. */
+const FIRST_SLICE_MS = 15_000;
 const MAX_GROUPS = 64;
 const MAX_SERIES = 1_000_000;
 
@@ -114,15 +116,18 @@ export class Collector {
 
   private async windows(nowMs: number, signal: AbortSignal): Promise<void> {
     const { job } = this.options;
-    const oldestMs = nowMs - Math.max(job.spec.catchUpMs, OVERLAP_MS);
-    let startMs = Math.max(oldestMs, (this.collectedMs ?? nowMs) - OVERLAP_MS);
-    for (let endMs = -Infinity; endMs < nowMs; startMs = endMs - OVERLAP_MS) {
-      endMs = Math.min(nowMs, startMs + OVERLAP_MS + SLICE_MS);
+    const isFirst = this.collectedMs === undefined;
+    const firstMs = nowMs - (isFirst ? OVERLAP_MS : Math.max(job.spec.catchUpMs, OVERLAP_MS));
+    const sliceMs = isFirst ? Math.max(job.spec.intervalMs, FIRST_SLICE_MS) : SLICE_MS;
+    let endMs = Math.max(firstMs, this.collectedMs ?? firstMs);
+    do {
+      const startMs = Math.max(firstMs, endMs - OVERLAP_MS);
+      endMs = Math.min(nowMs, endMs + sliceMs);
       if (job.rules.length > 0) await this.window(startMs, endMs, signal);
       if (endMs === nowMs) this.endWhatIsNotExportedAnyMore();
       await this.flushAll();
       this.commit(endMs);
-    }
+    } while (endMs < nowMs);
   }
 
   private async window(startMs: number, endMs: number, signal: AbortSignal): Promise<void> {

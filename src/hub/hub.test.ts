@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '../../test/support/eventually.js';
 import { answerTo, openScrape, scrape, startHubRig, stateWith } from '../../test/support/hub-rig.js';
 
-/** The hub between an emulated Envoy and emulated agents: what scrapes see. Misbehaving agents are in misbehaviour.test.ts. */
+/** The hub between an emulated Envoy and emulated agents: what scrapes see. What misbehaving agents may do to others is in test/integration/hostile-agent.test.ts. */
 
 describe('a scrape', () => {
   it('reaches the target named by ext_authz, and its answer comes back', async () => {
@@ -316,6 +316,6 @@ describe('a config without an agent', () => {
     await agent.closed;
     expect((await scrape(session)).reason).toBe('agent_away');
     expect((await scrape(session, { agent: 'b' })).status).toBe(200);
-    expect((await rig.dial('a', randomUUID())).head).toContain('x-scrapeway-reason: agent_unknown');
+    expect((await rig.dial('a')).head).toContain('x-scrapeway-reason: agent_unknown');
   });
 });

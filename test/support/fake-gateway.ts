@@ -73,6 +73,12 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
       });
     });
   });
+  // also those in the middle of their handshake: an agent that dials again while we close would be waited for
+  const connections = new Set<Socket>();
+  server.on('connection', (connection: Socket) => {
+    connections.add(connection);
+    connection.on('close', () => connections.delete(connection));
+  });
   server.on('tlsClientError', () => undefined);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -81,7 +87,7 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
     if (!server.listening) return;
     const closed = once(server, 'close');
     server.close();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of [...sockets, ...connections]) socket.destroy();
     await closed;
   }
   return {
