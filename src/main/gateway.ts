@@ -35,6 +35,8 @@ export interface Gateway {
   /** Why no work should come now; empty = ready. */
   notReady(): readonly string[];
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Of several replicas one exports: whoever decides which, says so here. True from the start. */
+  setExporting(active: boolean): void;
   /** Refuses what is new and resolves when no scrape is in flight. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -94,6 +96,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     apply,
     notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...envoyNotReady(controlPlane)],
     metrics: () => allMetrics(registry, dataThreads, exports),
+    setExporting: (active) => exports.setActive(active),
     drain: () => dataThreads.drain(),
     close: async () => {
       await api.close();
