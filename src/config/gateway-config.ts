@@ -11,6 +11,8 @@ import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { compileExportDestinations } from './export-destinations.js';
 import { compileIssuers } from './issuers.js';
+import { compileServiceAccounts } from './service-accounts.js';
+import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
@@ -66,7 +68,7 @@ export function loadGatewayConfig(file: string, environment: Environment, nowMs:
 
 async function compile(draft: Draft, file: GatewayFile, environment: Environment): Promise<GatewayConfig | undefined> {
   const gateway = await compileGateway(draft, file);
-  const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
+  const { tenants, templates } = await compileTemplates(draft, file, compileServiceAccounts(draft, file, await compileTenants(draft, file)));
   const agents = await compileAgents(draft, file);
   const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
@@ -88,9 +90,10 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
   const issuers = await compileIssuers(draft, file);
+  const tokenReview = await draft.part(['kubernetes'], () => compileTokenReview(draft, file.kubernetes));
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers };
+  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers, tokenReview };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {

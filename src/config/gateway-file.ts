@@ -19,6 +19,7 @@ export interface GatewayFile {
   readonly backends: readonly BackendFile[];
   readonly pushTargets: readonly PushTargetFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
+  readonly kubernetes?: KubernetesFile;
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
@@ -172,6 +173,15 @@ export interface TemplateFile {
   readonly tenants: readonly string[];
   readonly scrapeInterval?: string;
   readonly scrapeTimeout?: string;
+  readonly limits?: TemplateLimitsFile;
+}
+
+export interface TemplateLimitsFile {
+  readonly requestsPerSecond?: number;
+  readonly burst?: number;
+  readonly maxConcurrentScrapes?: number;
+  readonly maxBodySize?: string;
+  readonly maxScrapeTimeout?: string;
 }
 
 /** Exactly one of `jwksUri` and `jwksFile`. */
@@ -187,12 +197,33 @@ export interface IssuerFile {
 
 export type ClaimValueFile = string | boolean;
 
-/** Exactly one of the first four keys. */
+/** `kubeconfig`, or `server` with `tokenFile`, or neither. */
+export interface KubernetesAccessFile {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly server?: string;
+  readonly caFile?: string;
+  readonly tokenFile?: string;
+}
+
+export interface KubernetesFile extends KubernetesAccessFile {
+  readonly tokenReview?: TokenReviewFile;
+}
+
+export interface TokenReviewFile {
+  readonly audiences: readonly string[];
+  readonly tenantFromNamespace: boolean;
+  readonly cacheDuration: string;
+  readonly timeout: string;
+}
+
+/** Exactly one of the first five keys. */
 export interface CredentialFile {
   readonly certificate?: SanFile;
   readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
   readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
   readonly jwt?: { readonly issuer: string; readonly claims: Readonly<Record<string, ClaimValueFile | readonly ClaimValueFile[]>> };
+  readonly serviceAccount?: { readonly namespace: string; readonly name?: string };
   readonly issuer?: string;
   readonly expires?: string;
   readonly scope?: readonly GrantFile[];

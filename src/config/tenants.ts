@@ -68,6 +68,7 @@ const CLAIMED: Readonly<Record<Credential['kind'], string>> = {
   basic: 'this user',
   bearer: 'this token',
   jwt: 'this set of claims',
+  'service-account': 'this service account',
 };
 
 function compileGrant(draft: Draft, place: Path, { agents, targets, selector }: GrantFile): ScrapeGrant {

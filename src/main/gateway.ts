@@ -27,6 +27,7 @@ import { startExports } from './exports.js';
 import type { Exports } from './exports.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
+import { createTokenReviews } from './token-reviews.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
 
 export interface Gateway {
@@ -58,6 +59,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     logger: logger.child({ component: 'discovery' }),
     registry,
   });
+  const tokenReviews = createTokenReviews({ logger: logger.child({ component: 'kubernetes' }), registry });
   const dataThreads = startDataThreads({
     count,
     thread: { runtimeDir, logLevel, ...tunnel },
@@ -66,6 +68,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       discovery.register(agent, targets);
       dataThreads.setRegistration(agent, targets);
     },
+    reviewToken: tokenReviews.review,
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
@@ -80,6 +83,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     // First: it is what may refuse the state, and then nothing else must have taken it.
     const published = controlPlane.publish(state, { dataThreads: count, runtimeDir });
     if (!published.ok) return published.error;
+    tokenReviews.configure(state.gateway.tokenReview);
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);

@@ -1,4 +1,5 @@
 import type { RelabelConfig } from './relabel-config.js';
+import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -144,12 +145,30 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
 export interface Template {
+  readonly name: string;
   readonly selector: Selector;
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
+  readonly limits?: TemplateLimits | undefined;
+}
+
+/** Of each tenant at each target that the template matches; undefined = no bound of its own. */
+export interface TemplateLimits {
+  readonly rate: Rate | undefined;
+  /** Scrapes in flight. */
+  readonly maxConcurrentScrapes: number | undefined;
+  /** Of one answer, as the target sends it. */
+  readonly maxBodyBytes: number | undefined;
+  /** Upper bound of a scrape's deadline, ms. */
+  readonly maxScrapeTimeoutMs: number | undefined;
+}
+
+export interface Rate {
+  readonly requestsPerSecond: number;
+  readonly burst: number;
 }
 
 export interface GatewaySpec {
@@ -164,6 +183,8 @@ export interface GatewaySpec {
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
   readonly issuers?: readonly Issuer[];
+  /** Undefined = no tokens of service accounts. */
+  readonly tokenReview?: TokenReviewSpec | undefined;
 }
 
 /** Who signs tokens that tenants come with: an OpenID provider, a cluster, a cloud. Envoy verifies them. */
@@ -254,7 +275,9 @@ export type CredentialProof =
   /** Lower-case hex SHA-256 of the token: tokens are long and random, so a slow hash would only cost time. */
   | { readonly kind: 'bearer'; readonly sha256: string }
   /** A token of this issuer (by name) for which all of these hold. */
-  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] };
+  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] }
+  /** A token of this service account of Kubernetes; `name` undefined = of any of the namespace. */
+  | { readonly kind: 'service-account'; readonly namespace: string; readonly name: string | undefined };
 
 /** The claim is one of these values, or a list that has one of them. */
 export interface ClaimRule {
@@ -276,9 +299,7 @@ export interface ScrapeGrant {
   readonly selector: Selector | undefined;
 }
 
-export interface TenantLimits {
-  readonly requestsPerSecond: number;
-  readonly burst: number;
+export interface TenantLimits extends Rate {
   /** Scrapes in flight; undefined = no bound of its own. */
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fetchRaw } from './http.js';
@@ -82,6 +83,15 @@ export async function startScrapeway({ command, name, dir, config, clockShiftFil
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Runs a command of ours to its end: what it prints, and its exit code. */
+export async function runScrapeway(args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const { promise, resolve } = Promise.withResolvers<{ code: number; stdout: string; stderr: string }>();
+  const child = execFile(nodeBinary, [path.join(projectDir, 'dist/src/main/scrapeway.js'), ...args], { timeout: 20_000, env: { ...process.env, NODE_OPTIONS: '' } }, (_error, stdout, stderr) => {
+    resolve({ code: child.exitCode ?? -1, stdout, stderr });
+  });
+  return promise;
 }
 
 async function expectOk(url: string): Promise<void> {
