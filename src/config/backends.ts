@@ -48,7 +48,7 @@ function compileDiscovery({ resource, namespaces, labels, annotations, port, sch
 }
 
 /** Without the slash at its end: API paths begin with one. */
-function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
+export function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
   const url = URL.parse(text);
   if (url === null) draft.fault(place, 'must be a URL such as http://prometheus:9090');
   else if (url.username !== '' || url.password !== '') draft.fault(place, 'must hold no credentials; use `basic` or `bearerTokenFile`');

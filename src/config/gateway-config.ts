@@ -9,6 +9,7 @@ import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
+import { compileExportDestinations } from './export-destinations.js';
 import { compileIssuers } from './issuers.js';
 import { compileJoin } from './join.js';
 import type { JoinConfig } from './join.js';
@@ -54,6 +55,8 @@ export interface GatewayProcess {
   readonly logLevel: FileLogLevel;
   /** Undefined = none. */
   readonly queryCacheBytes: number | undefined;
+  /** Of spools and positions; absolute. */
+  readonly exportFolder: string;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
   readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
   /** Undefined = no cluster. */
@@ -80,13 +83,14 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
+  const exportDestinations = await compileExportDestinations(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
   const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
   checkKubernetes(draft, file);
   const join = await draft.within(['join'], () => compileJoin(draft, file, gateway));
   const joined = join === undefined ? gateway : gateway && { ...gateway, joins: true };
-  return joined && process && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
+  return joined && process && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, pushTargets, exportDestinations, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once
@@ -190,10 +194,11 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
   const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
   const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
+  const exportFolder = draft.part(['exports'], () => draft.resolve(file.exports.folder));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined || drainDelayMs === undefined) return undefined;
-  return { runtimeDir, dataThreads, drainDelayMs, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined || drainDelayMs === undefined || exportFolder === undefined) return undefined;
+  return { runtimeDir, dataThreads, drainDelayMs, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes, exportFolder };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

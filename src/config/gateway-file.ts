@@ -1,3 +1,6 @@
+import type { RelabelConfig } from '../model/relabel-config.js';
+import type { OutgoingFile } from './outgoing.js';
+
 /**
  * The gateway's file as it is written, after schema/gateway.schema.json has passed it and filled in the defaults: what has a
  * default there is always present here.
@@ -34,6 +37,8 @@ export interface GatewayFile {
     readonly deadlineMargin: string;
   };
   readonly queries: { readonly cacheSize?: string };
+  readonly exportDestinations: readonly ExportDestinationFile[];
+  readonly exports: { readonly folder: string };
   readonly discovery: { readonly settle: string; readonly retention: string };
   readonly tunnel: { readonly keepAliveInterval: string; readonly keepAliveTimeout: string; readonly reconnectGrace: string };
 }
@@ -54,6 +59,7 @@ export interface TenantFile {
   readonly query?: readonly QueryGrantFile[];
   readonly push?: readonly string[];
   readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[] };
+  readonly exports?: readonly ExportFile[];
   readonly limits: {
     readonly requestsPerSecond: number;
     readonly burst?: number;
@@ -92,6 +98,63 @@ export interface PushTargetFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly maxBodySize: string;
+}
+
+/** Exactly one of `url`, `urls` and `statefulSet`. */
+export interface ExportDestinationFile extends OutgoingFile {
+  readonly name: string;
+  readonly kind: 'remote_write' | 'pushgateway';
+  readonly url?: string;
+  readonly urls?: readonly string[];
+  readonly statefulSet?: {
+    readonly name: string;
+    readonly service: string;
+    readonly namespace: string;
+    readonly replicas: number;
+    readonly port: number;
+    readonly scheme: 'http' | 'https';
+    readonly path: string;
+    readonly clusterDomain: string;
+  };
+  readonly version: 1 | 2;
+  readonly oauth2?: {
+    readonly tokenUrl: string;
+    readonly clientId: string;
+    readonly clientSecretFile: string;
+    readonly scopes: readonly string[];
+    readonly parameters: Readonly<Record<string, string>>;
+  };
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string } };
+  readonly timeout: string;
+  readonly tenantLabel?: string;
+}
+
+export interface ExportFile {
+  readonly name: string;
+  readonly backend: string;
+  readonly destination: string;
+  readonly metrics?: readonly string[];
+  readonly interval: string;
+  readonly metricRelabelings: readonly RelabelConfig[];
+  readonly extraLabels: Readonly<Record<string, string>>;
+  readonly honorLabels: boolean;
+  readonly exemplars: boolean;
+  readonly catchUp: string;
+  readonly spoolSize: string;
+  readonly queue: {
+    readonly min_shards: number;
+    readonly max_shards: number;
+    readonly max_samples_per_send: number;
+    readonly min_backoff: string;
+    readonly max_backoff: string;
+    readonly retry_on_http_429: boolean;
+    readonly sample_age_limit: string;
+  };
+  readonly job?: string;
+  readonly groupingLabels: Readonly<Record<string, string>>;
 }
 
 /** Exactly one of `url` and `discover`. */

@@ -6,6 +6,7 @@ import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.j
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, SiteFile, TenantFile } from './gateway-file.js';
+import { compileExports } from './exports.js';
 import { createClaims, named, unknownName } from './references.js';
 import type { Claim, Known } from './references.js';
 import { parseSize } from './units.js';
@@ -41,7 +42,8 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
   const deny = await draft.list([...place, 'deny'], () => own.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const query = own.query && (await draft.list([...place, 'query'], () => own.query ?? [], (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file })));
   const metricAccess = own.metricAccess && (await compileMetricAccess(draft, [...place, 'metricAccess'], { access: own.metricAccess, file }));
-  return { name: own.name, credentials, scrape, deny, ...(metricAccess && { metricAccess }), ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+  const exports = own.exports && (await compileExports(draft, [...place, 'exports'], { tenant: own, file }));
+  return { name: own.name, credentials, scrape, deny, ...(metricAccess && { metricAccess }), ...(exports && { exports }), ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
 }
 
 async function compileMetricAccess(draft: Draft, place: Path, { access, file }: { readonly access: NonNullable<TenantFile['metricAccess']>; readonly file: Known }): Promise<NonNullable<Tenant['metricAccess']>> {

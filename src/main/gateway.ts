@@ -26,6 +26,9 @@ import type { Push } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
 import { awaitAgents } from './agents-return.js';
+import { answerCollected } from './collected-metrics.js';
+import { startExports } from './exports.js';
+import type { Exports } from './exports.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
 import { createTokenReviews } from './token-reviews.js';
@@ -37,6 +40,8 @@ export interface Gateway {
   /** Why no work should come now; empty = ready. */
   notReady(): readonly string[];
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Of several replicas one exports: whoever decides which, says so here. True from the start. */
+  setExporting(active: boolean): void;
   /** Refuses what is new and resolves when no scrape is in flight. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -47,7 +52,7 @@ const MAX_REMEMBERED_TARGETS = 100_000;
 
 /** Starts all but Envoy; resolves when every socket listens and the configuration is published. Rejects where that fails. */
 export async function startGateway(config: GatewayConfig, logger: Logger, registry: Registry): Promise<Gateway> {
-  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queryCacheBytes } = config.process;
+  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queryCacheBytes, exportFolder } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
   const discovery = await createDiscovery({
@@ -79,8 +84,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
+  const exports = startExports({ folder: exportFolder, logLevel }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
   let current = config.state;
   const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
@@ -96,6 +102,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     queryDoor.setState(state);
     push.configure(pushConfig(state));
     issuer.configure(state, joining);
+    exports.setState(state);
     return [];
   };
 
@@ -107,7 +114,8 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   return {
     apply,
     notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
-    metrics: () => allMetrics(registry, dataThreads),
+    metrics: () => allMetrics(registry, dataThreads, exports),
+    setExporting: (active) => exports.setActive(active),
     drain: () => dataThreads.drain(),
     close: async () => {
       agentsReturn.stop();
@@ -115,6 +123,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       await discovery.close();
       await queries.close();
       await push.close();
+      await exports.close();
       await dataThreads.close();
       await controlPlane.close();
     },
@@ -151,8 +160,8 @@ function envoyNotReady(controlPlane: ControlPlane): readonly string[] {
   );
 }
 
-async function allMetrics(registry: Registry, dataThreads: DataThreads): Promise<{ contentType: string; body: string }> {
-  const all = [await registry.getMetricsAsJSON(), ...(await dataThreads.collect())];
+async function allMetrics(registry: Registry, dataThreads: DataThreads, exports: Exports): Promise<{ contentType: string; body: string }> {
+  const all = [await registry.getMetricsAsJSON(), await exports.collect(), ...(await dataThreads.collect())];
   const merged = AggregatorRegistry.aggregate(all);
   return { contentType: merged.contentType, body: await merged.metrics() };
 }

@@ -40,3 +40,22 @@ export type FromDataThread =
   | { readonly type: 'review'; readonly id: number; readonly token: string }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };
+
+/** `workerData` of the thread of exports. */
+export interface ExportThreadOptions {
+  /** Where spools and positions are kept. */
+  readonly folder: string;
+  readonly logLevel: LogLevel;
+}
+
+export type ToExportThread =
+  | { readonly type: 'state'; readonly state: DesiredState }
+  | { readonly type: 'active'; readonly active: boolean }
+  | { readonly type: 'collect'; readonly id: number }
+  | { readonly type: 'view'; readonly id: number; readonly tenant: string }
+  | { readonly type: 'close' };
+
+export type FromExportThread =
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
+  | { readonly type: 'view'; readonly id: number; readonly text: string }
+  | { readonly type: 'closed' };

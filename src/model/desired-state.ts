@@ -1,3 +1,4 @@
+import type { RelabelConfig } from './relabel-config.js';
 import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
@@ -14,6 +15,69 @@ export interface DesiredState {
   readonly backends?: readonly Backend[];
   readonly frontProxies?: readonly FrontProxy[];
   readonly pushTargets?: readonly PushTarget[];
+  readonly exportDestinations?: readonly ExportDestination[];
+}
+
+/** A server that exports may go to: the operator's list, which nothing else widens. */
+export interface ExportDestination {
+  readonly name: string;
+  readonly kind: 'remote_write' | 'pushgateway';
+  /** Every one gets everything. `remote_write`: where to POST. `pushgateway`: one, the base without `/metrics`. */
+  readonly urls: readonly string[];
+  /** Of remote write, to begin with. */
+  readonly version: '1' | '2';
+  /** Sent with each request, credentials among them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly oauth2: OAuth2Client | undefined;
+  readonly caPem: string | undefined;
+  readonly client: { readonly certificatePem: string; readonly privateKeyPem: string } | undefined;
+  readonly proxy: { readonly url: string; readonly authorization: string | undefined } | undefined;
+  readonly timeoutMs: number;
+  /** Set to the tenant's name on every series, whatever else is configured. */
+  readonly tenantLabel: string | undefined;
+}
+
+/** Client credentials (RFC 6749 §4.4). */
+export interface OAuth2Client {
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly scopes: readonly string[];
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** What a tenant takes out, where to, and in which shape. Never more than its query grants allow at the same time. */
+export interface TenantExport {
+  /** Unique within the tenant. */
+  readonly name: string;
+  readonly backend: string;
+  readonly destination: string;
+  /** Patterns as in a query grant; undefined = all that is allowed. */
+  readonly metrics: readonly string[] | undefined;
+  readonly intervalMs: number;
+  readonly relabel: readonly RelabelConfig[];
+  readonly extraLabels: Readonly<Record<string, string>>;
+  /** A label that the series has wins over `extraLabels`. */
+  readonly honorLabels: boolean;
+  readonly exemplars: boolean;
+  /** How far back a collection may begin that comes late. */
+  readonly catchUpMs: number;
+  readonly spoolBytes: number;
+  readonly queue: ExportQueue;
+  /** For a Pushgateway: the grouping key. */
+  readonly group: { readonly job: string; readonly labels: Readonly<Record<string, string>> } | undefined;
+}
+
+/** Prometheus's `queue_config`, but for what the spool makes needless: `capacity` and `batch_send_deadline`. */
+export interface ExportQueue {
+  readonly minShards: number;
+  readonly maxShards: number;
+  readonly maxSamplesPerSend: number;
+  readonly minBackoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly retryOnRateLimit: boolean;
+  /** Undefined = none. */
+  readonly sampleAgeLimitMs: number | undefined;
 }
 
 /** A server that tenants may push to; every series, or grouping key, gets the tenant's label. */
@@ -202,6 +266,7 @@ export interface Tenant {
   readonly deny?: readonly ScrapeGrant[];
   /** Names of the push targets that the tenant may push to; undefined = no push door. */
   readonly push?: readonly string[];
+  readonly exports?: readonly TenantExport[];
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
   /** Whose MetricAccess objects add to `query`, and the most that they can. */

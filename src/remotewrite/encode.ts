@@ -23,19 +23,29 @@ function encodeVersion1(all: readonly Series[]): Buffer {
   const writer = new FieldWriter();
   for (const series of all) {
     writer.nested(1, () => {
-      for (const label of sortLabels(series.labels)) writeLabel(writer, label);
-      for (const sample of series.samples) writer.nested(2, () => writeSample(writer, sample));
-      for (const exemplar of series.exemplars) {
-        writer.nested(3, () => {
-          for (const label of exemplar.labels) writeLabel(writer, label);
-          writeValue(writer, 2, exemplar.value);
-          if (exemplar.timestampMs !== 0) writer.int(3, exemplar.timestampMs);
-        });
-      }
-      for (const histogram of series.histograms) writer.nested(4, () => writeHistogram(writer, histogram));
+      writeLabels(writer, sortLabels(series.labels));
+      writePoints(writer, series);
     });
   }
   return writer.finish();
+}
+
+/** The labels of a series of version 1, in the order given. */
+export function writeLabels(writer: FieldWriter, labels: readonly Label[]): void {
+  for (const label of labels) writeLabel(writer, label);
+}
+
+/** All of a series of version 1 but its labels. */
+export function writePoints(writer: FieldWriter, { samples, exemplars, histograms }: Omit<Series, 'labels'>): void {
+  for (const sample of samples) writer.nested(2, () => writeSample(writer, sample));
+  for (const exemplar of exemplars) {
+    writer.nested(3, () => {
+      writeLabels(writer, exemplar.labels);
+      writeValue(writer, 2, exemplar.value);
+      if (exemplar.timestampMs !== 0) writer.int(3, exemplar.timestampMs);
+    });
+  }
+  for (const histogram of histograms) writer.nested(4, () => writeHistogram(writer, histogram));
 }
 
 function writeLabel(writer: FieldWriter, { name, value }: Label): void {

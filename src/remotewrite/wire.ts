@@ -53,6 +53,38 @@ export class FieldCursor {
     return value;
   }
 
+  /** int64 as a number: times of before 1970 are negative. */
+  int(): number {
+    const value = this.number();
+    if (value < 2 ** 53) return value;
+    let exact = 0n;
+    for (let at = this.start, shift = 0n; at < this.end; at += 1, shift += 7n) exact |= BigInt((this.bytes[at] ?? 0) & 0x7f) << shift;
+    return Number(BigInt.asIntN(64, exact));
+  }
+
+  /** sint32 and sint64: zigzag. */
+  sint(): number {
+    const value = this.number();
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+
+  double(): number {
+    return this.bytes.readDoubleLE(this.start);
+  }
+
+  doubleBits(): bigint {
+    return this.bytes.readBigUInt64LE(this.start);
+  }
+
+  text(): string {
+    return this.bytes.toString('utf8', this.start, this.end);
+  }
+
+  /** The content of a delimited field, or a packed one, as a range of its own. */
+  inside(): FieldCursor {
+    return new FieldCursor(this.bytes).enter(this.start, this.end);
+  }
+
   private valueEnd(): number {
     switch (this.wireType) {
       case VARINT: {

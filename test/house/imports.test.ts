@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   agent: ['tunnel', 'relabel', 'model', 'lib'],
   tunnel: ['gen', 'model', 'lib'],
   query: ['gen', 'promql', 'model', 'lib'],
-  export: ['gen', 'promql', 'model', 'lib'],
+  export: ['promql', 'remotewrite', 'relabel', 'model', 'lib'],
   remotewrite: ['gen', 'lib'],
   push: ['gen', 'remotewrite', 'model', 'lib'],
   discovery: ['model', 'lib'],

@@ -47,6 +47,8 @@ const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api 
 /** The query and push services have limits of their own, which give a reason; this is above them. */
 const toService: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(600) };
 
+/** What a tenant's exports have collected: of what it may query, so it is the same door. */
+const COLLECTED_PATH = '/collected-metrics';
 /** By name, and as a Prometheus of its own (for whom there is one backend only). */
 const QUERY_PREFIXES = ['/query/', '/api/v1/'];
 
@@ -58,10 +60,12 @@ function ownRoutes(state: DesiredState): Route[] {
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
     ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toService)),
+    going(exactPath(COLLECTED_PATH), STAMPED.tenant, toApi),
     going(prefix('/push/'), STAMPED.tenant, toService),
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
     ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
+    asking(exactPath(COLLECTED_PATH), 'query'),
     asking(prefix('/push/'), 'push'),
     ...(state.gateway.joins === true ? [going(exactPath(JOIN_PATH), STAMPED.join, toApi), asking(exactPath(JOIN_PATH), 'join')] : []),
     ...connectRoutes(state),

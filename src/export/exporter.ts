@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Registry } from 'prom-client';
+import { systemClock } from '../lib/clock.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import { assertNever } from '../lib/result.js';
+import { jobKey } from './job.js';
+import type { ExportJob } from './job.js';
+import { createExportMetrics } from './metrics.js';
+import { Pipeline } from './pipeline.js';
+import { PushgatewayExport } from './pushgateway.js';
+import { Running } from './running.js';
+import type { Export } from './running.js';
+
+/**
+ * All exports. What is wanted is told as a whole; an export that changes in any way is stopped and started again with what it has on disk,
+ * which is all that it knows.
+ */
+
+export interface ExporterOptions {
+  /** Each export has a folder in it. */
+  readonly folder: string;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly clock?: Clock;
+  /** Wall clock, ms. */
+  readonly nowMs?: () => number;
+}
+
+export interface Exporter {
+  /** From now on. Resolves when it is so; those that are no more have then ended their series. */
+  configure(jobs: readonly ExportJob[]): Promise<void>;
+  /** Where another gateway does the work, this one stops at once and keeps what it has. */
+  setActive(active: boolean): Promise<void>;
+  /** What the tenant's exports have collected last. */
+  view(tenant: string): string;
+  /** Brings gauges up to date, before they are read. */
+  publish(): void;
+  close(): Promise<void>;
+}
+
+export function createExporter(options: ExporterOptions): Exporter {
+  const { folder, logger, clock = systemClock, nowMs = Date.now } = options;
+  const metrics = createExportMetrics(options.registry);
+  const running = new Map<string, Running>();
+  let wanted: readonly ExportJob[] = [];
+  let isActive = true;
+  let isConfigured = false;
+  /** One change at a time. */
+  let changing: Promise<void> = Promise.resolve();
+
+  function start(job: ExportJob): Running {
+    const log = logger.child({ tenant: job.tenant, export: job.spec.name });
+    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), metrics, logger: log, nowMs });
+    return new Running({ job, open, metrics, logger: log, clock });
+  }
+
+  async function settle(): Promise<void> {
+    const next = new Map((isActive ? wanted : []).map((job) => [jobKey(job), job]));
+    const names = new Set(wanted.map(jobKey));
+    await Promise.all(
+      [...running].map(async ([key, each]) => {
+        const job = next.get(key);
+        if (job !== undefined && JSON.stringify(job) === JSON.stringify(each.job)) return;
+        running.delete(key);
+        await (names.has(key) ? each.stop() : each.end());
+      }),
+    );
+    for (const [key, job] of next) if (!running.has(key)) running.set(key, start(job));
+    // Of exports that went while nobody ran.
+    if (isConfigured && isActive) removeOthers(folder, new Set(wanted.map(folderName)));
+  }
+
+  function change(apply: () => void): Promise<void> {
+    const before = changing;
+    changing = (async () => {
+      await before;
+      apply();
+      try {
+        await settle();
+      } catch (error) {
+        logger.error({ err: error }, 'exports could not be changed');
+      }
+    })();
+    return changing;
+  }
+
+  return {
+    configure: (jobs) =>
+      change(() => {
+        wanted = jobs;
+        isConfigured = true;
+      }),
+    setActive: (active) =>
+      change(() => {
+        isActive = active;
+      }),
+    view: (tenant) => [...running.values()].filter(({ job }) => job.tenant === tenant).map((each) => each.view()).join(''),
+    publish: () => {
+      for (const each of running.values()) each.publish();
+    },
+    close: async () => {
+      await changing;
+      await Promise.all([...running.values()].map((each) => each.stop()));
+      running.clear();
+    },
+  };
+}
+
+function openExport(options: { readonly job: ExportJob; readonly folder: string } & Pick<Parameters<typeof Pipeline.open>[0], 'metrics' | 'logger' | 'nowMs'>): Promise<Export> {
+  const { kind } = options.job.destination;
+  switch (kind) {
+    case 'remote_write':
+      return Pipeline.open(options);
+    case 'pushgateway':
+      return Promise.resolve(new PushgatewayExport(options));
+    default:
+      return assertNever(kind, 'kind of export destination');
+  }
+}
+
+/** Names may have any character that a file system dislikes. */
+function folderName(job: ExportJob): string {
+  return createHash('sha256').update(jobKey(job)).digest('hex').slice(0, 32);
+}
+
+function removeOthers(folder: string, names: ReadonlySet<string>): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(folder)) if (/^[0-9a-f]{32}$/.test(name) && !names.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
+}

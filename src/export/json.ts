@@ -1,0 +1,4 @@
+/** What a backend answers is not believed to have a shape. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

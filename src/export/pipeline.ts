@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from '../lib/logger.js';
+import { unpack } from '../remotewrite/snappy.js';
+import { replay } from './batch.js';
+import { Collector } from './collector.js';
+import { Delivery } from './delivery.js';
+import type { DeliveryEvent } from './delivery.js';
+import { Exemplars } from './exemplars.js';
+import type { ExportJob } from './job.js';
+import { MetadataTable } from './metadata.js';
+import type { ExportMetrics } from './metrics.js';
+import { loadPositions, Positions, savePositions } from './positions.js';
+import type { Progress } from './positions.js';
+import { createReceiver, transportTo } from './receiver.js';
+import type { Receiver } from './receiver.js';
+import type { Export } from './running.js';
+import { Source } from './source.js';
+import type { Cursor, RecordRef } from './spool/segment.js';
+import { MAX_PAYLOAD_BYTES } from './spool/record.js';
+import { Spool } from './spool/spool.js';
+import { viewOfPositions } from './view.js';
+
+/** An export by remote write: collector, spool, and one delivery for each receiver, put together from what the last life has left. */
+
+export interface PipelineOptions {
+  readonly job: ExportJob;
+  readonly folder: string;
+  readonly metrics: ExportMetrics;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+}
+
+/** The copy of the positions is made anew when there is so much to read again after a crash. */
+const SNAPSHOT_BYTES = 32 * 1024 * 1024;
+
+export class Pipeline implements Export {
+  private readonly labels: { readonly tenant: string; readonly export: string };
+  private readonly source: Source;
+  private readonly metadata: MetadataTable;
+  private readonly deliveries: readonly { readonly delivery: Delivery; readonly receiver: Receiver }[];
+
+  private constructor(
+    private readonly options: PipelineOptions,
+    private readonly spool: Spool,
+    private readonly positions: Positions,
+    private readonly collector: Collector,
+    parts: { readonly source: Source; readonly metadata: MetadataTable; readonly snapshot: { at: Cursor } },
+  ) {
+    const { job } = options;
+    this.labels = { tenant: job.tenant, export: job.spec.name };
+    this.source = parts.source;
+    this.metadata = parts.metadata;
+    this.snapshot = parts.snapshot;
+    this.deliveries = job.destination.urls.map((url) => this.deliver(url));
+    this.publish();
+  }
+
+  private readonly snapshot: { at: Cursor };
+
+  static async open(options: PipelineOptions): Promise<Pipeline> {
+    const { job, folder, logger, nowMs } = options;
+    const saved = loadPositions(join(folder, 'positions'));
+    const positions = saved?.positions ?? new Positions();
+    const deliveries: { list: readonly Delivery[] } = { list: [] };
+    const spool = new Spool({ folder, maxBytes: job.spec.spoolBytes, onDropped: (refs) => deliveries.list.forEach((each) => each.dropped(refs)) });
+    if (spool.tornBytes > 0) logger.info({ bytes: spool.tornBytes }, 'the end of the spool was not whole; what it had is collected again');
+    const snapshot = { at: saved?.at ?? spool.start };
+    spool.hold(() => snapshot.at);
+    const progress = await recover(spool, positions, saved?.progress ?? { collectedMs: undefined, shape: '' }, snapshot.at);
+    const source = new Source(job.backend, logger);
+    const metadata = new MetadataTable(source, logger);
+    const exemplars = job.spec.exemplars ? new Exemplars(source, logger) : undefined;
+    const collector = new Collector({ job, source, spool, positions, progress, exemplars, logger, nowMs });
+    const pipeline = new Pipeline(options, spool, positions, collector, { source, metadata, snapshot });
+    deliveries.list = pipeline.deliveries.map(({ delivery }) => delivery);
+    return pipeline;
+  }
+
+  async collect(signal: AbortSignal): Promise<void> {
+    const { metrics, nowMs } = this.options;
+    await this.metadata.refresh(nowMs(), signal);
+    const { series, samples, leftOut } = await this.collector.collect(signal);
+    metrics.collectedSamples.inc(this.labels, samples);
+    metrics.series.set(this.labels, series);
+    metrics.leftOut.set(this.labels, leftOut);
+    const { end } = this.spool;
+    if (end.segment !== this.snapshot.at.segment || end.offset - this.snapshot.at.offset > SNAPSHOT_BYTES) this.save();
+  }
+
+  async end(timeoutMs: number): Promise<void> {
+    await this.collector.end();
+    await Promise.race([Promise.all(this.deliveries.map(({ delivery }) => delivery.drained())), timer(timeoutMs)]);
+    await this.stop();
+    rmSync(this.options.folder, { recursive: true, force: true });
+  }
+
+  async close(): Promise<void> {
+    this.save();
+    await this.stop();
+  }
+
+  publish(): void {
+    const { metrics, nowMs } = this.options;
+    metrics.spoolBytes.set(this.labels, this.spool.bytes);
+    for (const { delivery, receiver } of this.deliveries) {
+      const labels = { ...this.labels, receiver: receiver.name };
+      const { oldestMs } = delivery;
+      metrics.pendingSamples.set(labels, delivery.pendingSamples);
+      metrics.lagSeconds.set(labels, oldestMs === undefined ? 0 : Math.max(0, (nowMs() - oldestMs) / 1000));
+      metrics.shards.set(labels, delivery.shards);
+    }
+  }
+
+  view(): string {
+    return viewOfPositions(this.options.job, this.positions);
+  }
+
+  private async stop(): Promise<void> {
+    for (const { delivery } of this.deliveries) delivery.close();
+    await Promise.all([this.source.close(), ...this.deliveries.map(({ receiver }) => receiver.close())]);
+    this.spool.close();
+    this.options.metrics.forget(this.labels.tenant, this.labels.export, this.deliveries.map(({ receiver }) => receiver.name));
+  }
+
+  private save(): void {
+    const at = this.spool.end;
+    savePositions(join(this.options.folder, 'positions'), this.positions, this.collector.progress, at);
+    this.snapshot.at = at;
+    this.spool.prune();
+  }
+
+  private deliver(url: string): { readonly delivery: Delivery; readonly receiver: Receiver } {
+    const { job, folder, logger, metrics } = this.options;
+    const receiver = createReceiver(job.destination, url);
+    const labels = { ...this.labels, receiver: receiver.name };
+    const transport = transportTo(receiver);
+    const delivery = new Delivery({
+      spool: this.spool,
+      cursorPath: join(folder, `cursor-${createHash('sha256').update(url).digest('hex').slice(0, 16)}`),
+      transport: async (headers, body, signal) => {
+        const started = performance.now();
+        let result = 'none';
+        try {
+          const answer = await transport(headers, body, signal);
+          result = String(answer.status);
+          return answer;
+        } finally {
+          metrics.requests.inc({ ...labels, result });
+          metrics.requestSeconds.inc(labels, (performance.now() - started) / 1000);
+        }
+      },
+      version: job.destination.version,
+      queue: job.spec.queue,
+      requestTimeoutMs: job.destination.timeoutMs,
+      metadata: this.metadata,
+      logger: logger.child({ receiver: receiver.name }),
+      onEvent: (event) => count(metrics, labels, event),
+    });
+    return { delivery, receiver };
+  }
+}
+
+function timer(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+/** What was appended after the positions were saved. */
+async function recover(spool: Spool, positions: Positions, saved: Progress, from: Cursor): Promise<Progress> {
+  let { collectedMs } = saved;
+  let after: RecordRef | undefined = spool.next(from);
+  for (; after !== undefined; after = spool.next({ segment: after.segment, offset: after.offset + after.bytes })) {
+    if (after.kind === 'commit') collectedMs = Math.max(collectedMs ?? -Infinity, after.newestMs);
+    const packed = after.kind === 'data' ? spool.read(after) : undefined;
+    const payload = packed && (await unpack(packed, MAX_PAYLOAD_BYTES));
+    if (payload?.ok === true) replay(payload.value, (labels, lastMs, isLive) => Object.assign(positions.of(labels), { lastMs, isLive }));
+  }
+  return { ...saved, collectedMs };
+}
+
+function count(metrics: ExportMetrics, labels: { readonly tenant: string; readonly export: string; readonly receiver: string }, event: DeliveryEvent): void {
+  switch (event.kind) {
+    case 'delivered':
+      metrics.sentSamples.inc(labels, event.samples);
+      metrics.sentBytes.inc(labels, event.bytes);
+      return;
+    case 'dropped':
+      metrics.droppedSamples.inc({ ...labels, reason: 'refused' }, event.samples);
+      return;
+    case 'too_old':
+      metrics.droppedSamples.inc({ ...labels, reason: 'too_old' }, event.samples);
+      return;
+    case 'lost':
+      metrics.droppedSamples.inc({ ...labels, reason: event.reason }, event.samples);
+      return;
+    case 'retry':
+    case 'fell_back':
+      return;
+  }
+}

@@ -1,0 +1,81 @@
+import { Agent, ProxyAgent, request } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { ExportDestination, OAuth2Client } from '../model/desired-state.js';
+import { httpTransport } from '../remotewrite/transport.js';
+import type { Transport } from '../remotewrite/transport.js';
+import { isRecord } from './json.js';
+
+/** The way to one receiver: its connections, with certificate and proxy, and the headers that show who we are. */
+
+export interface Receiver {
+  /** `host:port`; for metrics and logs. */
+  readonly name: string;
+  readonly url: string;
+  readonly dispatcher: Dispatcher;
+  headers(): Promise<Readonly<Record<string, string>>>;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const USER_AGENT = 'scrapeway';
+
+export function createReceiver(destination: ExportDestination, url: string): Receiver {
+  const { headers, oauth2 } = destination;
+  const dispatcher = dispatcherFor(destination);
+  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, dispatcher, destination.timeoutMs);
+  return {
+    name: new URL(url).host,
+    url,
+    dispatcher,
+    headers: async () => (token === undefined ? headers : { ...headers, authorization: `Bearer ${await token()}` }),
+    close: () => dispatcher.destroy(),
+  };
+}
+
+export function transportTo({ url, headers, dispatcher }: Receiver): Transport {
+  return httpTransport({ url, userAgent: USER_AGENT, headers, dispatcher });
+}
+
+function dispatcherFor({ caPem, client, proxy, timeoutMs }: ExportDestination): Dispatcher {
+  const tls = { ...(caPem !== undefined && { ca: caPem }), ...(client !== undefined && { cert: client.certificatePem, key: client.privateKeyPem }) };
+  const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
+  if (proxy === undefined) return new Agent({ ...timeouts, connect: { timeout: CONNECT_TIMEOUT_MS, ...tls } });
+  return new ProxyAgent({ ...timeouts, uri: proxy.url, requestTls: { timeout: CONNECT_TIMEOUT_MS, ...tls }, ...(proxy.authorization !== undefined && { token: proxy.authorization }) });
+}
+
+/** A token is asked for again when a tenth of its life is left. */
+const LIFE_USED = 0.9;
+const DEFAULT_LIFE_S = 300;
+
+/** Client credentials, RFC 6749 §4.4: one request at a time, whoever waits gets its answer. */
+function tokenSource({ tokenUrl, clientId, clientSecret, scopes, parameters }: OAuth2Client, dispatcher: Dispatcher, timeoutMs: number): () => Promise<string> {
+  let token = '';
+  let untilMs = -Infinity;
+  let underWay: Promise<string> | undefined;
+
+  async function fetchToken(): Promise<string> {
+    const form = new URLSearchParams({ grant_type: 'client_credentials', ...(scopes.length > 0 && { scope: scopes.join(' ') }), ...parameters });
+    const credentials = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`).toString('base64');
+    const answer = await request(tokenUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json', authorization: `Basic ${credentials}` },
+      body: form.toString(),
+      dispatcher,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const body: unknown = answer.statusCode === 200 ? await answer.body.json() : await answer.body.dump();
+    if (!isRecord(body) || typeof body['access_token'] !== 'string') throw new Error(`no token from ${new URL(tokenUrl).host}: status ${answer.statusCode}`);
+    const lifeS = Number(body['expires_in'] ?? DEFAULT_LIFE_S);
+    token = body['access_token'];
+    untilMs = performance.now() + (Number.isFinite(lifeS) ? lifeS : DEFAULT_LIFE_S) * 1000 * LIFE_USED;
+    return token;
+  }
+
+  return () => {
+    if (performance.now() < untilMs) return Promise.resolve(token);
+    underWay ??= fetchToken().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+}

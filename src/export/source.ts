@@ -1,0 +1,141 @@
+import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Logger } from '../lib/logger.js';
+import type { Backend } from '../model/desired-state.js';
+import type { Matcher } from '../promql/ast.js';
+import { pack } from '../remotewrite/snappy.js';
+import { decodeFrame, encodeReadRequest, FrameReader, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from './remote-read.js';
+import type { RawSeries } from './remote-read.js';
+
+/**
+ * The backend that is exported from. It stays with one replica as long as that answers: two that scrape the same targets do it at different
+ * times, and a series made of both would have neither's samples.
+ */
+
+/** Reasons are few: they are labels of a metric. */
+export type SourceFailure = 'source_unreachable' | 'source_refused' | 'source_no_remote_read' | 'source_broken' | 'source_timeout';
+
+export class SourceError extends Error {
+  constructor(
+    readonly reason: SourceFailure,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+const MAX_TEXT_BYTES = 1024;
+const MAX_JSON_BYTES = 32 * 1024 * 1024;
+
+interface Replica {
+  readonly pool: Pool;
+  readonly prefix: string;
+}
+
+export class Source {
+  private readonly replicas: readonly Replica[];
+  private turn = 0;
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly logger: Logger,
+  ) {
+    this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend));
+  }
+
+  /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
+  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<readonly RawSeries[]> {
+    const body = await pack(encodeReadRequest(rules, startMs, endMs));
+    const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
+    const type = String(answer.headers['content-type'] ?? '');
+    if (!type.startsWith(STREAMED_CONTENT_TYPE)) {
+      answer.body.destroy();
+      throw new SourceError('source_no_remote_read', `the answer to a remote read is ${type === '' ? 'of no type' : type}, not streamed chunks`);
+    }
+    const frames = new FrameReader();
+    const pieces: AsyncIterable<Buffer> = answer.body;
+    try {
+      for await (const piece of pieces) {
+        frames.add(piece);
+        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield good(decodeFrame(frame));
+      }
+    } catch (error) {
+      throw this.failed(error, signal);
+    }
+    if (!frames.isEmpty) throw this.failed(new Error('the answer ends in the middle of a frame'), signal);
+  }
+
+  /** The data of an answer of the HTTP API; with a form it is asked by POST. */
+  async json(path: string, form: Readonly<Record<string, string>> | undefined, signal: AbortSignal): Promise<unknown> {
+    const body = form === undefined ? {} : { body: new URLSearchParams(form).toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } };
+    const answer = await this.ask({ method: form === undefined ? 'GET' : 'POST', path, ...body }, signal);
+    try {
+      const text = await textOf(answer, MAX_JSON_BYTES);
+      const value: { readonly data?: unknown } = JSON.parse(text);
+      return value.data;
+    } catch (error) {
+      throw this.failed(error, signal);
+    }
+  }
+
+  close(): Promise<void> {
+    return Promise.all(this.replicas.map(({ pool }) => pool.destroy())).then(() => undefined);
+  }
+
+  private async ask({ path, headers = {}, ...request }: Pick<Dispatcher.RequestOptions, 'method' | 'path' | 'body'> & { readonly headers?: Readonly<Record<string, string>> }, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const one = this.replicas[this.turn % this.replicas.length];
+    if (one === undefined) throw new SourceError('source_unreachable', 'the backend has no URL');
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await one.pool.request({ ...request, path: `${one.prefix}${path}`, headers: { 'user-agent': 'scrapeway', ...this.backend.headers, ...headers }, signal });
+    } catch (error) {
+      throw this.failed(error, signal);
+    }
+    answer.body.on('error', () => {});
+    if (answer.statusCode === 200) return answer;
+    const text = await textOf(answer, MAX_TEXT_BYTES).catch(() => '');
+    const error = new SourceError(answer.statusCode === 404 ? 'source_no_remote_read' : 'source_refused', `${answer.statusCode} ${text.trim()}`);
+    if (answer.statusCode >= 500) throw this.failed(error, signal);
+    throw error;
+  }
+
+  /** The next attempt is another replica's. */
+  private failed(error: unknown, signal: AbortSignal): SourceError {
+    if (this.replicas.length > 1) this.logger.warn({ backend: this.backend.name, err: error }, 'an export goes on with another replica of the backend');
+    this.turn += 1;
+    if (error instanceof SourceError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    if (signal.aborted) return new SourceError('source_timeout', message);
+    return new SourceError(error instanceof Error && 'code' in error ? 'source_unreachable' : 'source_broken', message);
+  }
+}
+
+function good<T>(result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: string }): T {
+  if (!result.ok) throw new SourceError('source_broken', result.error);
+  return result.value;
+}
+
+async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const pieces: AsyncIterable<Buffer> = body;
+  for await (const chunk of pieces) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxBytes) break;
+  }
+  return Buffer.concat(chunks).toString('utf8', 0, maxBytes);
+}
+
+function replicaOf(url: string, { caPem, timeoutMs }: Backend): Replica {
+  const { origin, pathname } = new URL(url);
+  const pool = new Pool(origin, {
+    connections: 4,
+    pipelining: 1,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem !== undefined && { ca: caPem }) },
+  });
+  return { pool, prefix: pathname.replace(/\/+$/, '') };
+}

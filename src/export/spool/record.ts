@@ -1,0 +1,54 @@
+import { crc32 } from 'node:zlib';
+
+/**
+ * One record of the spool: a head of fixed size, then the payload. The checksum is over all behind it, so a record is either whole or is
+ * none; a record is written by one call, and what a crash cuts off is the end of the last one.
+ */
+
+export interface RecordHead {
+  /** `data`: series to send. `commit`: a collection is complete up to `newestMs`. */
+  readonly kind: 'data' | 'commit';
+  /** The record has only series whose hash is `group` modulo `groups`: who shares none may overtake. */
+  readonly group: number;
+  readonly groups: number;
+  readonly samples: number;
+  /** Time of its newest sample. */
+  readonly newestMs: number;
+}
+
+export const HEAD_BYTES = 32;
+const KINDS = ['data', 'commit'] as const;
+/** A guard against garbage that looks like a length. */
+export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
+
+export function encodeRecord({ kind, group, groups, samples, newestMs }: RecordHead, payload: Buffer): Buffer {
+  const record = Buffer.alloc(HEAD_BYTES + payload.length);
+  record.writeUInt32LE(payload.length, 0);
+  record.writeUInt32LE(KINDS.indexOf(kind), 8);
+  record.writeUInt16LE(group, 12);
+  record.writeUInt16LE(groups, 14);
+  record.writeUInt32LE(samples, 16);
+  record.writeDoubleLE(newestMs, 20);
+  payload.copy(record, HEAD_BYTES);
+  record.writeUInt32LE(checksum(record), 4);
+  return record;
+}
+
+/** The length of the payload, by a head that may be garbage. */
+export function payloadLength(head: Buffer): number | undefined {
+  const length = head.length < HEAD_BYTES ? undefined : head.readUInt32LE(0);
+  return length !== undefined && length <= MAX_PAYLOAD_BYTES ? length : undefined;
+}
+
+/** Undefined where it is not what was written. */
+export function decodeRecord(record: Buffer): { readonly head: RecordHead; readonly payload: Buffer } | undefined {
+  if (payloadLength(record) !== record.length - HEAD_BYTES || record.readUInt32LE(4) !== checksum(record)) return undefined;
+  const kind = KINDS[record.readUInt32LE(8)];
+  if (kind === undefined) return undefined;
+  const head: RecordHead = { kind, group: record.readUInt16LE(12), groups: record.readUInt16LE(14), samples: record.readUInt32LE(16), newestMs: record.readDoubleLE(20) };
+  return { head, payload: record.subarray(HEAD_BYTES) };
+}
+
+function checksum(record: Buffer): number {
+  return crc32(record.subarray(8), record.readUInt32LE(0));
+}

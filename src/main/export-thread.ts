@@ -1,0 +1,40 @@
+/**
+ * The thread of exports: nothing that they do, not even a long collection, comes between Prometheus and a target. Everything it knows came by
+ * message from the control thread, or lies on disk.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Registry } from 'prom-client';
+import { createExporter } from '../export/exporter.js';
+import { createLogger } from '../lib/logger.js';
+import { exportJobs } from './export-jobs.js';
+import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
+
+const { folder, logLevel }: ExportThreadOptions = workerData;
+const port = parentPort;
+if (port === null) throw new Error('export-thread.js is started as a worker thread only');
+const tell = (message: FromExportThread): void => port.postMessage(message);
+
+const logger = createLogger(logLevel, { component: 'export' });
+const registry = new Registry();
+const exporter = createExporter({ folder, logger, registry });
+
+port.on('message', (message: ToExportThread) => {
+  switch (message.type) {
+    case 'state':
+      void exporter.configure(exportJobs(message.state, (tenant, name, why) => logger.error({ tenant, export: name, why }, 'an export reads nothing')));
+      return;
+    case 'active':
+      void exporter.setActive(message.active);
+      return;
+    case 'collect':
+      exporter.publish();
+      void registry.getMetricsAsJSON().then((metrics) => tell({ type: 'metrics', id: message.id, metrics }));
+      return;
+    case 'view':
+      tell({ type: 'view', id: message.id, text: exporter.view(message.tenant) });
+      return;
+    case 'close':
+      void exporter.close().then(() => tell({ type: 'closed' }));
+      return;
+  }
+});
