@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { DesiredState, GatewayLimits, GatewaySpec, ListenerSpec } from '../model/desired-state.js';
 import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
-import { compileBackends, compilePushTargets } from './backends.js';
+import { compileBackendGroups, compileBackends, compilePushTargets } from './backends.js';
 import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
@@ -65,10 +65,11 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
   const agents = await compileAgents(draft, file);
   const backends = await compileBackends(draft, file);
+  const backendGroups = compileBackendGroups(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
+  return gateway && process && { state: { gateway, tenants, agents, templates, backends, backendGroups, pushTargets, frontProxies }, process };
 }
 
 // ---- what takes effect at once

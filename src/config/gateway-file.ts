@@ -1,3 +1,5 @@
+import type { BackendGroup } from '../model/desired-state.js';
+
 /**
  * The gateway's file as it is written, after schema/gateway.schema.json has passed it and filled in the defaults: what has a
  * default there is always present here.
@@ -13,6 +15,7 @@ export interface GatewayFile {
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
+  readonly backendGroups: readonly BackendGroup[];
   readonly pushTargets: readonly PushTargetFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
