@@ -11,6 +11,8 @@ import { identify } from './identity.js';
 import { Inventory } from './inventory.js';
 import { createPasswordChecker } from './password.js';
 import type { PasswordChecker } from './password.js';
+import { createServiceAccounts } from './service-accounts.js';
+import type { ReviewToken } from '../model/kubernetes.js';
 import type { Decision } from './question.js';
 import { readQuestion, writeDecision } from './wire.js';
 
@@ -22,7 +24,7 @@ export interface Authorizer {
   setState(state: DesiredState): void;
   /** undefined: what the agent offers is not known (any more). */
   setRegistration(agent: string, targets: readonly Target[] | undefined): void;
-  /** At once, except where a password has to be checked for the first time. Neither throws nor rejects. */
+  /** At once, except where a password or a token has to be checked for the first time. Neither throws nor rejects. */
   check(request: Buffer): MaybePromise<Buffer>;
 }
 
@@ -30,13 +32,15 @@ export interface AuthorizerOptions {
   readonly registry: Registry;
   /** Default: bcrypt with the bounds of `password.ts`. */
   readonly passwords?: PasswordChecker;
+  /** Asks the cluster's API server; without it there are no tokens of service accounts. */
+  readonly reviewToken?: ReviewToken;
   /** Wall clock, ms since the epoch: credentials expire by it. Default: the system's. */
   readonly wallMs?: () => number;
 }
 
 const SECOND_BUCKETS = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 0.5, 1, 5];
 
-export function createAuthorizer({ registry, passwords = createPasswordChecker(), wallMs = Date.now }: AuthorizerOptions): Authorizer {
+export function createAuthorizer({ registry, passwords = createPasswordChecker(), reviewToken, wallMs = Date.now }: AuthorizerOptions): Authorizer {
   const checks = new Counter({
     name: 'scrapeway_authz_checks_total',
     help: 'Decisions of the ext_authz service, by door, decision and reason (empty when allowed).',
@@ -49,6 +53,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     buckets: SECOND_BUCKETS,
     registers: [registry],
   });
+  const serviceAccounts = reviewToken && createServiceAccounts({ ask: reviewToken, wallMs });
+  const credentialChecks = { passwords, serviceAccounts };
   const inventory = new Inventory();
   let policy: Policy | undefined;
 
@@ -57,8 +63,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     if (!read.ok) return { allow: false, reason: 'malformed_request', audit: { door: 'none' } };
     const question = read.value;
     if (policy === undefined) return { allow: false, reason: 'authz_starting', audit: { door: question.door } };
-    const { limits, queriers, pushers } = policy;
-    return whenReady(identify(policy, passwords, question, wallMs()), (caller) => decide(question, caller, { inventory, limits, queriers, pushers }));
+    const { limits, limitsOf, queriers, pushers } = policy;
+    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }));
   }
 
   function record(decision: Decision, startMs: number): Buffer {
@@ -71,7 +77,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   return {
     setState(state) {
       policy = compilePolicy(state);
-      inventory.setRights(policy.rights);
+      inventory.setRights(policy.rights, policy.sites);
+      serviceAccounts?.configure(state.gateway.tokenReview);
     },
     setRegistration: (agent, targets) => inventory.register(agent, targets),
     check(request) {

@@ -28,6 +28,7 @@ export function compileBackendGroups(draft: Draft, file: GatewayFile): BackendGr
     taken.add(name);
     for (const [at, member] of members.entries()) {
       if (known?.has(member) === false) draft.fault([...place, 'members', at], unknownName('backend', member, [...known.keys()]));
+      if (file.backends.some((backend) => backend.name === member && backend.api === 'alertmanager')) draft.fault([...place, 'members', at], `"${member}" is an Alertmanager, and groups are of Prometheus servers`);
     }
   }
   return [...file.backendGroups];
@@ -41,7 +42,7 @@ async function compileBackend(draft: Draft, place: Path, file: BackendFile): Pro
   const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (url === undefined || timeoutMs === undefined) return undefined;
-  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union };
+  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, api: file.api };
 }
 
 /** Without the slash at its end: API paths begin with one. */

@@ -10,9 +10,12 @@ import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { compileIssuers } from './issuers.js';
+import { compileServiceAccounts } from './service-accounts.js';
+import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
+import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort, parseSize } from './units.js';
@@ -62,14 +65,15 @@ export function loadGatewayConfig(file: string, environment: Environment, nowMs:
 
 async function compile(draft: Draft, file: GatewayFile, environment: Environment): Promise<GatewayConfig | undefined> {
   const gateway = await compileGateway(draft, file);
-  const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
+  const { tenants, templates } = await compileTemplates(draft, file, compileServiceAccounts(draft, file, await compileTenants(draft, file)));
   const agents = await compileAgents(draft, file);
+  const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
   const backendGroups = compileBackendGroups(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, backendGroups, pushTargets, frontProxies }, process };
+  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, backendGroups, pushTargets, frontProxies }, process };
 }
 
 // ---- what takes effect at once
@@ -83,9 +87,10 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
   const issuers = await compileIssuers(draft, file);
+  const tokenReview = await draft.part(['kubernetes'], () => compileTokenReview(draft, file.kubernetes));
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers };
+  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers, tokenReview };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {

@@ -12,12 +12,14 @@ export interface GatewayFile {
   };
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
+  readonly sites: readonly SiteFile[];
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
   readonly backendGroups: readonly BackendGroup[];
   readonly pushTargets: readonly PushTargetFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
+  readonly kubernetes?: KubernetesFile;
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
@@ -102,6 +104,7 @@ export interface BackendFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters';
+  readonly api: 'prometheus' | 'alertmanager';
 }
 
 export interface TemplateFile {
@@ -110,6 +113,15 @@ export interface TemplateFile {
   readonly tenants: readonly string[];
   readonly scrapeInterval?: string;
   readonly scrapeTimeout?: string;
+  readonly limits?: TemplateLimitsFile;
+}
+
+export interface TemplateLimitsFile {
+  readonly requestsPerSecond?: number;
+  readonly burst?: number;
+  readonly maxConcurrentScrapes?: number;
+  readonly maxBodySize?: string;
+  readonly maxScrapeTimeout?: string;
 }
 
 /** Exactly one of `jwksUri` and `jwksFile`. */
@@ -125,12 +137,33 @@ export interface IssuerFile {
 
 export type ClaimValueFile = string | boolean;
 
-/** Exactly one of the first four keys. */
+/** `kubeconfig`, or `server` with `tokenFile`, or neither. */
+export interface KubernetesAccessFile {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly server?: string;
+  readonly caFile?: string;
+  readonly tokenFile?: string;
+}
+
+export interface KubernetesFile extends KubernetesAccessFile {
+  readonly tokenReview?: TokenReviewFile;
+}
+
+export interface TokenReviewFile {
+  readonly audiences: readonly string[];
+  readonly tenantFromNamespace: boolean;
+  readonly cacheDuration: string;
+  readonly timeout: string;
+}
+
+/** Exactly one of the first five keys. */
 export interface CredentialFile {
   readonly certificate?: SanFile;
   readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
   readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
   readonly jwt?: { readonly issuer: string; readonly claims: Readonly<Record<string, ClaimValueFile | readonly ClaimValueFile[]>> };
+  readonly serviceAccount?: { readonly namespace: string; readonly name?: string };
   readonly issuer?: string;
   readonly expires?: string;
   readonly scope?: readonly GrantFile[];
@@ -153,4 +186,12 @@ export interface AgentEntryFile {
   readonly tenants: readonly string[];
   readonly certificate?: SanFile;
   readonly maxTargets: number;
+}
+
+export interface SiteFile {
+  readonly name: string;
+  readonly agents: readonly string[];
+  readonly order: 'preference' | 'spread';
+  /** `p95` or a duration. */
+  readonly hedge?: string;
 }

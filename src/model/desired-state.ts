@@ -1,3 +1,4 @@
+import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -8,6 +9,7 @@ export interface DesiredState {
   readonly gateway: GatewaySpec;
   readonly tenants: readonly Tenant[];
   readonly agents: readonly Agent[];
+  readonly sites?: readonly Site[];
   readonly templates?: readonly Template[];
   readonly backends?: readonly Backend[];
   readonly backendGroups?: readonly BackendGroup[];
@@ -53,6 +55,8 @@ export interface Backend {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
   readonly union?: 'rewrite' | 'extra_filters' | undefined;
+  /** Undefined = Prometheus's. */
+  readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;
 }
 
@@ -89,12 +93,30 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
 export interface Template {
+  readonly name: string;
   readonly selector: Selector;
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
+  readonly limits?: TemplateLimits | undefined;
+}
+
+/** Of each tenant at each target that the template matches; undefined = no bound of its own. */
+export interface TemplateLimits {
+  readonly rate: Rate | undefined;
+  /** Scrapes in flight. */
+  readonly maxConcurrentScrapes: number | undefined;
+  /** Of one answer, as the target sends it. */
+  readonly maxBodyBytes: number | undefined;
+  /** Upper bound of a scrape's deadline, ms. */
+  readonly maxScrapeTimeoutMs: number | undefined;
+}
+
+export interface Rate {
+  readonly requestsPerSecond: number;
+  readonly burst: number;
 }
 
 export interface GatewaySpec {
@@ -109,6 +131,8 @@ export interface GatewaySpec {
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
   readonly issuers?: readonly Issuer[];
+  /** Undefined = no tokens of service accounts. */
+  readonly tokenReview?: TokenReviewSpec | undefined;
 }
 
 /** Who signs tokens that tenants come with: an OpenID provider, a cluster, a cloud. Envoy verifies them. */
@@ -198,7 +222,9 @@ export type CredentialProof =
   /** Lower-case hex SHA-256 of the token: tokens are long and random, so a slow hash would only cost time. */
   | { readonly kind: 'bearer'; readonly sha256: string }
   /** A token of this issuer (by name) for which all of these hold. */
-  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] };
+  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] }
+  /** A token of this service account of Kubernetes; `name` undefined = of any of the namespace. */
+  | { readonly kind: 'service-account'; readonly namespace: string; readonly name: string | undefined };
 
 /** The claim is one of these values, or a list that has one of them. */
 export interface ClaimRule {
@@ -220,9 +246,7 @@ export interface ScrapeGrant {
   readonly selector: Selector | undefined;
 }
 
-export interface TenantLimits {
-  readonly requestsPerSecond: number;
-  readonly burst: number;
+export interface TenantLimits extends Rate {
   /** Scrapes in flight; undefined = no bound of its own. */
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */
@@ -237,4 +261,16 @@ export interface Agent {
   /** The tenants whose targets may live here: the ceiling that no registration and no label can widen. */
   readonly tenants: readonly string[];
   readonly maxTargets: number;
+}
+
+/** Several agents that offer the same targets: to whoever scrapes, one agent of this name (ADR 31). */
+export interface Site {
+  /** Unique among agents too. */
+  readonly name: string;
+  /** Its members; no agent is in two sites, and all serve the same tenants. */
+  readonly agents: readonly string[];
+  /** Who is asked first: always the same, or for each target another. */
+  readonly order: 'preference' | 'spread';
+  /** Asks a second member when the first has not begun to answer after so long, ms, or as long as 95 of 100 answers of the target take. */
+  readonly hedge: number | 'p95' | undefined;
 }

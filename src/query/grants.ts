@@ -20,6 +20,7 @@ export interface View {
   readonly ruleNames: readonly string[];
   readonly limits: Limits;
   readonly union: NonNullable<Backend['union']>;
+  readonly api: NonNullable<Backend['api']>;
   /** Where it is several backends in one. */
   readonly group?: BackendGroup | undefined;
 }
@@ -29,7 +30,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
   const tenant = state.tenants.find(({ name }) => name === tenantName);
   const group = state.backendGroups?.find(({ name }) => name === backend);
   // Members of all kinds understand what is written into the query.
-  const known = group === undefined ? state.backends?.find(({ name }) => name === backend) : { timeoutMs: timeoutOf(group, state), union: 'rewrite' as const };
+  const known = group === undefined ? state.backends?.find(({ name }) => name === backend) : { timeoutMs: timeoutOf(group, state), union: 'rewrite' as const, api: 'prometheus' as const };
   const grants = tenant?.query?.filter(({ backends }) => backends === undefined || backends.includes(backend)) ?? [];
   if (tenant === undefined || known === undefined || grants.length === 0) return undefined;
   const rules: Rule[] = [];
@@ -45,7 +46,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', group };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group };
 }
 
 /** The most patient member's. */

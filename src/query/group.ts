@@ -32,10 +32,11 @@ interface Gathered {
   readonly infos: readonly string[];
 }
 
+type GroupPlan = Extract<Plan, { kind: 'forward' | 'filter' }>;
 type Asking = Omit<Asked, 'upstream'> & { readonly members: readonly Member[] };
 
 /** Rejects as `asked` does where all members fail, or one that must not. */
-export async function askGroup(plan: Exclude<Plan, { kind: 'answer' }>, group: BackendGroup, asking: Asking): Promise<Result<Reply, Reply | Refusal>> {
+export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Asking): Promise<Result<Reply, Reply | Refusal>> {
   const requests = plan.kind === 'forward' ? [plan.request] : plan.requests;
   const notes = { warnings: new Set<string>(), infos: new Set<string>() };
   const merged: unknown[] = [];
@@ -56,7 +57,7 @@ export async function askGroup(plan: Exclude<Plan, { kind: 'answer' }>, group: B
   return ok(jsonReply(JSON.stringify({ status: 'success', data, ...Object.fromEntries(said) })));
 }
 
-function mergedData(plan: Plan, { path, parameters }: UpstreamRequest, data: readonly unknown[]): unknown {
+function mergedData(plan: GroupPlan, { path, parameters }: UpstreamRequest, data: readonly unknown[]): unknown {
   if (ALIKE.has(path)) return data[0];
   const limit = Number(parameters.find(([name]) => name === 'limit')?.[1] ?? 0);
   if (plan.kind !== 'forward' || plan.merge === undefined) return mergeLists(path, data, limit);
