@@ -1,6 +1,6 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
-import type { Backend, BackendDiscovery, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, BackendDiscovery, BackendGroup, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { BackendFile, DiscoverFile, GatewayFile, PushTargetFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
@@ -17,6 +17,22 @@ export async function compileBackends(draft: Draft, file: Pick<GatewayFile, 'bac
     claim(backend.name, [...place, 'name'], (first) => `the backend name "${backend.name}" is taken by ${first}`);
     return compileBackend(draft, place, backend);
   });
+}
+
+/** Several backends as one, under a name of the same kind. */
+export function compileBackendGroups(draft: Draft, file: GatewayFile): BackendGroup[] {
+  const known = named(file.backends);
+  const taken = new Set(file.backends.map(({ name }) => name));
+  for (const [index, { name, members }] of file.backendGroups.entries()) {
+    const place = ['backendGroups', index];
+    if (taken.has(name)) draft.fault([...place, 'name'], `the name "${name}" is taken by another backend or group`);
+    taken.add(name);
+    for (const [at, member] of members.entries()) {
+      if (known?.has(member) === false) draft.fault([...place, 'members', at], unknownName('backend', member, [...known.keys()]));
+      if (file.backends.some((backend) => backend.name === member && backend.api === 'alertmanager')) draft.fault([...place, 'members', at], `"${member}" is an Alertmanager, and groups are of Prometheus servers`);
+    }
+  }
+  return [...file.backendGroups];
 }
 
 async function compileBackend(draft: Draft, place: Path, file: BackendFile): Promise<Backend | undefined> {
@@ -57,7 +73,8 @@ export function baseUrl(draft: Draft, place: Path, text: string): string | undef
 
 /** What a tenant may query; a pattern that cannot be read is a fault, never everything and never silently nothing. */
 export function compileQueryGrant(draft: Draft, place: Path, { grant, file }: { readonly grant: QueryGrantFile; readonly file: Known }): QueryGrant {
-  const known = named(file.backends);
+  // Where a list is not there, nothing is known of its names.
+  const known = file.backends && named([...file.backends, ...(file.backendGroups ?? [])]);
   for (const [index, name] of (grant.backends ?? []).entries()) {
     if (known?.has(name) === false) draft.fault([...place, 'backends', index], unknownName('backend', name, [...known.keys()]));
   }

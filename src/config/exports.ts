@@ -2,8 +2,9 @@ import type { TenantExport } from '../model/desired-state.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import type { Draft } from './draft.js';
-import type { ExportFile, GatewayFile, TenantFile } from './gateway-file.js';
+import type { ExportFile, TenantFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
+import type { Known } from './references.js';
 import { checkRelabel } from './relabel.js';
 import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
@@ -12,7 +13,7 @@ import type { Path } from './yaml-source.js';
 
 interface Context {
   readonly tenant: TenantFile;
-  readonly file: GatewayFile;
+  readonly file: Known;
 }
 
 const SECOND_MS = 1000;

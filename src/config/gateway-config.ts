@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { DesiredState, GatewayLimits, GatewaySpec, ListenerSpec } from '../model/desired-state.js';
 import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
-import { compileBackends, compilePushTargets } from './backends.js';
+import { compileBackendGroups, compileBackends, compilePushTargets } from './backends.js';
 import { readCas, readPair, warnUncovered } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
@@ -82,6 +82,7 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const agents = await compileAgents(draft, file);
   const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
+  const backendGroups = compileBackendGroups(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const exportDestinations = await compileExportDestinations(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
@@ -90,7 +91,7 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   checkKubernetes(draft, file);
   const join = await draft.within(['join'], () => compileJoin(draft, file, gateway));
   const joined = join === undefined ? gateway : gateway && { ...gateway, joins: true };
-  return joined && process && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, pushTargets, exportDestinations, frontProxies }, process: { ...process, kubernetes } };
+  return joined && process && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, backendGroups, pushTargets, exportDestinations, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once

@@ -1,3 +1,4 @@
+import type { BackendGroup } from '../model/desired-state.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import type { OutgoingFile } from './outgoing.js';
 
@@ -17,6 +18,7 @@ export interface GatewayFile {
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
+  readonly backendGroups: readonly BackendGroup[];
   readonly pushTargets: readonly PushTargetFile[];
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: 'all' | readonly string[] }[];
   readonly kubernetes?: KubernetesFile;

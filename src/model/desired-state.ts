@@ -13,6 +13,7 @@ export interface DesiredState {
   readonly sites?: readonly Site[];
   readonly templates?: readonly Template[];
   readonly backends?: readonly Backend[];
+  readonly backendGroups?: readonly BackendGroup[];
   readonly frontProxies?: readonly FrontProxy[];
   readonly pushTargets?: readonly PushTarget[];
   readonly exportDestinations?: readonly ExportDestination[];
@@ -138,6 +139,17 @@ export interface BackendDiscovery {
   readonly scheme: 'http' | 'https' | undefined;
   /** Before the API's own paths; empty or with a slash at its beginning and none at its end. */
   readonly pathPrefix: string;
+}
+
+/** Several backends that are queried as one. Its name is as good as a backend's, in paths and in grants; rights are those for the group. */
+export interface BackendGroup {
+  readonly name: string;
+  /** Names of backends. Where two know the same series, the first has the word. */
+  readonly members: readonly string[];
+  /** Labels that every series has and whose values, together, no two members share; none = the members may hold the same series. */
+  readonly disjointBy: readonly string[];
+  /** When a member does not answer: the query fails, or the others' answer comes with a warning. */
+  readonly onFailure: 'fail' | 'warn';
 }
 
 /** What a tenant sees of backends: series that any one grant allows. */

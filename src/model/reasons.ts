@@ -46,6 +46,7 @@ export const REASONS = {
   query_malformed: { status: 400, hop: 'api', text: 'the request cannot be read' },
   query_invalid: { status: 400, hop: 'api', text: 'the query is not valid' },
   query_unenforceable: { status: 422, hop: 'api', text: 'the query cannot be restricted to what the tenant may see' },
+  query_not_distributable: { status: 422, hop: 'api', text: "the query cannot be answered exactly from a group's backends" },
   query_over_limit: { status: 422, hop: 'api', text: "over one of the tenant's limits" },
   query_busy: { status: 429, hop: 'api', text: 'too many queries of this tenant in flight' },
   query_timeout: { status: 503, hop: 'api', text: 'the backend did not answer in time' },

@@ -1,4 +1,5 @@
 import type { Result } from '../lib/result.js';
+import type { Merge } from './distribute.js';
 import type { View } from './grants.js';
 import type { Form } from './form.js';
 import type { Refusal, Reply } from './refusal.js';
@@ -36,7 +37,7 @@ export interface ReadAnswer {
 
 export type Plan =
   /** The backend's answer holds nothing else: passed on as it comes. */
-  | { readonly kind: 'forward'; readonly request: UpstreamRequest; readonly contentType: string }
+  | { readonly kind: 'forward'; readonly request: UpstreamRequest; readonly contentType: string; /** Of a group's answers, where it is an evaluation. */ readonly merge?: Merge }
   /** The answers are read, and `filter` makes of their `data` what the caller may see. */
   | { readonly kind: 'filter'; readonly requests: readonly UpstreamRequest[]; readonly filter: (data: readonly unknown[]) => unknown }
   /** Asked one after the other: with the answers so far, what to ask next, or the reply. */

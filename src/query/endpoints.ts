@@ -1,9 +1,11 @@
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
+import type { BackendGroup } from '../model/desired-state.js';
 import { print } from '../promql/print.js';
 import { alertsPlan, rulesPlan } from './alerting.js';
 import { ALERTMANAGER_ENDPOINTS } from './alertmanager/endpoints.js';
 import type { Endpoint, Plan, Question } from './endpoint.js';
+import { distribute } from './distribute.js';
 import { queryText, readExpression, restrictExpression, restrictQuery } from './expressions.js';
 import { restrictMatches } from './match.js';
 import { metadataPlan } from './metadata.js';
@@ -62,7 +64,17 @@ function evaluation(question: Question, path: string, times: Result<EvaluationTi
   const restricted = restrictQuery(queryText(form), question, times.value);
   if (!restricted.ok) return restricted;
   const { query, filters } = restricted.value;
-  return ok(forward('POST', path, [['query', query], ...filters.map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]));
+  const plan = forward('POST', path, [['query', query], ...filters.map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
+  return question.group === undefined ? ok(plan) : overGroup(plan, question, question.group);
+}
+
+/** By what the caller wrote: what is asked instead is, over the allowed series, the same. */
+function overGroup(plan: Plan, { form, limits }: Question, { disjointBy }: BackendGroup): Result<Plan, Refusal> {
+  const expr = readExpression(queryText(form), limits);
+  if (!expr.ok) return expr;
+  const merge = distribute(expr.value, disjointBy);
+  if (!merge.ok) return refuse('query_not_distributable', merge.error);
+  return ok(plan.kind === 'forward' ? { ...plan, merge: merge.value } : plan);
 }
 
 /** Prometheus takes all selectors of the query and nothing else. */
@@ -89,7 +101,8 @@ function labels({ form, policy, limits }: Question, method: 'GET' | 'POST', path
   return ok(forward(method, path, [...matchParameters(matches.value), ...window.value, ...limit.value]));
 }
 
-function federate({ form, policy, limits }: Question): Result<Plan, Refusal> {
+function federate({ form, policy, limits, group }: Question): Result<Plan, Refusal> {
+  if (group !== undefined) return refuse('query_not_distributable', 'federation; ask the backends one by one');
   const matches = restrictMatches(form.all('match[]'), policy, limits);
   if (!matches.ok) return matches;
   if (matches.value.length === 0) return ok(answer(plain('', EXPOSITION_TYPE)));

@@ -1,5 +1,6 @@
 import type { DesiredState } from '../model/desired-state.js';
-import { restrictQuery } from './expressions.js';
+import { distribute } from './distribute.js';
+import { readExpression, restrictQuery } from './expressions.js';
 import { viewOf } from './grants.js';
 import type { Refusal } from './refusal.js';
 
@@ -30,6 +31,9 @@ export function explainQuery(state: DesiredState, tenant: string, backend: strin
   if (view === undefined) return refused({ reason: 'query_no_backend', detail: undefined });
   const restricted = restrictQuery(text, view, { rangeMs: 0, stepMs: 0 });
   if (!restricted.ok) return refused(restricted.error);
+  const expr = readExpression(text, view.limits);
+  const merge = expr.ok && view.group !== undefined ? distribute(expr.value, view.group.disjointBy) : undefined;
+  if (merge?.ok === false) return refused({ reason: 'query_not_distributable', detail: merge.error });
   const { query, filters, decisions } = restricted.value;
   const selectors = decisions.map(({ selector, outcome, rules }) => ({ selector, outcome, rules: rules.flatMap((index) => view.ruleNames[index] ?? []) }));
   return { original: text, rewritten: query, filters, selectors, refusal: undefined };

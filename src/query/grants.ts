@@ -1,6 +1,6 @@
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
-import type { Backend, DesiredState, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, BackendGroup, DesiredState, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import type { Matcher } from '../promql/ast.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
@@ -21,12 +21,16 @@ export interface View {
   readonly limits: Limits;
   readonly union: NonNullable<Backend['union']>;
   readonly api: NonNullable<Backend['api']>;
+  /** Where it is several backends in one. */
+  readonly group?: BackendGroup | undefined;
 }
 
 /** Undefined: no such tenant or backend, or no grant for it. */
 export function viewOf(state: DesiredState, tenantName: string, backend: string, general?: QueryLimits): View | undefined {
   const tenant = state.tenants.find(({ name }) => name === tenantName);
-  const known = state.backends?.find(({ name }) => name === backend);
+  const group = state.backendGroups?.find(({ name }) => name === backend);
+  // Members of all kinds understand what is written into the query.
+  const known = group === undefined ? state.backends?.find(({ name }) => name === backend) : { timeoutMs: timeoutOf(group, state), union: 'rewrite' as const, api: 'prometheus' as const };
   const grants = tenant?.query?.filter(({ backends }) => backends === undefined || backends.includes(backend)) ?? [];
   if (tenant === undefined || known === undefined || grants.length === 0) return undefined;
   const rules: Rule[] = [];
@@ -42,7 +46,12 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus' };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group };
+}
+
+/** The most patient member's. */
+function timeoutOf({ members }: BackendGroup, { backends = [] }: DesiredState): number {
+  return Math.max(0, ...backends.flatMap(({ name, timeoutMs }) => (members.includes(name) ? [timeoutMs] : [])));
 }
 
 /** What is wrong with a tenant's patterns; for the configuration's check, and for whoever logs. */

@@ -28,6 +28,7 @@ const ERROR_TYPES: Readonly<Record<QueryReason, string>> = {
   query_malformed: 'bad_data',
   query_invalid: 'bad_data',
   query_unenforceable: 'execution',
+  query_not_distributable: 'execution',
   query_over_limit: 'execution',
   query_busy: 'too_many_requests',
   query_timeout: 'timeout',

@@ -2,18 +2,19 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
-import { ok } from '../lib/result.js';
-import type { Result } from '../lib/result.js';
-import type { DesiredState, QueryLimits } from '../model/desired-state.js';
-import { backendError, jsonOf } from './backend-error.js';
+import type { BackendGroup, DesiredState, QueryLimits } from '../model/desired-state.js';
+import { asked, NO_CONTENT } from './asked.js';
+import type { Asked } from './asked.js';
+import { jsonOf } from './backend-error.js';
 import type { Plan, ReadAnswer, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
+import { askGroup } from './group.js';
+import type { Member } from './group.js';
 import { isObject, pick } from './json.js';
 import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
 import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
 import type { View } from './grants.js';
-import type { Limits } from './limits.js';
 import { registerCacheMetrics, registerQueryMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
 import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
@@ -22,8 +23,9 @@ import { readAll, readRequest, TooLarge } from './reading.js';
 import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
+import type { Found } from './state.js';
 import { BackendAway } from './upstream.js';
-import type { Upstream, UpstreamAnswer } from './upstream.js';
+import type { UpstreamAnswer } from './upstream.js';
 
 /**
  * The query door: a request whose caller is known comes in, the pure part makes a plan of it, and the plan's answer goes out, as a
@@ -48,9 +50,6 @@ export interface QueryService {
 
 /** For each place, so many may wait. */
 const LINE_PER_PLACE = 4;
-/** What Prometheus says where it has no data to put into an answer: exemplars of a query without selectors. */
-const NO_CONTENT = 204;
-const MAX_ERROR_BYTES = 64 * 1024;
 /** The tenant's time is up; the reason of the abort signal. */
 class TimeIsUp extends Error {}
 class CallerGone extends Error {}
@@ -132,16 +131,16 @@ class Service implements QueryService {
     // The body may have taken its time: what counts are the rights of now.
     const found = this.#state.view(tenant, backend);
     if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
-    const { view, upstream } = found;
+    const { view } = found;
     if (endpoint.api !== undefined && endpoint.api !== view.api) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
     const plan = endpoint.plan({ ...view, ...asking.value, segment });
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
-    return this.#run(exchange, plan.value, { tenant, backend, view, upstream });
+    return this.#run(exchange, plan.value, { ...found, tenant, backend });
   }
 
   /** Within the tenant's places and time, for as long as the caller is there and the rights stay what they are. */
-  async #run(exchange: Exchange, plan: UpstreamPlan, { tenant, backend, view, upstream }: { readonly tenant: string; readonly backend: string; readonly view: View; readonly upstream: Upstream }): Promise<Outcome> {
+  async #run(exchange: Exchange, plan: UpstreamPlan, { tenant, backend, view, upstream, members }: Found & { readonly tenant: string; readonly backend: string }): Promise<Outcome> {
     const { response } = exchange;
     const { limits } = view;
     const abort = new AbortController();
@@ -156,7 +155,7 @@ class Service implements QueryService {
       abort.signal.throwIfAborted();
       leave = await this.#gate(tenant).enter(limits.maxConcurrent, limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
       if (leave === undefined) return this.#refused(exchange, { reason: 'query_busy', detail: undefined });
-      return await this.#ask(exchange, plan, { upstream, limits, signal: abort.signal });
+      return await this.#ask(exchange, plan, { upstream, limits, signal: abort.signal, members, group: view.group });
     } catch (error) {
       // What was waited for says in many ways that it was aborted.
       throw abort.signal.aborted ? abort.signal.reason : error;
@@ -170,6 +169,13 @@ class Service implements QueryService {
 
   async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
+    if (asking.group !== undefined) {
+      if (plan.kind === 'talk') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
+      const answer = await askGroup(plan, asking.group, asking);
+      if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+      this.#metrics.bytes(Buffer.byteLength(answer.value.body));
+      return send(response, answer.value, 'answered');
+    }
     switch (plan.kind) {
       case 'talk':
         return this.#talk(exchange, plan.next, asking);
@@ -280,23 +286,14 @@ interface Running {
   readonly abort: AbortController;
 }
 
-/** Equal where the rules are. */
+/** Equal where the rules are, and where they hold. */
 function rightsOf(view: View | undefined): string {
-  return view === undefined ? '' : JSON.stringify(view.ruleNames);
+  return view === undefined ? '' : JSON.stringify([view.ruleNames, view.group]);
 }
 
-interface Asking {
-  readonly upstream: Upstream;
-  readonly limits: Limits;
-  readonly signal: AbortSignal;
-}
-
-/** The head of the backend's answer where it is one; else its error. */
-async function asked(request: UpstreamRequest, { upstream, signal }: Asking): Promise<Result<UpstreamAnswer, Reply | Refusal>> {
-  const answer = await upstream.ask(request, signal);
-  if (answer.status === 200 || answer.status === NO_CONTENT) return ok(answer);
-  const error = backendError(answer.status, await readAll(answer.body, MAX_ERROR_BYTES));
-  return { ok: false, error: error.ok ? error.value : error.error };
+interface Asking extends Asked {
+  readonly members: readonly Member[];
+  readonly group: BackendGroup | undefined;
 }
 
 function send(response: ServerResponse, { status, headers, body }: Reply, outcome: Outcome): Outcome {

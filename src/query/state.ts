@@ -4,6 +4,14 @@ import type { Backend, DesiredState, QueryLimits } from '../model/desired-state.
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { Upstream } from './upstream.js';
+import type { Member } from './group.js';
+
+export interface Found {
+  readonly view: View;
+  /** The only one, where it is no group. */
+  readonly upstream: Upstream;
+  readonly members: readonly Member[];
+}
 
 /** What is in force now: clients of the backends, and each tenant's view of each, made when first asked for. */
 export class QueryState {
@@ -29,10 +37,10 @@ export class QueryState {
     this.#views = new Map();
   }
 
-  view(tenant: string, backend: string): { readonly view: View; readonly upstream: Upstream } | undefined {
+  /** A backend's own client, or those of a group's members. */
+  view(tenant: string, backend: string): Found | undefined {
     const state = this.#state;
-    const client = this.#upstreams.get(backend);
-    if (state === undefined || client === undefined) return undefined;
+    if (state === undefined) return undefined;
     const key = JSON.stringify([tenant, backend]);
     if (!this.#views.has(key)) {
       const made = viewOf(state, tenant, backend, this.#limits);
@@ -42,7 +50,14 @@ export class QueryState {
       this.#views.set(key, made);
     }
     const view = this.#views.get(key);
-    return view === undefined ? undefined : { view, upstream: client.upstream };
+    const names = view?.group?.members ?? [backend];
+    const members = names.flatMap((name) => {
+      const client = this.#upstreams.get(name);
+      return client === undefined ? [] : [{ name, upstream: client.upstream }];
+    });
+    const [first] = members;
+    // A group without one of its members would be silently incomplete.
+    return view === undefined || first === undefined || members.length < names.length ? undefined : { view, upstream: first.upstream, members };
   }
 
   get replicaFailures(): number {

@@ -1,0 +1,113 @@
+import { isObject, labelsOf, objectsOf, textOf } from './json.js';
+import type { JsonObject } from './json.js';
+import type { Merge } from './distribute.js';
+
+/**
+ * Several answers of an evaluation as one. Series of equal labels are the same series: the member that is listed first has the
+ * word, and others fill its gaps. The order is that of the labels, unless the query asks for one, so it does not depend on who was quick.
+ */
+
+type Sample = readonly [time: unknown, value: unknown];
+
+interface Series {
+  readonly metric: JsonObject;
+  readonly floats: Map<unknown, Sample>;
+  readonly histograms: Map<unknown, Sample>;
+}
+
+/** What cannot be put together; the text is for the caller. */
+export class Unmergeable extends Error {}
+
+/** `data` of the answers to one query, in the members' order. Throws Unmergeable, and Error where it is no answer of the API. */
+export function mergeEvaluations(data: readonly unknown[], merge: Merge): unknown {
+  const [first] = data;
+  if (merge.kind === 'any' || !isObject(first)) return first;
+  const type = first.resultType;
+  if (type !== 'vector' && type !== 'matrix') throw new Error('not an answer of the API');
+  const all = new Map<string, Series>();
+  for (const one of data) {
+    if (!isObject(one) || one.resultType !== type) throw new Error('not an answer of the API');
+    for (const item of objectsOf(one.result)) add(all, item, merge);
+  }
+  const ordered = [...all].sort(([a], [b]) => compare(a, b)).map(([, series]) => series);
+  // Over a range, Prometheus does not sort by value either.
+  if (type === 'vector' && merge.kind === 'union' && merge.order !== 'labels') sortByValue(ordered, merge.order === 'ascending' ? 1 : -1);
+  return { resultType: type, result: ordered.map((series) => (type === 'vector' ? sampleItem(series) : seriesItem(series))) };
+}
+
+function add(all: Map<string, Series>, item: JsonObject, merge: Merge): void {
+  const labels = labelsOf(item.metric);
+  if (labels === undefined) throw new Error('not an answer of the API');
+  const key = labelsKey(labels);
+  const known = all.get(key) ?? { metric: labels, floats: new Map(), histograms: new Map() };
+  all.set(key, known);
+  const floats = samplesOf(item.value === undefined ? item.values : [item.value]);
+  const histograms = samplesOf(item.histogram === undefined ? item.histograms : [item.histogram]);
+  if (merge.kind === 'combine' && histograms.length > 0) throw new Unmergeable('native histograms are not aggregated over several backends');
+  const isKnown = ([time]: Sample): boolean => known.floats.has(time) || known.histograms.has(time);
+  if (merge.kind === 'union' && merge.disjoint && [...floats, ...histograms].some(isKnown)) throw new Unmergeable('vector cannot contain metrics with the same labelset: two backends of the group have it');
+  for (const sample of histograms) if (!known.floats.has(sample[0]) && !known.histograms.has(sample[0])) known.histograms.set(sample[0], sample);
+  for (const sample of floats) {
+    const [time, value] = sample;
+    const before = known.floats.get(time);
+    if (before === undefined) {
+      if (!known.histograms.has(time)) known.floats.set(time, sample);
+    } else if (merge.kind === 'combine') known.floats.set(time, [time, formatValue(combine(merge.op, readValue(before[1]), readValue(value)))]);
+  }
+}
+
+function combine(op: 'sum' | 'min' | 'max' | 'group', a: number, b: number): number {
+  switch (op) {
+    case 'sum':
+      return a + b;
+    case 'min':
+      return Number.isNaN(a) || b < a ? b : a;
+    case 'max':
+      return Number.isNaN(a) || b > a ? b : a;
+    case 'group':
+      return 1;
+  }
+}
+
+function samplesOf(value: unknown): readonly Sample[] {
+  return Array.isArray(value) ? value.flatMap((sample: unknown) => (Array.isArray(sample) && sample.length === 2 ? [[sample[0], sample[1]] as const] : [])) : [];
+}
+
+function sampleItem({ metric, floats, histograms }: Series): JsonObject {
+  const [value] = floats.values();
+  const [histogram] = histograms.values();
+  return value === undefined ? { metric, histogram } : { metric, value };
+}
+
+function seriesItem({ metric, floats, histograms }: Series): JsonObject {
+  const inTime = (samples: Map<unknown, Sample>): readonly Sample[] => [...samples.values()].sort((a, b) => Number(a[0]) - Number(b[0]));
+  return { metric, ...(floats.size > 0 && { values: inTime(floats) }), ...(histograms.size > 0 && { histograms: inTime(histograms) }) };
+}
+
+/** NaN last either way, as Prometheus does. */
+function sortByValue(series: Series[], direction: 1 | -1): void {
+  const valueOf = ({ floats }: Series): number => readValue([...floats.values()][0]?.[1]);
+  series.sort((a, b) => {
+    const [x, y] = [valueOf(a), valueOf(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    return x === y ? 0 : (x < y ? -1 : 1) * direction;
+  });
+}
+
+function readValue(value: unknown): number {
+  const text = textOf(value);
+  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : text === '' ? Number.NaN : Number(text);
+}
+
+function formatValue(value: number): string {
+  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : `${value}`;
+}
+
+export function labelsKey(labels: JsonObject): string {
+  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => compare(a, b)));
+}
+
+/** By bytes of UTF-8, as Prometheus orders. */
+export function compare(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
