@@ -78,7 +78,7 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     setState(state) {
       policy = compilePolicy(state);
       serviceAccounts?.configure(state.gateway.tokenReview);
-      inventory.setRights(policy.rights);
+      inventory.setRights(policy.rights, policy.sites);
     },
     setRegistration: (agent, targets) => inventory.register(agent, targets),
     check(request) {

@@ -1,7 +1,8 @@
 import { credentialId, frontProxyId } from '../model/credential-id.js';
 import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
-import type { ClaimRule, Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
+import type { ClaimRule, Credential, DesiredState, GatewayLimits, Site } from '../model/desired-state.js';
+import { sitesByMember } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { sanKey } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
@@ -17,6 +18,8 @@ export interface Policy {
   readonly agentsBySan: ReadonlyMap<SanKey, ReadonlySet<string>>;
   /** What each tenant may scrape. */
   readonly rights: ReadonlyMap<string, ScrapeRights>;
+  /** By member. */
+  readonly sites: ReadonlyMap<string, Site>;
   readonly limits: GatewayLimits;
   readonly revoked: RevokedTable;
   /** Tenants with a query door. */
@@ -79,6 +82,7 @@ export function compilePolicy(state: DesiredState): Policy {
     credentials: compileCredentials(state),
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
+    sites: sitesByMember(state),
     limits: state.gateway.limits,
     queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
     pushers: new Set(state.tenants.filter(({ push }) => push !== undefined && push.length > 0).map(({ name }) => name)),

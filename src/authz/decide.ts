@@ -1,4 +1,4 @@
-import type { GatewayLimits } from '../model/desired-state.js';
+import type { GatewayLimits, Site } from '../model/desired-state.js';
 import { assertNever } from '../lib/result.js';
 import type { Reason } from '../model/reasons.js';
 import { readAuthority, readScrapePath, withDefaults } from './asked.js';
@@ -27,7 +27,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
   if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
-  if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
+  if (caller.kind === 'agent') return decideTunnel(question, caller.agent, tables.inventory.siteOf(caller.agent));
 
   const view = tables.inventory.view(caller.tenant);
   if (view === undefined) return refuse('bad_credentials', { door }); // the tenant went while its password was checked
@@ -35,7 +35,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
     case 'sd':
       return decideDiscovery(question, caller);
     case 'query':
-      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST'] });
+      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST', 'DELETE'] });
     case 'push':
       return decideService(question, caller, { tenants: tables.pushers, methods: ['POST', 'PUT', 'DELETE'] });
     case 'path':
@@ -61,10 +61,12 @@ const PATH = /^\/[!-~]{0,16000}$/;
 
 // ------------------------------------------------------------------------------------------------------------------ tunnel
 
-function decideTunnel({ door, method, path, upgrade }: Question, agent: string): Decision {
+function decideTunnel({ door, method, path, upgrade }: Question, agent: string, site: Site | undefined): Decision {
   const handshake = method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
   if (!handshake) return refuse('door_forbidden', { door, agent });
-  return { allow: true, stamp: { 'x-scrapeway-agent': agent }, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
+  // Envoy picks the data thread by x-scrapeway-agent: all tunnels of a site meet its scrapes in one (ADR 31).
+  const stamp = site === undefined ? { 'x-scrapeway-agent': agent } : { 'x-scrapeway-agent': site.name, 'x-scrapeway-member': agent };
+  return { allow: true, stamp, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
 }
 
 type Tenant = Extract<Caller, { kind: 'tenant' }>;
@@ -139,6 +141,7 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
         stamp: {
           ...stampOf(caller),
           'x-scrapeway-agent': agent,
+          ...memberStamp(finding),
           'x-scrapeway-target': target.name,
           ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
           'x-scrapeway-timeout-ms': String(timeoutMs),
@@ -150,6 +153,12 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
       };
     }
   }
+}
+
+/** Of a site: whom the hub may ask, in order, and when it asks a second one. */
+function memberStamp({ entry: { site }, members }: Extract<Finding, { kind: 'granted' }>): Readonly<Record<string, string>> {
+  if (site === undefined || members === undefined) return {};
+  return { 'x-scrapeway-members': members.join(' '), ...(site.hedge !== undefined && { 'x-scrapeway-hedge': String(site.hedge) }) };
 }
 
 function find(view: TenantView, asked: Asked | undefined): Finding {

@@ -17,6 +17,7 @@ import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
+import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort, parseSize } from './units.js';
@@ -70,13 +71,14 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const gateway = await compileGateway(draft, file);
   const { tenants, templates } = await compileTemplates(draft, file, compileServiceAccounts(draft, file, await compileTenants(draft, file)));
   const agents = await compileAgents(draft, file);
+  const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
   const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
   checkKubernetes(draft, file);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
+  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once

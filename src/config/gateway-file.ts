@@ -10,6 +10,7 @@ export interface GatewayFile {
   };
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
+  readonly sites: readonly SiteFile[];
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
@@ -103,6 +104,7 @@ export interface BackendFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters';
+  readonly api: 'prometheus' | 'alertmanager';
 }
 
 export interface DiscoverFile {
@@ -191,4 +193,12 @@ export interface AgentEntryFile {
   readonly tenants: readonly string[];
   readonly certificate?: SanFile;
   readonly maxTargets: number;
+}
+
+export interface SiteFile {
+  readonly name: string;
+  readonly agents: readonly string[];
+  readonly order: 'preference' | 'spread';
+  /** `p95` or a duration. */
+  readonly hedge?: string;
 }

@@ -5,7 +5,7 @@ import type { Selector } from '../model/selector.js';
 import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.js';
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
-import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
+import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, SiteFile, TenantFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
 import type { Claim, Known } from './references.js';
 import { parseSize } from './units.js';
@@ -89,13 +89,21 @@ export function compileSelectorText(draft: Draft, place: Path, text: string): Se
 /** A grant on an agent that does not serve the tenant could never match: the file contradicts itself. */
 async function checkGrants(draft: Draft, file: Known, { tenant, place }: { readonly tenant: TenantFile; readonly place: Path }): Promise<void> {
   const agents = named(file.agents);
-  if (agents === undefined) return;
-  for (const [index, grant] of tenant.scrape.entries()) {
-    await draft.list([...place, 'scrape', index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
-      const agent = agents.get(name);
-      if (agent === undefined) draft.fault(namePlace, unknownName('agent', name, [...agents.keys()]));
-      else if (Array.isArray(agent.tenants) && !agent.tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
-    });
+  const sites = named(file.sites);
+  if (agents === undefined || sites === undefined) return;
+  const siteOf = (agent: string): SiteFile | undefined => file.sites.find((site) => Array.isArray(site.agents) && site.agents.includes(agent));
+  const served = (name: string): readonly string[] | undefined => (agents.get(name) ?? agents.get(sites.get(name)?.agents?.[0] ?? ''))?.tenants;
+  for (const list of ['scrape', 'deny'] as const) {
+    for (const [index, grant] of tenant[list].entries()) {
+      await draft.list([...place, list, index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
+        const site = siteOf(name);
+        if (site !== undefined) return draft.fault(namePlace, `the agent "${name}" is scraped as the site "${site.name}"; name that instead`);
+        if (list === 'deny') return;
+        const tenants = served(name);
+        if (!agents.has(name) && !sites.has(name)) draft.fault(namePlace, unknownName('agent', name, [...agents.keys(), ...sites.keys()]));
+        else if (Array.isArray(tenants) && !tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
+      });
+    }
   }
 }
 

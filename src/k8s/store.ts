@@ -103,7 +103,9 @@ interface ObjectVerdict {
 function admit({ file, objects, claimsOf }: StoreInput): { readonly admitted: readonly Entry[]; readonly verdicts: readonly ObjectVerdict[] } {
   const taken = new Map<string, string>();
   const proxies = (file.frontProxies ?? []).map(({ san }) => `credential certificate ${san.type} ${san.value}`);
-  const ofFile = [...file.tenants.flatMap((each) => claimsOf.tenant(each)), ...file.agents.flatMap((each) => claimsOf.agent(each)), ...(file.backends ?? []).flatMap((each) => claimsOf.backend(each)), ...proxies];
+  // Grants name sites and agents alike.
+  const sites = (file.sites ?? []).map(({ name }) => `agent ${name}`);
+  const ofFile = [...file.tenants.flatMap((each) => claimsOf.tenant(each)), ...file.agents.flatMap((each) => claimsOf.agent(each)), ...(file.backends ?? []).flatMap((each) => claimsOf.backend(each)), ...proxies, ...sites];
   for (const claim of ofFile) taken.set(claim, "the gateway's file");
   const admitted: Entry[] = [];
   const verdicts = objects.toSorted((a, b) => byAge(a.object, b.object)).map(({ kind, object, compiled }): ObjectVerdict => {

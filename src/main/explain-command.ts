@@ -14,6 +14,7 @@ import type { GatewayConfig } from '../config/gateway-config.js';
 import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
+import { siteOffer } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -73,10 +74,13 @@ async function offeredTargets({ process: { runtimeDir } }: GatewayConfig): Promi
 function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { readonly tenant: string; readonly target: string; readonly labels: readonly string[] | undefined }): number {
   const [agent = '', targetName = '', ...rest] = asked.target.split('/');
   if (targetName === '' || rest.length > 0) throw new UsageError('--target must be AGENT/TARGET');
-  const registered = offered.get(agent)?.find(({ name }) => name === targetName);
+  const site = state.sites?.find(({ name }) => name === agent);
+  const found = site && siteOffer(site, offered).get(targetName);
+  const registered = site === undefined ? offered.get(agent)?.find(({ name }) => name === targetName) : found?.target;
   const target = asked.labels === undefined ? registered : { ...(registered ?? supposed(targetName)), labels: readLabels(asked.labels) };
   const { allowed, steps } = explainScrape(state, { tenant: asked.tenant, agent, targetName, target });
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
+  if (allowed && found !== undefined) print(`asked in this order: ${found.members.map((member) => member.agent).join(', ')}`);
   print(allowed ? 'allowed' : 'refused');
   return allowed ? 0 : REFUSED;
 }
@@ -118,7 +122,7 @@ async function explainRequest({ state }: GatewayConfig, offered: Offered, { file
   serviceAccounts.configure(state.gateway.tokenReview);
   const checks = { passwords: createPasswordChecker(), serviceAccounts };
   const inventory = new Inventory();
-  inventory.setRights(policy.rights);
+  inventory.setRights(policy.rights, policy.sites);
   for (const [agent, targets] of offered) inventory.register(agent, targets);
   print(`door: ${question.value.door}`);
   const shown = await explainIdentity(policy, checks, question.value, Date.now());

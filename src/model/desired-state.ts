@@ -9,6 +9,7 @@ export interface DesiredState {
   readonly gateway: GatewaySpec;
   readonly tenants: readonly Tenant[];
   readonly agents: readonly Agent[];
+  readonly sites?: readonly Site[];
   readonly templates?: readonly Template[];
   readonly backends?: readonly Backend[];
   readonly frontProxies?: readonly FrontProxy[];
@@ -53,6 +54,8 @@ export interface Backend {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
   readonly union?: 'rewrite' | 'extra_filters' | undefined;
+  /** Undefined = Prometheus's. */
+  readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
@@ -249,4 +252,16 @@ export interface Agent {
   /** The tenants whose targets may live here: the ceiling that no registration and no label can widen. */
   readonly tenants: readonly string[];
   readonly maxTargets: number;
+}
+
+/** Several agents that offer the same targets: to whoever scrapes, one agent of this name (ADR 31). */
+export interface Site {
+  /** Unique among agents too. */
+  readonly name: string;
+  /** Its members; no agent is in two sites, and all serve the same tenants. */
+  readonly agents: readonly string[];
+  /** Who is asked first: always the same, or for each target another. */
+  readonly order: 'preference' | 'spread';
+  /** Asks a second member when the first has not begun to answer after so long, ms, or as long as 95 of 100 answers of the target take. */
+  readonly hedge: number | 'p95' | undefined;
 }

@@ -15,6 +15,7 @@ export interface GatewayOptions {
   readonly agents: readonly ConfigFile[];
   /** More of the configuration file, over what is generated. */
   readonly config?: ConfigFile;
+  readonly clockShiftFile?: string;
   /** A gateway that starts again takes the ports of the one before. */
   readonly ports?: GatewayPorts;
   /** False: it need not become ready. */
@@ -43,7 +44,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const ports = options.ports ?? { scrape: await freePort(), agents: await freePort() };
   const accessLogFile = `${options.dir}/access.jsonl`;
   const config = gatewayConfig(options, ports, accessLogFile);
-  const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config, ...(options.startTimeoutMs !== undefined && { aliveTimeoutMs: options.startTimeoutMs }) });
+  const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config, ...(options.startTimeoutMs !== undefined && { aliveTimeoutMs: options.startTimeoutMs }), ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }) });
   try {
     if (options.ready !== false) await running.waitUntilReady(options.startTimeoutMs);
   } catch (error) {

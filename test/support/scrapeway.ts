@@ -38,13 +38,17 @@ export interface ScrapewayOptions {
   readonly config: ConfigFile;
   /** Until it answers on `/healthz`. */
   readonly aliveTimeoutMs?: number;
+  /** A file with the milliseconds by which its wall clock is wrong (`clock-shift.ts`); it may change at any time. */
+  readonly clockShiftFile?: string;
 }
+
+const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
 
 /** Longer than a drain may take. */
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config, aliveTimeoutMs = 10_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, aliveTimeoutMs = 10_000, clockShiftFile }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
   const statusUrl = `http://127.0.0.1:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
@@ -56,7 +60,7 @@ export async function startScrapeway({ command, name, dir, config, aliveTimeoutM
     args: [path.join(projectDir, 'dist/src/main/scrapeway.js'), command, '-c', configFile],
     cwd: dir,
     // the tests' own flags are not the product's
-    env: { NODE_OPTIONS: '' },
+    env: clockShiftFile === undefined ? { NODE_OPTIONS: '' } : { NODE_OPTIONS: `--import=${CLOCK_SHIFT}`, CLOCK_SHIFT_FILE: clockShiftFile },
   });
 
   async function stop(): Promise<void> {
