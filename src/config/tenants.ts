@@ -91,7 +91,7 @@ async function checkGrants(draft: Draft, file: Known, { tenant, place }: { reado
   const agents = named(file.agents);
   const sites = named(file.sites);
   if (agents === undefined || sites === undefined) return;
-  const siteOf = (agent: string): SiteFile | undefined => file.sites.find((site) => Array.isArray(site.agents) && site.agents.includes(agent));
+  const siteOf = (agent: string): SiteFile | undefined => file.sites?.find((site) => Array.isArray(site.agents) && site.agents.includes(agent));
   const served = (name: string): readonly string[] | undefined => (agents.get(name) ?? agents.get(sites.get(name)?.agents?.[0] ?? ''))?.tenants;
   for (const list of ['scrape', 'deny'] as const) {
     for (const [index, grant] of tenant[list].entries()) {

@@ -167,9 +167,9 @@ function withServiceAccounts({ tenants: ofFile }: DesiredState, all: readonly Te
 }
 
 /** References to what is not there. */
-function dangling({ tenants, agents, backends = [], pushTargets = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
+function dangling({ tenants, agents, sites = [], backends = [], pushTargets = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
   const names = (items: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(items.map(({ name }) => name));
-  const [tenantNames, agentNames, backendNames, pushNames] = [names(tenants), names(agents), names(backends), names(pushTargets)];
+  const [tenantNames, agentNames, backendNames, pushNames] = [names(tenants), names([...agents, ...sites]), names(backends), names(pushTargets)];
   const missing = (what: string, place: string, wanted: readonly string[], known: ReadonlySet<string>): readonly Fault[] =>
     wanted.filter((name) => !known.has(name)).map((name) => ({ place, message: `no ${what} has the name "${name}"` }));
   return (entry) => {
