@@ -63,8 +63,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     if (!read.ok) return { allow: false, reason: 'malformed_request', audit: { door: 'none' } };
     const question = read.value;
     if (policy === undefined) return { allow: false, reason: 'authz_starting', audit: { door: question.door } };
-    const { limits, queriers, pushers } = policy;
-    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => decide(question, caller, { inventory, limits, queriers, pushers }));
+    const { limits, limitsOf, queriers, pushers } = policy;
+    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }));
   }
 
   function record(decision: Decision, startMs: number): Buffer {
@@ -77,8 +77,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   return {
     setState(state) {
       policy = compilePolicy(state);
-      serviceAccounts?.configure(state.gateway.tokenReview);
       inventory.setRights(policy.rights, policy.sites);
+      serviceAccounts?.configure(state.gateway.tokenReview);
     },
     setRegistration: (agent, targets) => inventory.register(agent, targets),
     check(request) {

@@ -3,6 +3,8 @@ import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
 import type { ClaimRule, Credential, DesiredState, GatewayLimits, Site } from '../model/desired-state.js';
 import { sitesByMember } from '../model/sites.js';
+import { compileTargetLimits } from '../model/target-limits.js';
+import type { LimitsOf } from '../model/target-limits.js';
 import type { Target } from '../model/target.js';
 import { sanKey } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
@@ -21,6 +23,8 @@ export interface Policy {
   /** By member. */
   readonly sites: ReadonlyMap<string, Site>;
   readonly limits: GatewayLimits;
+  /** What templates allow at a target. */
+  readonly limitsOf: LimitsOf;
   readonly revoked: RevokedTable;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
@@ -84,6 +88,7 @@ export function compilePolicy(state: DesiredState): Policy {
     rights: compileRights(state),
     sites: sitesByMember(state),
     limits: state.gateway.limits,
+    limitsOf: compileTargetLimits(state),
     queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
     pushers: new Set(state.tenants.filter(({ push }) => push !== undefined && push.length > 0).map(({ name }) => name)),
     revoked: {

@@ -1,5 +1,7 @@
 import type { GatewayLimits, Site } from '../model/desired-state.js';
 import { assertNever } from '../lib/result.js';
+import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER } from '../model/stamps.js';
+import type { LimitsOf, TargetLimits } from '../model/target-limits.js';
 import type { Reason } from '../model/reasons.js';
 import { readAuthority, readScrapePath, withDefaults } from './asked.js';
 import type { Asked } from './asked.js';
@@ -11,6 +13,8 @@ import type { Audit, Decision, Question } from './question.js';
 export interface Tables {
   readonly inventory: Inventory;
   readonly limits: GatewayLimits;
+  /** What templates allow at a target. */
+  readonly limitsOf: LimitsOf;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
   /** Tenants with a push door. */
@@ -41,7 +45,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
     case 'path':
     case 'proxy':
     case 'connect':
-      return decideScrape(question, caller, view, tables.limits);
+      return decideScrape(question, caller, view, tables);
     case 'none':
     case 'agent':
       return refuse('door_forbidden', whoAsks(question, caller));
@@ -110,12 +114,12 @@ function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, strin
 
 // ------------------------------------------------------------------------------------------------------------------ scrape
 
-function decideScrape(question: Question, caller: Tenant, view: TenantView, limits: GatewayLimits): Decision {
+function decideScrape(question: Question, caller: Tenant, view: TenantView, { limits, limitsOf }: Tables): Decision {
   const { door } = question;
   const who = whoAsks(question, caller);
   if (door === 'connect' ? question.method !== 'CONNECT' : !isRead(question)) return refuse('method_forbidden', who);
-  const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
-  if (timeoutMs === undefined) return refuse('malformed_request', who);
+  const longestMs = deadlineMs(question.scrapeTimeout, limits);
+  if (longestMs === undefined) return refuse('malformed_request', who);
 
   const place = door === 'path' ? readScrapePath(question.path) : { asked: readAuthority(question.host) };
   if (place === undefined) return refuse('door_forbidden', who);
@@ -136,10 +140,13 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
       const { agent, target } = entry;
       const narrow = caller.credentials.find(({ covers }) => covers?.(agent, target) === false);
       if (narrow !== undefined) return refuse('target_forbidden', { ...audit, agent, target: target.name, rule: `scope of ${narrow.id}` });
+      const bounds = limitsOf(agent, target);
+      const timeoutMs = Math.min(longestMs, bounds?.maxScrapeTimeoutMs ?? longestMs);
       return {
         allow: true,
         stamp: {
           ...stampOf(caller),
+          ...(bounds && stampOfLimits(bounds)),
           'x-scrapeway-agent': agent,
           ...memberStamp(finding),
           'x-scrapeway-target': target.name,
@@ -149,7 +156,7 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
           ...(door !== 'connect' && { 'x-envoy-upstream-rq-timeout-ms': String(timeoutMs) }),
         },
         remove: removed(question),
-        audit: { ...who, agent, target: target.name, rule },
+        audit: { ...who, agent, target: target.name, rule, template: bounds?.rateOf },
       };
     }
   }
@@ -159,6 +166,14 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
 function memberStamp({ entry: { site }, members }: Extract<Finding, { kind: 'granted' }>): Readonly<Record<string, string>> {
   if (site === undefined || members === undefined) return {};
   return { 'x-scrapeway-members': members.join(' '), ...(site.hedge !== undefined && { 'x-scrapeway-hedge': String(site.hedge) }) };
+}
+
+/** For the hub, which counts scrapes and bytes. */
+function stampOfLimits({ maxConcurrentScrapes, maxBodyBytes }: TargetLimits): Readonly<Record<string, string>> {
+  return {
+    ...(maxConcurrentScrapes !== undefined && { [MAX_SCRAPES_HEADER]: String(maxConcurrentScrapes) }),
+    ...(maxBodyBytes !== undefined && { [MAX_BYTES_HEADER]: String(maxBodyBytes) }),
+  };
 }
 
 function find(view: TenantView, asked: Asked | undefined): Finding {

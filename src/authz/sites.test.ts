@@ -15,7 +15,7 @@ const KNOWN: KnownCredential = { id: 'bearer:1', tenant: 'team-a', method: 'bear
 const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a', credentials: [KNOWN] };
 
 function ask(parts: Partial<Question>, caller: Caller, inventory: Inventory): Decision {
-  return decide(question(parts), caller, { inventory, limits: desiredState().gateway.limits, queriers: new Set(), pushers: new Set() });
+  return decide(question(parts), caller, { inventory, limitsOf: () => undefined, limits: desiredState().gateway.limits, queriers: new Set(), pushers: new Set() });
 }
 
 /** `allow site-1/node /metrics`, `deny target_forbidden`. */

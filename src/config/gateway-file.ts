@@ -123,6 +123,15 @@ export interface TemplateFile {
   readonly tenants: readonly string[];
   readonly scrapeInterval?: string;
   readonly scrapeTimeout?: string;
+  readonly limits?: TemplateLimitsFile;
+}
+
+export interface TemplateLimitsFile {
+  readonly requestsPerSecond?: number;
+  readonly burst?: number;
+  readonly maxConcurrentScrapes?: number;
+  readonly maxBodySize?: string;
+  readonly maxScrapeTimeout?: string;
 }
 
 /** Exactly one of `jwksUri` and `jwksFile`. */

@@ -2,6 +2,7 @@ import { fieldValue } from '../h2/index.js';
 import type { BlockWriter, FieldList } from '../h2/index.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
 import { AGENT_HEADER, MEMBER_HEADER } from '../tunnel/handshake.js';
+import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER } from '../model/stamps.js';
 import { INTERNAL_PREFIX, TIMEOUT_HEADER } from '../tunnel/streams.js';
 import { normalSerial } from './tenancy.js';
 import type { Party } from './tenancy.js';
@@ -41,6 +42,10 @@ export interface ScrapeRequest {
   /** Undefined: ext_authz stamped none, or no number. */
   readonly timeoutMs: number | undefined;
   readonly party: Party & { readonly tenant: string };
+  /** Of the tenant at this target, in flight; Infinity without a bound. */
+  readonly maxScrapes: number;
+  /** Of the answer. */
+  readonly maxBytes: number;
 }
 
 /** Undefined: the request was let through without being resolved, which must not happen. */
@@ -55,11 +60,15 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
   const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)) };
   const members = fieldValue(fields, MEMBERS_HEADER);
-  return { agent, members: members?.split(' ') ?? [agent], atSite: members !== undefined, hedge: readHedge(fieldValue(fields, HEDGE_HEADER)), target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party };
+  return { agent, members: members?.split(' ') ?? [agent], atSite: members !== undefined, hedge: readHedge(fieldValue(fields, HEDGE_HEADER)), target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party, maxScrapes: bound(fields, MAX_SCRAPES_HEADER), maxBytes: bound(fields, MAX_BYTES_HEADER) };
 }
 
 function readHedge(text: string | undefined): ScrapeRequest['hedge'] {
   return text === undefined || text === 'p95' ? text : Number(text);
+}
+
+function bound(fields: FieldList, name: string): number {
+  return Number(fieldValue(fields, name) ?? Infinity);
 }
 
 /** The request as the agent gets it. `timeoutMs`: what is left of its deadline. */

@@ -38,7 +38,7 @@ export class Scrape extends Switched<Outcome> implements HedgeOwner {
   onHead(fields: FieldList, endStream: boolean): void {
     const reason = agentReason(fields);
     if (reason !== undefined && this.passOn(reason)) return;
-    this.#bytesLeft = this.context.tenancy.maxBodyBytes(this.request.party.tenant);
+    this.#bytesLeft = Math.min(this.context.tenancy.maxBodyBytes(this.request.party.tenant), this.request.maxBytes);
     if (this.request.method !== 'HEAD' && Number(fieldValue(fields, 'content-length')) > this.#bytesLeft) return this.fail('body_too_large');
     this.answered();
     this.#outcome = reason ?? 'answered';

@@ -350,7 +350,7 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
   protected finish(outcome: Outcome | Reason): void {
     this.state = 'done';
     this.context.deadlines.disarm(this);
-    this.context.tenancy.leave(this.request.party.tenant);
+    this.context.tenancy.leave(this.request);
     this.record(outcome);
   }
 }

@@ -15,6 +15,7 @@ import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
 import { siteOffer } from '../model/sites.js';
+import { compileTargetLimits } from '../model/target-limits.js';
 import type { Target } from '../model/target.js';
 import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -71,17 +72,25 @@ async function offeredTargets({ process: { runtimeDir } }: GatewayConfig): Promi
   return new Map(remembered.map(({ agent, targets }) => [agent, targets]));
 }
 
+/** Who offers the target: one agent, or the members of a site in the order in which they are asked. */
+function offerOf({ sites = [] }: GatewayConfig['state'], offered: Offered, agent: string, targetName: string): { readonly registered: Target | undefined; readonly members: readonly string[] } {
+  const site = sites.find(({ name }) => name === agent);
+  if (site === undefined) return { registered: offered.get(agent)?.find(({ name }) => name === targetName), members: [] };
+  const found = siteOffer(site, offered).get(targetName);
+  return { registered: found?.target, members: found?.members.map((member) => member.agent) ?? [] };
+}
+
 function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { readonly tenant: string; readonly target: string; readonly labels: readonly string[] | undefined }): number {
   const [agent = '', targetName = '', ...rest] = asked.target.split('/');
   if (targetName === '' || rest.length > 0) throw new UsageError('--target must be AGENT/TARGET');
-  const site = state.sites?.find(({ name }) => name === agent);
-  const found = site && siteOffer(site, offered).get(targetName);
-  const registered = site === undefined ? offered.get(agent)?.find(({ name }) => name === targetName) : found?.target;
+  const { registered, members } = offerOf(state, offered, agent, targetName);
   const target = asked.labels === undefined ? registered : { ...(registered ?? supposed(targetName)), labels: readLabels(asked.labels) };
   const { allowed, steps } = explainScrape(state, { tenant: asked.tenant, agent, targetName, target });
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
-  if (allowed && found !== undefined) print(`asked in this order: ${found.members.map((member) => member.agent).join(', ')}`);
+  if (allowed && members.length > 0) print(`asked in this order: ${members.join(', ')}`);
   print(allowed ? 'allowed' : 'refused');
+  const limits = allowed && target !== undefined ? compileTargetLimits(state)(agent, target) : undefined;
+  for (const [name, value] of Object.entries(limits ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
   return allowed ? 0 : REFUSED;
 }
 
@@ -129,7 +138,7 @@ async function explainRequest({ state }: GatewayConfig, offered: Offered, { file
   if (shown.length === 0) print('no credential is shown');
   for (const { what, ok, why } of shown) print(`${ok ? 'ok  ' : 'FAIL'} ${what}: ${why}`);
   const caller = await identify(policy, checks, question.value, Date.now());
-  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, queriers: policy.queriers, pushers: policy.pushers });
+  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, limitsOf: policy.limitsOf, queriers: policy.queriers, pushers: policy.pushers });
   const { tenant, agent, target, rule } = decision.audit;
   print(`caller: ${caller.kind === 'stranger' ? `nobody (${caller.reason})` : (tenant ?? agent ?? '')}`);
   if (agent !== undefined && target !== undefined) print(`target: ${agent}/${target}`);

@@ -98,12 +98,30 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
 export interface Template {
+  readonly name: string;
   readonly selector: Selector;
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
+  readonly limits?: TemplateLimits | undefined;
+}
+
+/** Of each tenant at each target that the template matches; undefined = no bound of its own. */
+export interface TemplateLimits {
+  readonly rate: Rate | undefined;
+  /** Scrapes in flight. */
+  readonly maxConcurrentScrapes: number | undefined;
+  /** Of one answer, as the target sends it. */
+  readonly maxBodyBytes: number | undefined;
+  /** Upper bound of a scrape's deadline, ms. */
+  readonly maxScrapeTimeoutMs: number | undefined;
+}
+
+export interface Rate {
+  readonly requestsPerSecond: number;
+  readonly burst: number;
 }
 
 export interface GatewaySpec {
@@ -235,9 +253,7 @@ export interface ScrapeGrant {
   readonly selector: Selector | undefined;
 }
 
-export interface TenantLimits {
-  readonly requestsPerSecond: number;
-  readonly burst: number;
+export interface TenantLimits extends Rate {
   /** Scrapes in flight; undefined = no bound of its own. */
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */

@@ -44,7 +44,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const ports = options.ports ?? { scrape: await freePort(), agents: await freePort() };
   const accessLogFile = `${options.dir}/access.jsonl`;
   const config = gatewayConfig(options, ports, accessLogFile);
-  const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config, ...(options.startTimeoutMs !== undefined && { aliveTimeoutMs: options.startTimeoutMs }), ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }) });
+  const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config, ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }), ...(options.startTimeoutMs !== undefined && { aliveTimeoutMs: options.startTimeoutMs }) });
   try {
     if (options.ready !== false) await running.waitUntilReady(options.startTimeoutMs);
   } catch (error) {

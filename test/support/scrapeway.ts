@@ -36,10 +36,10 @@ export interface ScrapewayOptions {
   readonly dir: string;
   /** Without `metrics`, which is filled in. */
   readonly config: ConfigFile;
-  /** Until it answers on `/healthz`. */
-  readonly aliveTimeoutMs?: number;
   /** A file with the milliseconds by which its wall clock is wrong (`clock-shift.ts`); it may change at any time. */
   readonly clockShiftFile?: string;
+  /** Until it answers on `/healthz`. */
+  readonly aliveTimeoutMs?: number;
 }
 
 const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
@@ -48,7 +48,7 @@ const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config, aliveTimeoutMs = 10_000, clockShiftFile }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 10_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
   const statusUrl = `http://127.0.0.1:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
