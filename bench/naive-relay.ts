@@ -18,7 +18,7 @@ const sessions = new Map<string, ClientHttp2Session>();
 const tunnels = createHttpServer();
 tunnels.on('upgrade', (request, socket: Duplex) => {
   const agent = String(request.headers[AGENT_HEADER]);
-  socket.write(upgradeAnswer('naive'));
+  socket.write(upgradeAnswer({ id: 'naive' }));
   const session = http2.connect('http://tunnel', { createConnection: () => socket });
   session.on('error', () => {});
   sessions.set(agent, session);

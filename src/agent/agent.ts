@@ -1,5 +1,5 @@
 /**
- * The agent: its targets, and a link to each gateway. Nothing listens at the site; all that comes in comes through tunnels that
+ * The agent: its targets, and a tunnel to each gateway. Nothing listens at the site; all that comes in comes through tunnels that
  * the agent itself has dialled.
  */
 import { randomUUID } from 'node:crypto';
@@ -9,14 +9,16 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { HubMessage } from '../tunnel/messages.js';
+import type { Lookup } from './addresses.js';
 import { reachOf } from './allow-list.js';
 import { createConnects, isConnect } from './connect.js';
 import { createDiscovery } from './discovery/discovery.js';
 import { createDiscoveryMetrics } from './discovery/metrics.js';
-import { startLink } from './link.js';
-import type { Link } from './link.js';
+import { PROBE } from './endpoint.js';
+import { startGateways } from './gateways.js';
+import type { Gateways } from './gateways.js';
 import { createAgentMetrics } from './metrics.js';
-import type { AgentSettings, AllowRule, GatewayAddress, TargetSpec } from '../model/agent-settings.js';
+import type { AgentSettings, AllowRule, TargetSpec } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
 import { compileFilter } from './filter/metric-filter.js';
 import { serveScrape } from './scrape.js';
@@ -27,6 +29,8 @@ export interface AgentDeps {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly clock?: Clock;
+  /** How gateways' names are resolved; default: as the system does. */
+  readonly lookup?: Lookup;
 }
 
 export interface Agent {
@@ -41,7 +45,7 @@ export interface Agent {
 }
 
 /** Starts dialling every gateway at once. */
-export function startAgent(options: AgentOptions, { logger, registry, clock = systemClock }: AgentDeps): Agent {
+export function startAgent(options: AgentOptions, { logger, registry, clock = systemClock, lookup }: AgentDeps): Agent {
   const metrics = createAgentMetrics(registry);
   const instance = randomUUID();
   let live = new Map<string, LiveTarget & { readonly key: string }>();
@@ -49,7 +53,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   let inFlight = 0;
   let lastFaults = '';
   let drained: Promise<void> | undefined;
-  let links: readonly Link[] = [];
+  let gateways: Gateways | undefined;
   let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'> = options;
   let discovered: readonly TargetSpec[] = [];
   /** A registration replaces the one before: without what is to be discovered it would delete targets. */
@@ -107,7 +111,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   };
   const update = (): void => {
     setLive([...settings.targets, ...discovered]);
-    for (const link of links) link.register();
+    gateways?.register();
   };
   const discovery = createDiscovery({
     clock,
@@ -119,7 +123,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     },
     onSettled: () => {
       settled = true;
-      for (const link of links) link.register();
+      gateways?.register();
     },
   });
   const configure = (next: typeof settings): void => {
@@ -129,42 +133,33 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   };
   configure(options);
 
-  links = options.gateways.map((gateway) =>
-    startLink({
-      ...options,
-      gateway,
-      instance,
-      clock,
-      logger,
-      onScrape,
-      registration: () => (settled ? { revision, targets: [...live.values()].map(({ spec }) => spec.target) } : undefined),
-      onRegistered,
-      ...linkMetrics(gateway, metrics),
-    }),
-  );
+  const tunnels = startGateways({
+    ...options,
+    probe: options.probe ?? PROBE,
+    lookup,
+    instance,
+    clock,
+    logger,
+    metrics,
+    onScrape,
+    registration: () => (settled ? { revision, targets: [...live.values()].map(({ spec }) => spec.target) } : undefined),
+    onRegistered,
+  });
+  gateways = tunnels;
   return {
     setTargets: (targets) => configure({ ...settings, targets }),
     configure,
-    connectedGateways: () => links.filter((link) => link.isUp()).length,
+    connectedGateways: tunnels.connected,
     drain: () => {
       discovery.stop();
       connects.endWhenQuiet();
-      return (drained ??= drainAll(links, () => live.values()));
+      return (drained ??= drainAll(tunnels, () => live.values()));
     },
   };
 }
 
-function linkMetrics(gateway: GatewayAddress, metrics: ReturnType<typeof createAgentMetrics>) {
-  const label = { gateway: `${gateway.host}:${gateway.port}` };
-  metrics.tunnelUp.set(label, 0);
-  return {
-    onState: (up: boolean) => metrics.tunnelUp.set(label, up ? 1 : 0),
-    onFailure: (cause: string) => metrics.tunnelFailures.inc({ ...label, cause }),
-  };
-}
-
-async function drainAll(links: readonly Link[], targets: () => Iterable<LiveTarget>): Promise<void> {
-  await Promise.all(links.map((link) => link.drain()));
+async function drainAll(tunnels: Gateways, targets: () => Iterable<LiveTarget>): Promise<void> {
+  await tunnels.drain();
   // no scrape is left: what is still open is idle, or a connection to a target that does not answer
   await Promise.all([...targets()].map(({ pool }) => pool.destroy()));
 }

@@ -10,7 +10,7 @@ import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { isReason, REASON_HEADER } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
-import { GATEWAY_HEADER, upgradeRequest } from '../tunnel/handshake.js';
+import { GATEWAY_HEADER, GATEWAYS_HEADER, readIds, upgradeRequest } from '../tunnel/handshake.js';
 import type { GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
 import { connectThroughProxy } from './proxy.js';
 
@@ -19,6 +19,8 @@ export interface DialOptions {
   readonly credentials: TlsCredentials;
   /** Random id of this process. */
   readonly instance: string;
+  /** Ids of the gateways that this process has another tunnel to. */
+  readonly known: readonly string[];
   readonly timeoutMs: number;
   /** Gives the dial up. */
   readonly signal: AbortSignal;
@@ -28,7 +30,13 @@ export interface Dialled {
   readonly socket: TLSSocket;
   /** Bytes of the tunnel that came with the answer. */
   readonly head: Buffer;
-  readonly gatewayId: string;
+  readonly met: Met;
+}
+
+/** Whom the agent has met: the gateway's id, and those of all gateways behind the address, where it says so. */
+export interface Met {
+  readonly id: string;
+  readonly all: readonly string[] | undefined;
 }
 
 export interface DialFault {
@@ -36,6 +44,8 @@ export interface DialFault {
   readonly cause: string;
   /** For the log. */
   readonly message: string;
+  /** The gateway that refused. */
+  readonly met?: Met;
 }
 
 const MAX_ANSWER_BYTES = 16 * 1024;
@@ -52,7 +62,7 @@ export async function dial(options: DialOptions): Promise<Result<Dialled, DialFa
 }
 
 /** TLS and the upgrade, over a new TCP connection or one that a proxy has made. */
-function upgrade({ gateway, credentials, instance, timeoutMs, signal }: DialOptions, through: Socket | undefined): Promise<Result<Dialled, DialFault>> {
+function upgrade({ gateway, credentials, instance, known, timeoutMs, signal }: DialOptions, through: Socket | undefined): Promise<Result<Dialled, DialFault>> {
   const { host, port, serverName } = gateway;
   return new Promise((resolve) => {
     const cancelled = err({ cause: 'cancelled', message: 'the agent stops' });
@@ -101,7 +111,7 @@ function upgrade({ gateway, credentials, instance, timeoutMs, signal }: DialOpti
       if (result !== undefined) settle(result);
     };
     socket.once('secureConnect', () => {
-      socket.write(upgradeRequest(`${serverName}:${port}`, instance), () => {
+      socket.write(upgradeRequest(`${serverName}:${port}`, instance, known), () => {
         written = true;
         look();
       });
@@ -125,12 +135,17 @@ function readAnswer(answer: Buffer, socket: TLSSocket): Result<Dialled, DialFaul
   const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1]);
   if (status === 101) {
-    return ok({ socket, head: answer.subarray(end + 4), gatewayId: headers.get(GATEWAY_HEADER) ?? '' });
+    return ok({ socket, head: answer.subarray(end + 4), met: metIn(headers) });
   }
   // it becomes a metric's label: from a closed list only
   const named = headers.get(REASON_HEADER) ?? '';
   const reason = isReason(named) ? named : undefined;
-  return err({ cause: reason ?? 'protocol', message: refusal(statusLine, reason) });
+  return err({ cause: reason ?? 'protocol', message: refusal(statusLine, reason), met: metIn(headers) });
+}
+
+function metIn(headers: ReadonlyMap<string, string>): Met {
+  const all = readIds(headers.get(GATEWAYS_HEADER));
+  return { id: headers.get(GATEWAY_HEADER) ?? '', all: all.length === 0 ? undefined : all };
 }
 
 function refusal(statusLine: string, reason: Reason | undefined): string {

@@ -1,5 +1,5 @@
 /**
- * One gateway's address and the tunnel to it: dial, hold, dial again.
+ * One tunnel to a gateway's address: dial, hold, dial again. How many links an address has is for endpoint.ts to say.
  *
  *   waiting ──timer──▶ dialling ──101──▶ up ──lost──▶ waiting (full jitter)
  *      ▲                  │ fails           │ drained by the gateway ──▶ dialling at once
@@ -14,7 +14,7 @@ import type { Target } from '../model/target.js';
 import { createBackoff } from '../tunnel/backoff.js';
 import type { HubMessage } from '../tunnel/messages.js';
 import { dial } from './dial.js';
-import type { Dialled } from './dial.js';
+import type { Dialled, Met } from './dial.js';
 import type { GatewayAddress } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
 import { startSession } from './session.js';
@@ -29,7 +29,14 @@ export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConc
   /** What to register, asked when a tunnel comes up; undefined while that is not known yet. */
   readonly registration: () => { readonly revision: number; readonly targets: readonly Target[] } | undefined;
   readonly onRegistered: (answer: HubMessage & { type: 'registered' }) => void;
-  readonly onState: (up: boolean) => void;
+  /** Ids of gateways that other links have tunnels to. */
+  readonly known: () => readonly string[];
+  /** A tunnel is up: to whom. */
+  readonly onUp: (met: Met) => void;
+  /** The tunnel is gone; the link dials again by itself. */
+  readonly onDown: () => void;
+  /** Behind the address was a gateway that another link has a tunnel to. Returns how long to wait before the next look, ms. */
+  readonly onKnown: (met: Met | undefined) => number;
   /** A connection that ended or never came to be, by cause. */
   readonly onFailure: (cause: string) => void;
 }
@@ -37,7 +44,7 @@ export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConc
 type State =
   | { readonly kind: 'waiting'; readonly cancel: () => void }
   | { readonly kind: 'dialling'; readonly cancel: () => void }
-  | { readonly kind: 'up'; readonly session: Session }
+  | { readonly kind: 'up'; readonly session: Session; readonly gatewayId: string }
   | { readonly kind: 'stopped' };
 
 /** A tunnel that held this long was a good one: the next reconnect starts quickly again. */
@@ -46,7 +53,10 @@ const GOOD_AFTER_MS = 10_000;
 const SPARE_STREAMS = 100;
 
 export interface Link {
+  /** The tunnel is up and the targets are registered. */
   readonly isUp: () => boolean;
+  /** Id of the gateway at the other end; undefined while there is no tunnel. */
+  readonly gatewayId: () => string | undefined;
   /** Registers again; nothing to do while the tunnel is down. */
   register(): void;
   /** Finishes the scrapes in flight and closes for good. */
@@ -65,7 +75,7 @@ export function startLink(options: LinkOptions): Link {
     if (state.kind === 'waiting' || state.kind === 'dialling') state.cancel();
     const wasUp = state.kind === 'up';
     state = next;
-    if (wasUp !== (next.kind === 'up')) options.onState(next.kind === 'up');
+    if (wasUp && next.kind !== 'up') options.onDown();
   };
   const wait = (delayMs: number): void => setState({ kind: 'waiting', cancel: clock.after(delayMs, () => void dialNow()) });
 
@@ -78,6 +88,7 @@ export function startLink(options: LinkOptions): Link {
       return;
     }
     if (result.ok) return up(result.value);
+    if (result.error.cause === 'tunnel_known') return wait(options.onKnown(result.error.met));
     const delayMs = backoff.next();
     logger.warn({ cause: result.error.cause, retryInMs: Math.round(delayMs) }, `no tunnel: ${result.error.message}`);
     options.onFailure(result.error.cause);
@@ -102,8 +113,9 @@ export function startLink(options: LinkOptions): Link {
       },
       onClose: (cause, detail) => down(session, cause, detail, gatewayDrains, clock.nowMs() - upSinceMs),
     });
-    logger.info({ gatewayId: dialled.gatewayId }, 'tunnel up');
-    setState({ kind: 'up', session });
+    logger.info({ gatewayId: dialled.met.id }, 'tunnel up');
+    setState({ kind: 'up', session, gatewayId: dialled.met.id });
+    options.onUp(dialled.met);
   };
 
   const down = (session: Session, cause: SessionEnd, detail: string, gatewayDrains: boolean, upMs: number): void => {
@@ -124,6 +136,7 @@ export function startLink(options: LinkOptions): Link {
   void dialNow();
   return {
     isUp: () => state.kind === 'up' && registered,
+    gatewayId: () => (state.kind === 'up' ? state.gatewayId : undefined),
     register,
     drain: async () => {
       const last = state;
@@ -137,7 +150,7 @@ export function startLink(options: LinkOptions): Link {
 async function readAndDial(options: LinkOptions, signal: AbortSignal): ReturnType<typeof dial> {
   try {
     const credentials = await options.credentials();
-    return await dial({ gateway: options.gateway, credentials, instance: options.instance, timeoutMs: options.dialTimeoutMs, signal });
+    return await dial({ gateway: options.gateway, credentials, instance: options.instance, known: options.known(), timeoutMs: options.dialTimeoutMs, signal });
   } catch (error) {
     return { ok: false, error: { cause: 'credentials', message: error instanceof Error ? error.message : String(error) } };
   }

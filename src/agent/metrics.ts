@@ -53,7 +53,8 @@ export function createAgentMetrics(registry: Registry) {
       reasonsOf.delete(target);
     },
     inFlight: new Gauge({ name: 'scrapeway_agent_scrapes_in_flight', help: 'Scrapes that this agent is answering now.', registers }),
-    tunnelUp: new Gauge({ name: 'scrapeway_agent_tunnel_up', help: '1 while the tunnel to a gateway is up.', labelNames: ['gateway'], registers }),
+    tunnelUp: new Gauge({ name: 'scrapeway_agent_tunnel_up', help: 'Tunnels that are up, by the address that is configured: 1 for a gateway, or as many as there are gateways behind it.', labelNames: ['gateway'], registers }),
+    gatewaysMissing: new Gauge({ name: 'scrapeway_agent_gateways_missing', help: 'Gateways that are known to be there and have no tunnel, by the address that is configured.', labelNames: ['gateway'], registers }),
     tunnelFailures: new Counter({
       name: 'scrapeway_agent_tunnel_failures_total',
       help: 'Tunnels that ended or could not be opened, by gateway and cause.',

@@ -10,6 +10,8 @@ export interface AgentOptions extends AgentSettings {
   readonly maxConnectionsPerTarget: number;
   readonly keepAlive: KeepAliveOptions;
   readonly reconnect: BackoffOptions;
+  /** Pauses between looks for further gateways behind one address; the default grows to five minutes. */
+  readonly probe?: BackoffOptions;
   /** From the first packet to the end of the handshake, ms. */
   readonly dialTimeoutMs: number;
 }

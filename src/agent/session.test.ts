@@ -38,7 +38,7 @@ async function startGateway(): Promise<FakeGateway> {
 }
 
 function dialOptions(port: number, signal: AbortSignal): DialOptions {
-  return { gateway: { host: '127.0.0.1', port, serverName: 'localhost' }, credentials, instance: 'an-instance', timeoutMs: 5000, signal };
+  return { gateway: { host: '127.0.0.1', port, serverName: 'localhost' }, credentials, instance: 'an-instance', known: [], timeoutMs: 5000, signal };
 }
 
 interface OneWay extends Disposable {

@@ -369,3 +369,27 @@ describe('the query door', () => {
     expect(askQuery(caller, queriers, method)).toMatch(expected);
   });
 });
+
+describe('the doors of joining', () => {
+  it.each<[string, Partial<Question>, string]>([
+    ['the CA is asked for', { method: 'GET', path: '/agents/join' }, 'allow'],
+    ['a token comes', { method: 'POST', path: '/agents/join' }, 'allow'],
+    ['another method', { method: 'PUT', path: '/agents/join' }, 'deny method_forbidden'],
+    ['a query', { method: 'POST', path: '/agents/join?x' }, 'deny door_forbidden'],
+    ['another path', { method: 'POST', path: '/scrape/site-1/node' }, 'deny door_forbidden'],
+  ])('without any identity: %s', (_, parts, outcome) => {
+    const decision = ask({ door: 'join', ...parts }, { kind: 'stranger', reason: 'no_credentials' });
+    expect(inWords(decision)).toBe(outcome);
+    if (decision.allow) expect(decision.stamp).toEqual({ 'x-scrapeway-join': 'token' });
+  });
+
+  it.each<[string, Partial<Question>, Caller, string]>([
+    ['an agent', { method: 'POST', path: '/agents/renew' }, { kind: 'agent', agent: 'site-1' }, 'allow site-1'],
+    ['with another method', { method: 'GET', path: '/agents/renew' }, { kind: 'agent', agent: 'site-1' }, 'deny door_forbidden'],
+    ['a tunnel by this door', { method: 'GET', path: '/tunnel', upgrade: 'scrapeway-tunnel' }, { kind: 'agent', agent: 'site-1' }, 'deny door_forbidden'],
+    ['a certificate that names no agent, or is revoked', { method: 'POST', path: '/agents/renew' }, { kind: 'stranger', reason: 'agent_unknown' }, 'deny agent_unknown'],
+    ['a tenant', { method: 'POST', path: '/agents/renew' }, TEAM_A, 'deny door_forbidden'],
+  ])('renewal: %s', (_, parts, caller, outcome) => {
+    expect(inWords(ask({ door: 'renew', ...parts }, caller))).toBe(outcome);
+  });
+});

@@ -30,6 +30,7 @@ export interface Tables {
 export function decide(question: Question, caller: Caller, tables: Tables): Decision {
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
+  if (door === 'join') return decideJoin(question);
   if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
   if (caller.kind === 'agent') return decideTunnel(question, caller.agent, tables.inventory.siteOf(caller.agent));
 
@@ -48,6 +49,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
       return decideScrape(question, caller, view, tables);
     case 'none':
     case 'agent':
+    case 'renew':
       return refuse('door_forbidden', whoAsks(question, caller));
     default:
       return assertNever(door, 'door');
@@ -66,11 +68,19 @@ const PATH = /^\/[!-~]{0,16000}$/;
 // ------------------------------------------------------------------------------------------------------------------ tunnel
 
 function decideTunnel({ door, method, path, upgrade }: Question, agent: string, site: Site | undefined): Decision {
-  const handshake = method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
-  if (!handshake) return refuse('door_forbidden', { door, agent });
-  // Envoy picks the data thread by x-scrapeway-agent: all tunnels of a site meet its scrapes in one (ADR 31).
-  const stamp = site === undefined ? { 'x-scrapeway-agent': agent } : { 'x-scrapeway-agent': site.name, 'x-scrapeway-member': agent };
+  const handshake = door === 'agent' && method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
+  const renewal = door === 'renew' && method === 'POST' && path === '/agents/renew';
+  if (!handshake && !renewal) return refuse('door_forbidden', { door, agent });
+  // Envoy picks the data thread by x-scrapeway-agent: all tunnels of a site meet its scrapes in one (ADR 31). A certificate is a member's own.
+  const stamp = site === undefined || renewal ? { 'x-scrapeway-agent': agent } : { 'x-scrapeway-agent': site.name, 'x-scrapeway-member': agent };
   return { allow: true, stamp, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
+}
+
+/** Nobody is known here: the one path, and the two methods that it has. The join service judges the token. */
+function decideJoin({ door, method, path }: Question): Decision {
+  if (path !== '/agents/join') return refuse('door_forbidden', { door });
+  if (method !== 'GET' && method !== 'POST') return refuse('method_forbidden', { door });
+  return { allow: true, stamp: { 'x-scrapeway-join': 'token' }, remove: INTERNAL_AND_OURS, audit: { door, rule: 'join' } };
 }
 
 type Tenant = Extract<Caller, { kind: 'tenant' }>;

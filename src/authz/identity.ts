@@ -52,7 +52,9 @@ export interface Checks {
 
 /** At once, except where a password or a token has to be checked for the first time. Never rejects. `nowMs`: wall clock. */
 export function identify(policy: Policy, checks: Checks, question: Question, nowMs: number): MaybePromise<Caller> {
-  if (question.door === 'agent') return identifyAgent(policy, question);
+  if (question.door === 'agent' || question.door === 'renew') return identifyAgent(policy, question);
+  // whatever is shown there counts for nothing, and costs nothing
+  if (question.door === 'join') return { kind: 'stranger', reason: 'no_credentials' };
   return whenAllReady(claimsOf(policy, checks, question), (claims) => {
     const caller = callerOf(claims, question.door, nowMs);
     return caller.kind === 'stranger' ? { ...caller, rule: tokenTrouble(policy, checks, question) } : caller;

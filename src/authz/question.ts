@@ -15,9 +15,11 @@ import type { TokenFindings } from './token-findings.js';
  * - `query`: the Prometheus API of a backend, `/query/<backend>/…` or `/api/v1/…`
  * - `push`: remote write or the Pushgateway's protocol, `/push/<target>/…`
  * - `agent`: an agent's tunnel, on the agents' listener
+ * - `join`: an agent without a certificate, `/agents/join`; its token is the join service's to judge
+ * - `renew`: an agent's next certificate, on the agents' listener
  * - `none`: any other path on the gateway's own name; asked too, so that 404 and 401 do not tell which paths exist
  */
-export const DOORS = ['path', 'proxy', 'connect', 'sd', 'query', 'push', 'agent', 'none'] as const;
+export const DOORS = ['path', 'proxy', 'connect', 'sd', 'query', 'push', 'agent', 'join', 'renew', 'none'] as const;
 export type Door = (typeof DOORS)[number];
 
 /** One CheckRequest: exactly what a rule may read (`allowed_headers` of the filter sends no more than these headers). */

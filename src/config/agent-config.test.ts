@@ -225,3 +225,14 @@ describe('no message holds a secret', () => {
     expect(JSON.stringify([result, warnings])).not.toContain(SECRET);
   });
 });
+
+describe('renewal', () => {
+  it('needs certificate and key in one file', async () => {
+    const { result } = await load(changed(AGENT, '  keyFile: agents/site-a.key\n', '  keyFile: agents/site-a.key\n  renew: true\n'));
+    expect(result).toMatchObject({ ok: false, error: [{ place: 'tls.renew', message: expect.stringContaining('one file') }] });
+  });
+
+  it('is off by default', async () => {
+    expect((await loadSound(AGENT)).renewFile).toBeUndefined();
+  });
+});

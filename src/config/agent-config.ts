@@ -26,6 +26,8 @@ export interface AgentConfig {
   /** Targets and credentials take effect at once, with each reload; the others at the next start. */
   readonly settings: AgentSettings;
   readonly credentials: TlsCredentials;
+  /** Absolute path of the file with certificate and key that the agent itself renews; undefined = somebody else does. */
+  readonly renewFile: string | undefined;
   readonly process: AgentProcess;
 }
 
@@ -54,7 +56,8 @@ async function compile(draft: Draft, file: AgentFile, environment: Environment):
   const allow = await compileAllow(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
-  return { ...identity, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  const renewFile = draft.part(['tls'], () => compileRenewal(draft, file));
+  return { ...identity, renewFile, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {
@@ -66,6 +69,13 @@ async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise
   return ca === undefined ? undefined : { name, credentials: { certificate: pair.chainPem, key: pair.privateKeyPem, ca } };
 }
 
+function compileRenewal(draft: Draft, { tls }: AgentFile): string | undefined {
+  if (!tls.renew) return undefined;
+  const file = draft.resolve(tls.certFile);
+  if (draft.resolve(tls.keyFile) !== file) draft.fault(['tls', 'renew'], 'needs certificate and key in one file (certFile = keyFile), so that they change as one');
+  return file;
+}
+
 /** The gateway goes by the certificate: a name that differs from it would only mislead whoever reads the logs. */
 function checkName(draft: Draft, name: string | undefined, certified: readonly string[]): string | undefined {
   if (name !== undefined && certified.length > 0 && !certified.includes(name)) {
@@ -74,11 +84,11 @@ function checkName(draft: Draft, name: string | undefined, certified: readonly s
   return name ?? certified.find(isName);
 }
 
-function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName }: AgentFile['gateways'][number], proxyFor: ProxyFor): GatewayAddress | undefined {
+function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName, expect }: AgentFile['gateways'][number], proxyFor: ProxyFor): GatewayAddress | undefined {
   const parsed = parseHostPort(address);
   if (parsed !== undefined && parsed.port > 0) {
     const proxy = proxyFor(parsed);
-    return { ...parsed, serverName: serverName ?? parsed.host, ...(proxy && { proxy }) };
+    return { ...parsed, serverName: serverName ?? parsed.host, ...(expect !== undefined && { expect }), ...(proxy && { proxy }) };
   }
   draft.fault(place, 'must be HOST:PORT such as gateway.example:8443');
   return undefined;

@@ -8,9 +8,9 @@ import type { FileLogLevel } from './gateway-file.js';
  */
 export interface AgentFile {
   readonly agent: { readonly name?: string };
-  readonly gateways: readonly { readonly address: string; readonly serverName?: string }[];
+  readonly gateways: readonly { readonly address: string; readonly serverName?: string; readonly expect?: number }[];
   readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string }; readonly caFile?: string; readonly noProxy: readonly string[] };
-  readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
+  readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];
   readonly discovery: readonly DiscoveryFile[];
   readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];

@@ -315,3 +315,24 @@ describe('no message holds a secret', () => {
     expect(JSON.stringify([result, warnings])).not.toContain(SECRET);
   });
 });
+
+describe('join', () => {
+  const joining = (more: string): string => `${GATEWAY}\njoin: { ${more} }\n`;
+  const SOUND = 'caCertFile: agents-ca.crt, caKeyFile: agents-ca.key, serverCaFile: server-ca.crt';
+
+  it('opens the doors, and keeps the CA\'s key out of the state', async () => {
+    const { join, state } = await loadSound(joining(SOUND));
+    expect(join).toMatchObject({ certificateTtlMs: 86_400_000, authority: { privateKeyPem: expect.stringContaining('PRIVATE KEY') } });
+    expect(state.gateway.joins).toBe(true);
+    expect(JSON.stringify(state)).not.toContain(join?.authority.privateKeyPem.split('\n')[1]);
+    expect((await loadSound(GATEWAY)).state.gateway.joins).toBeUndefined();
+  });
+
+  it.each([
+    ['another CA\'s key', SOUND.replace('agents-ca.key', 'server-ca.key'), 'join.caKeyFile: is not the key of join.caCertFile'],
+    ['a CA that the agents\' listener does not trust', SOUND.replaceAll('agents-ca', 'clients-ca'), 'join.caCertFile: is not among listeners.agents.tls.clientCaFiles: agents that join would not be let in'],
+    ['a life that is over before it is used', `${SOUND}, certificateTtl: 1s`, expect.stringContaining('join.certificateTtl: ')],
+  ])('refuses %s', async (_, more, fault) => {
+    expect(await faultsOf(joining(more))).toEqual([fault]);
+  });
+});

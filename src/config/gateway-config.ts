@@ -10,6 +10,8 @@ import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { compileIssuers } from './issuers.js';
+import { compileJoin } from './join.js';
+import type { JoinConfig } from './join.js';
 import { compileServiceAccounts } from './service-accounts.js';
 import { checkKubernetes, compileKubernetes } from './kubernetes.js';
 import type { KubernetesSettings } from './kubernetes.js';
@@ -28,6 +30,8 @@ import type { Path } from './yaml-source.js';
 export interface GatewayConfig {
   /** Takes effect at once, with each reload. */
   readonly state: DesiredState;
+  /** With each reload too. Not in the state: the CA's key stays with the thread that signs. */
+  readonly join: JoinConfig | undefined;
   /** Takes effect at the next start. */
   readonly process: GatewayProcess;
 }
@@ -36,6 +40,8 @@ export interface GatewayProcess {
   /** Absolute. */
   readonly runtimeDir: string;
   readonly dataThreads: number;
+  /** From SIGTERM to the first thing that a client can notice, ms. */
+  readonly drainDelayMs: number;
   readonly envoy: {
     /** Undefined: looked for on the PATH and in the cache. */
     readonly path: string | undefined;
@@ -78,7 +84,9 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const process = compileProcess(draft, file, environment);
   const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
   checkKubernetes(draft, file);
-  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
+  const join = await draft.within(['join'], () => compileJoin(draft, file, gateway));
+  const joined = join === undefined ? gateway : gateway && { ...gateway, joins: true };
+  return joined && process && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once
@@ -95,7 +103,8 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const tokenReview = await draft.part(['kubernetes'], () => compileTokenReview(draft, file.kubernetes));
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers, tokenReview };
+  const { peers } = file.gateway;
+  return { id, ...(peers && { peers: peers.filter((peer) => peer !== id) }), names, scrape, agents, limits, accessLogPath, revoked, issuers, tokenReview };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {
@@ -171,6 +180,7 @@ function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: Gateway
 function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): Omit<GatewayProcess, 'kubernetes'> | undefined {
   const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
   const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
+  const drainDelayMs = draft.part(['drainDelay'], () => draft.durationMs(['drainDelay'], file.drainDelay, { minMs: 0, maxMs: 5 * MINUTE_MS }));
   const envoy = draft.part(['envoy'], () => ({
     path: environment.envoyPath ?? (file.envoy.path === undefined ? undefined : draft.resolve(file.envoy.path)),
     concurrency: file.envoy.concurrency,
@@ -182,8 +192,8 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined) return undefined;
-  return { runtimeDir, dataThreads, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined || drainDelayMs === undefined) return undefined;
+  return { runtimeDir, dataThreads, drainDelayMs, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

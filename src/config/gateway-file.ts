@@ -3,7 +3,7 @@
  * default there is always present here.
  */
 export interface GatewayFile {
-  readonly gateway: { readonly id?: string; readonly names: readonly string[] };
+  readonly gateway: { readonly id?: string; readonly peers?: readonly string[]; readonly names: readonly string[] };
   readonly listeners: {
     readonly scrape: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles?: readonly string[] } };
     readonly agents: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles: readonly string[] } };
@@ -18,7 +18,9 @@ export interface GatewayFile {
   readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: 'all' | readonly string[] }[];
   readonly kubernetes?: KubernetesFile;
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
+  readonly join?: { readonly caCertFile: string; readonly caKeyFile: string; readonly serverCaFile: string; readonly certificateTtl: string };
   readonly runtimeDir: string;
+  readonly drainDelay: string;
   readonly dataThreads: 'auto' | number;
   readonly envoy: { readonly path?: string; readonly concurrency?: number; readonly logLevel: EnvoyLogLevel; readonly extraArgs: readonly string[] };
   readonly accessLog: { readonly path: string };

@@ -14,10 +14,7 @@ export type ProxyFor = (gateway: HostPort) => EgressProxy | undefined;
 
 export async function compileProxy(draft: Draft, file: AgentFile, environment: Environment): Promise<ProxyFor> {
   const written = draft.part(['proxy'], () => file.proxy);
-  if (written === undefined) {
-    const { proxy } = environment;
-    return (gateway) => (proxy === undefined || isLoopback(gateway.host) || isExempt(gateway, proxy.noProxy) ? undefined : proxy.proxy);
-  }
+  if (written === undefined) return environmentProxy(environment);
   const parsed = parseProxyUrl(written.url);
   if (parsed === undefined) draft.fault(['proxy', 'url'], 'must be a URL such as http://proxy.example:3128');
   if (parsed?.authorization !== undefined) draft.fault(['proxy', 'url'], 'must hold no credentials; use `basic`');
@@ -27,6 +24,11 @@ export async function compileProxy(draft: Draft, file: AgentFile, environment: E
   const authorization = written.basic === undefined || password === undefined ? undefined : `Basic ${Buffer.from(`${written.basic.user}:${password}`).toString('base64')}`;
   const proxy = parsed && { ...parsed, tls: parsed.tls && { caPem }, authorization };
   return (gateway) => (isExempt(gateway, written.noProxy) ? undefined : proxy);
+}
+
+/** What HTTPS_PROXY and NO_PROXY say. */
+export function environmentProxy({ proxy }: Environment): ProxyFor {
+  return (gateway) => (proxy === undefined || isLoopback(gateway.host) || isExempt(gateway, proxy.noProxy) ? undefined : proxy.proxy);
 }
 
 /** As Go has it for the environment: what is on this machine is never asked of a proxy. */

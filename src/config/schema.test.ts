@@ -57,7 +57,7 @@ describe('an unknown key', () => {
 
   it('without a near one lists what is known, and hides nothing that is missing', () => {
     expect(told(faultsOf(gateway, changed(GATEWAY, '  names: [localhost]', '  hosts: [localhost]'))).toSorted()).toEqual([
-      'gateway.hosts: unknown key `hosts`; known here: id, names',
+      'gateway.hosts: unknown key `hosts`; known here: id, names, peers',
       'gateway.names: is missing',
     ]);
   });

@@ -33,8 +33,8 @@ function answerOf(reason: Reason): Answer {
   return answer;
 }
 
-/** As an HTTP/1.1 response, towards an agent whose handshake is refused. */
-export function refusalOf(reason: Reason): Buffer {
+/** As an HTTP/1.1 response, towards an agent whose handshake is refused; `more`: further header lines. */
+export function refusalOf(reason: Reason, more: readonly string[] = []): Buffer {
   const body = reasonBody(reason);
   return Buffer.from(
     [
@@ -42,6 +42,7 @@ export function refusalOf(reason: Reason): Buffer {
       'content-type: text/plain; charset=utf-8',
       `content-length: ${Buffer.byteLength(body)}`,
       `${REASON_HEADER}: ${reason}`,
+      ...more,
       'connection: close',
       '',
       body,

@@ -3,6 +3,7 @@ import type { Abort, Close, ConnectionHandler, ConnectionOptions, FieldList, Soc
 import type { Reason } from '../model/reasons.js';
 import { sendAnswer } from './answers.js';
 import { readRequest } from './headers.js';
+import type { ScrapeRequest } from './headers.js';
 import { Connect } from './connect.js';
 import { Scrape } from './scrape.js';
 import type { ClientStreamUser } from './stream-user.js';
@@ -29,8 +30,8 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const ANSWER_MARGIN_MS = 20;
 
 export interface EnvoySideEvents {
-  /** A new request is refused for this reason; undefined: requests are welcome. */
-  refusal(): Reason | undefined;
+  /** A new request is refused for this reason; undefined: it is welcome. */
+  refusal(request: ScrapeRequest): Reason | undefined;
   /** A request has ended, one way or another. */
   onRequestEnd(): void;
   onClosed(side: EnvoySide, close: Close): void;
@@ -51,10 +52,10 @@ export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
 
   onHeaders(stream: Stream<ClientStreamUser>, fields: FieldList): void {
     const method = fieldValue(fields, ':method') ?? '';
-    const refusal = this.#events.refusal();
-    if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const request = readRequest(fields);
     if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
+    const refusal = this.#events.refusal(request);
+    if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const full = this.#context.tenancy.enter(request);
     if (full !== undefined) return this.#refuse(stream, full, method);
     const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '../../test/support/eventually.js';
 import { answerTo, openScrape, scrape, startHubRig, stateWith } from '../../test/support/hub-rig.js';
@@ -317,5 +317,46 @@ describe('a config without an agent', () => {
     expect((await scrape(session)).reason).toBe('agent_away');
     expect((await scrape(session, { agent: 'b' })).status).toBe(200);
     expect((await rig.dial('a')).head).toContain('x-scrapeway-reason: agent_unknown');
+  });
+});
+
+describe('an agent that looks for other gateways and meets this one again', () => {
+  it('is told so, its tunnel stays, and nobody is in conflict', async () => {
+    await using rig = await startHubRig();
+    const id = 'gw-1';
+    const instance = randomUUID();
+    await rig.agent('a', { instance, onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.end('still here')) });
+    const { head } = await rig.dial('a', { instance, known: ['another', id] });
+    expect(head).toMatch(/^HTTP\/1\.1 409 /);
+    expect(head).toContain('x-scrapeway-reason: tunnel_known');
+    expect(head).toContain(`x-scrapeway-gateway: ${id}`);
+    expect((await scrape(await rig.envoy())).body.toString()).toBe('still here');
+  });
+
+  it('gets a new tunnel where the gateway knows of no old one, or the agent knows others only', async () => {
+    await using rig = await startHubRig();
+    const instance = randomUUID();
+    expect((await rig.dial('a', { instance, known: ['gw-1'] })).accepted).toBe(true);
+    expect((await rig.dial('a', { instance, known: ['gw-9'] })).accepted).toBe(true);
+    expect((await rig.dial('b', { instance, known: ['gw-1'] })).accepted).toBe(true);
+  });
+
+  it('is told of the other gateways, where the operator has named them', async () => {
+    await using rig = await startHubRig();
+    const state = stateWith(['a']);
+    rig.hub.setState({ ...state, gateway: { ...state.gateway, id: 'gw-1', peers: ['gw-2'] } });
+    expect((await rig.dial('a')).head).toMatch(/\r\nx-scrapeway-gateways: gw-1,gw-2$/);
+  });
+});
+
+describe('a hub that drains', () => {
+  it('serves scrapes of agents that are still there, and refuses others with its reason, and new agents', async () => {
+    await using rig = await startHubRig();
+    await rig.agent('a', { onScrape: (stream) => (stream.respond({ ':status': 200 }), stream.end('ok')) });
+    const envoy = await rig.envoy();
+    await rig.hub.drain();
+    expect((await scrape(envoy)).status).toBe(200);
+    expect((await scrape(envoy, { agent: 'b' })).reason).toBe('gateway_draining');
+    expect((await rig.dial('b')).head).toContain('x-scrapeway-reason: gateway_draining');
   });
 });

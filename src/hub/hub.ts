@@ -11,14 +11,15 @@ import type { DesiredState, Site } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 import { sitesByMember } from '../model/sites.js';
 import type { Registration } from '../model/target.js';
-import { upgradeAnswer } from '../tunnel/handshake.js';
-import type { Upgrade } from '../tunnel/handshake.js';
+import { gatewayIdLines, upgradeAnswer } from '../tunnel/handshake.js';
+import type { GatewayIds, Upgrade } from '../tunnel/handshake.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import { CONNECT_IDLE_MS } from '../tunnel/streams.js';
 import { refusalOf } from './answers.js';
 import { Deadlines } from './deadlines.js';
 import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
 import { receiveHandshake } from './handshake.js';
+import type { ScrapeRequest } from './headers.js';
 import { Latencies } from './latencies.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
 import type { SwitchContext } from './switched.js';
@@ -71,7 +72,7 @@ export interface Hub {
   setState(state: DesiredState): void;
   /** Closes an agent's tunnels at once. Returns how many. */
   cut(agent: string): number;
-  /** Refuses what is new, tells the agents, and resolves when no scrape is in flight and every CONNECT has had a quiet moment. */
+  /** Takes no new agents and CONNECTs, tells the agents, and resolves when no scrape is in flight and every CONNECT has had a quiet moment. */
   drain(): Promise<void>;
   /** Closes everything at once. */
   close(): Promise<void>;
@@ -229,11 +230,17 @@ class HubServer implements Hub {
   #acceptEnvoy(socket: Socket): void {
     const options = { ...ENVOY_CONNECTION, nowMs: () => this.#clock.nowMs() };
     const side = new EnvoySide(new SocketIo(socket), options, this.#context, {
-      refusal: () => (this.#draining ? 'gateway_draining' : undefined),
+      refusal: (request) => this.#drainRefusal(request),
       onRequestEnd: () => this.#checkDrained(),
       onClosed: (closed, close) => this.#envoyClosed(closed, close),
     });
     this.#envoys.add(side);
+  }
+
+  /** Clients that have not looked elsewhere yet are served while there is a tunnel; what would stay is not begun. */
+  #drainRefusal({ members, method }: ScrapeRequest): Reason | undefined {
+    if (!this.#draining) return undefined;
+    return method === 'CONNECT' || members.every((agent) => typeof this.#tunnels.find(agent) === 'string') ? 'gateway_draining' : undefined;
   }
 
   #envoyClosed(side: EnvoySide, close: Close): void {
@@ -255,7 +262,7 @@ class HubServer implements Hub {
   }
 
   #claim(io: SocketIo, upgrade: Upgrade): void {
-    const refusal = this.#refusal(upgrade.agent);
+    const refusal = this.#refusal(upgrade.agent) ?? this.#metAgain(upgrade);
     if (refusal !== undefined) return this.#refuse(io, upgrade, refusal);
     this.#tunnels.claim(upgrade.agent, upgrade.instance, (conflict) => {
       if (io.destroyed) return;
@@ -272,11 +279,23 @@ class HubServer implements Hub {
     return this.#maxTargets.has(agent) ? undefined : 'agent_unknown';
   }
 
+  /** The agent looks for other gateways behind one address. Where its tunnel is not known here, its word does not count: it is lost. */
+  #metAgain({ agent, instance, known }: Upgrade): Reason | undefined {
+    return known.includes(this.#ids().id) && this.#tunnels.has(agent, instance) ? 'tunnel_known' : undefined;
+  }
+
+  #ids(): GatewayIds {
+    const { id = '', peers } = this.#state?.gateway ?? {};
+    return { id, all: peers && [id, ...peers] };
+  }
+
   #refuse(io: SocketIo, upgrade: Upgrade | undefined, reason: Reason): void {
     this.#newcomers.delete(io);
     this.#metrics.refuse(reason);
-    this.#logger.warn({ ...upgrade, reason }, 'tunnel refused');
-    io.write(refusalOf(reason));
+    // an agent behind a load balancer is expected to meet a gateway again
+    if (reason === 'tunnel_known') this.#logger.debug({ ...upgrade, reason }, 'tunnel refused');
+    else this.#logger.warn({ ...upgrade, reason }, 'tunnel refused');
+    io.write(refusalOf(reason, gatewayIdLines(this.#ids())));
     io.end();
   }
 
@@ -296,7 +315,7 @@ class HubServer implements Hub {
     const { agent, home, instance, serial } = upgrade;
     this.#newcomers.delete(io);
     this.#noteCertificate(upgrade);
-    io.write(Buffer.from(upgradeAnswer(this.#state?.gateway.id ?? '')));
+    io.write(Buffer.from(upgradeAnswer(this.#ids())));
     const options = {
       agent,
       home,

@@ -94,6 +94,12 @@ export class Tunnels {
     });
   }
 
+  /** Is there a tunnel of this process already, or one that comes up? */
+  has(agent: string, instance: string): boolean {
+    const site = this.#sites.get(agent);
+    return [site?.current, site?.opening].some((tunnel) => tunnel?.instance === instance);
+  }
+
   /** A tunnel has been accepted; it becomes current when it is up. */
   add(tunnel: Tunnel): void {
     const site = this.#site(tunnel.agent);

@@ -4,19 +4,22 @@ import type { Agent } from '../agent/agent.js';
 import { loadAgentConfig } from '../config/agent-config.js';
 import type { AgentConfig } from '../config/agent-config.js';
 import { createLogger } from '../lib/logger.js';
+import type { Renewal } from '../join/renewal.js';
 import type { Logger } from '../lib/logger.js';
+import { startAgentRenewal } from './agent-renewal.js';
 import type { Command } from './command.js';
 import { configFile, firstLoad, startReloading } from './config-life.js';
 import { environment } from './environment.js';
+import { runJoin } from './join-command.js';
 import { createProcessRegistry } from './process-metrics.js';
 import { untilShutdown } from './shutdown.js';
 import { startStatusServer } from './status-server.js';
 
 export const agentCommand: Command = {
   name: 'agent',
-  usage: 'agent -c FILE',
+  usage: 'agent -c FILE | agent join TOKEN [--dir DIR]',
   summary: 'An agent at a site: one outbound tunnel to each gateway, nothing inbound',
-  run,
+  run: (argv) => (argv[0] === 'join' ? runJoin(argv.slice(1)) : run(argv)),
 };
 
 const MAX_CONNECTIONS_PER_TARGET = 8;
@@ -33,7 +36,7 @@ async function run(argv: readonly string[]): Promise<number> {
   const logger = createLogger(settings.logLevel, { component: 'agent', ...(name !== undefined && { agent: name }) });
   const registry = createProcessRegistry();
   const running = startWith(first.value, logger, registry);
-  const reloading = startReloading({ file, first, load, apply: running.apply, fixedPart: ({ process: fixed, settings: { gateways } }) => [fixed, gateways], logger, registry });
+  const reloading = startReloading({ file, first, load, apply: running.apply, fixedPart: ({ process: fixed, settings: { gateways }, renewFile }) => [fixed, gateways, renewFile], logger, registry });
   let draining = false;
   const status = await startStatusServer({
     ...settings.metrics,
@@ -50,6 +53,7 @@ async function run(argv: readonly string[]): Promise<number> {
     drain: async () => {
       draining = true;
       reloading.stop();
+      running.renewal.stop();
       await running.agent.drain();
     },
   });
@@ -60,11 +64,13 @@ async function run(argv: readonly string[]): Promise<number> {
 
 interface Running {
   readonly agent: Agent;
+  readonly renewal: Renewal;
   apply(config: AgentConfig): readonly [];
 }
 
 function startWith(config: AgentConfig, logger: Logger, registry: Registry): Running {
   let { credentials } = config;
+  const renewal = startAgentRenewal(config, logger, registry);
   const agent = startAgent(
     {
       ...config.settings,
@@ -79,8 +85,10 @@ function startWith(config: AgentConfig, logger: Logger, registry: Registry): Run
   );
   return {
     agent,
+    renewal,
     apply: (next) => {
       ({ credentials } = next);
+      renewal.use(credentials);
       agent.configure(next.settings);
       return [];
     },

@@ -14,8 +14,9 @@ import type { GatewayConfig } from '../config/gateway-config.js';
 import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
-import { siteOffer } from '../model/sites.js';
+import type { DesiredState } from '../model/desired-state.js';
 import { compileTargetLimits } from '../model/target-limits.js';
+import { siteOffer } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -89,9 +90,13 @@ function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { read
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
   if (allowed && members.length > 0) print(`asked in this order: ${members.join(', ')}`);
   print(allowed ? 'allowed' : 'refused');
-  const limits = allowed && target !== undefined ? compileTargetLimits(state)(agent, target) : undefined;
-  for (const [name, value] of Object.entries(limits ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
+  if (allowed && target !== undefined) printLimits(state, agent, target);
   return allowed ? 0 : REFUSED;
+}
+
+/** What templates allow there, beside the tenant's own limits. */
+function printLimits(state: DesiredState, agent: string, target: Target): void {
+  for (const [name, value] of Object.entries(compileTargetLimits(state)(agent, target) ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
 }
 
 /** What a query becomes for a tenant, selector by selector. */

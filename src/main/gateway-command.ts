@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { loadGatewayConfig } from '../config/gateway-config.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { bootstrapYaml } from '../xds/bootstrap.js';
@@ -84,12 +85,16 @@ async function run(argv: readonly string[], { withEnvoy }: { readonly withEnvoy:
 
   const code = await untilShutdown({
     logger,
-    drainTimeoutMs: DRAIN_TIMEOUT_MS,
+    drainTimeoutMs: DRAIN_TIMEOUT_MS + settings.drainDelayMs,
     drain: async () => {
       draining = true;
       reloading.stop();
       await kubernetes.close();
+      // Envoy asks clients to come back by a new connection, which a load balancer may give to somebody else.
       await adminPost(adminSocketPath, '/drain_listeners?graceful&skip_exit');
+      await setTimeout(settings.drainDelayMs);
+      // Not graceful: takes no more connections, and leaves those that there are.
+      await adminPost(adminSocketPath, '/drain_listeners');
       await gateway.drain();
     },
   });

@@ -11,7 +11,10 @@ import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
+import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
+import { createIssuer } from '../join/issuer.js';
+import { openUsedTokens } from '../join/used-tokens.js';
 import type { Logger } from '../lib/logger.js';
 import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
@@ -22,6 +25,7 @@ import { createPush } from '../push/push.js';
 import type { Push } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
+import { awaitAgents } from './agents-return.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
 import { createTokenReviews } from './token-reviews.js';
@@ -54,6 +58,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     logger: logger.child({ component: 'discovery' }),
     registry,
   });
+  /** Until there is something published, the first publishing will do. */
+  let republish: () => void = () => undefined;
+  const agentsReturn = awaitAgents(config.state, { waitMs: timing.settleMs, clock: systemClock, onOpen: () => republish() });
   const tokenReviews = createTokenReviews({ logger: logger.child({ component: 'kubernetes' }), registry });
   const dataThreads = startDataThreads({
     count,
@@ -62,6 +69,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     onRegistered: ({ agent, targets }) => {
       discovery.register(agent, targets);
       dataThreads.setRegistration(agent, targets);
+      agentsReturn.returned(agent);
     },
     reviewToken: tokenReviews.review,
     onAgent: (agent, state) => discovery.agentState(agent, state),
@@ -70,31 +78,39 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
+  const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
-  const apply = ({ state }: GatewayConfig): readonly Fault[] => {
+  let current = config.state;
+  const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
+    controlPlane.publish(state, { dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 });
+  const apply = ({ state, join: joining }: GatewayConfig): readonly Fault[] => {
     // First: it is what may refuse the state, and then nothing else must have taken it.
-    const published = controlPlane.publish(state, { dataThreads: count, runtimeDir });
+    const published = publish(state);
     if (!published.ok) return published.error;
+    current = state;
     tokenReviews.configure(state.gateway.tokenReview);
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);
     push.configure(pushConfig(state));
+    issuer.configure(state, joining);
     return [];
   };
 
   await dataThreads.listening;
   const faults = apply(config);
+  republish = () => void publish(current);
   if (faults.length > 0) throw new Error(`the configuration makes no valid xDS resources: ${faults.map(({ place, message }) => `${place}: ${message}`).join('; ')}`);
 
   return {
     apply,
-    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...envoyNotReady(controlPlane)],
+    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
     metrics: () => allMetrics(registry, dataThreads),
     drain: () => dataThreads.drain(),
     close: async () => {
+      agentsReturn.stop();
       await api.close();
       await discovery.close();
       await queries.close();

@@ -10,11 +10,12 @@ import type { Command } from './command.js';
 import { explainCommand } from './explain-command.js';
 import { bootstrapCommand, gatewayCommand, upCommand } from './gateway-command.js';
 import { pkiCommand } from './pki-command.js';
+import { tokenCommand } from './token-command.js';
 import { versionCommand } from './version.js';
 import { xdsAdapterCommand } from './xds-adapter-command.js';
 import { xdsCommand } from './xds-status-command.js';
 
-const COMMANDS: readonly Command[] = [upCommand, gatewayCommand, bootstrapCommand, agentCommand, checkCommand, explainCommand, auditCommand, pkiCommand, xdsCommand, xdsAdapterCommand, versionCommand];
+const COMMANDS: readonly Command[] = [upCommand, gatewayCommand, bootstrapCommand, agentCommand, checkCommand, explainCommand, auditCommand, pkiCommand, tokenCommand, xdsCommand, xdsAdapterCommand, versionCommand];
 
 function help(): string {
   const width = Math.max(...COMMANDS.map((c) => c.usage.length));

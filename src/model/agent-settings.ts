@@ -19,6 +19,8 @@ export interface GatewayAddress {
   readonly port: number;
   /** Name that the gateway's certificate must have; `host` by default. */
   readonly serverName: string;
+  /** Gateways behind it; undefined = as many as they say, or as can be found. */
+  readonly expect?: number;
   /** The way out to it; undefined = directly. */
   readonly proxy?: EgressProxy;
 }

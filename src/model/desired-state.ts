@@ -127,6 +127,8 @@ export interface Rate {
 export interface GatewaySpec {
   /** Unique among the gateways that an agent may meet; told to agents in the handshake's answer. */
   readonly id: string;
+  /** Ids of the others behind the agents' address; undefined = not known. */
+  readonly peers?: readonly string[] | undefined;
   /** The gateway's own host names on the scrape listener; any other authority is meant for a target (proxy door). */
   readonly names: readonly string[];
   readonly scrape: ListenerSpec & { readonly clientCaPem: string | undefined };
@@ -135,6 +137,8 @@ export interface GatewaySpec {
   /** Where Envoy writes one JSON line per request; `/dev/stdout` by default. */
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
+  /** Agents may join by a token, and renew their certificates. */
+  readonly joins?: boolean;
   readonly issuers?: readonly Issuer[];
   /** Undefined = no tokens of service accounts. */
   readonly tokenReview?: TokenReviewSpec | undefined;

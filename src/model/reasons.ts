@@ -34,6 +34,11 @@ export const REASONS = {
   // ---- http_sd
   discovery_unknown: { status: 503, hop: 'api', text: 'the gateway does not know every target yet' },
   api_error: { status: 500, hop: 'api', text: 'internal error' },
+  // ---- joining
+  join_malformed: { status: 400, hop: 'api', text: 'the request for a certificate cannot be read' },
+  token_invalid: { status: 401, hop: 'api', text: 'the join token was not made by this gateway, or was changed' },
+  token_expired: { status: 401, hop: 'api', text: 'the join token has expired: make a new one' },
+  token_used: { status: 409, hop: 'api', text: 'the join token was used already: make a new one' },
   // ---- queries
   query_no_endpoint: { status: 404, hop: 'api', text: 'no such endpoint, or not on this door' },
   query_no_backend: { status: 403, hop: 'api', text: 'no such backend, or not for this tenant' },
@@ -65,6 +70,7 @@ export const REASONS = {
   agent_lost: { status: 502, hop: 'hub', text: 'the agent went away during the scrape' },
   agent_misbehaved: { status: 502, hop: 'hub', text: 'the agent sent an invalid answer' },
   agent_conflict: { status: 409, hop: 'hub', text: 'another agent with this name is connected' },
+  tunnel_known: { status: 409, hop: 'hub', text: 'this agent has a tunnel to this gateway already' },
   agent_busy: { status: 503, hop: 'hub', text: 'too many scrapes in flight at the agent' },
   tenant_busy: { status: 429, hop: 'hub', text: 'too many scrapes of this tenant in flight' },
   body_too_large: { status: 502, hop: 'hub', text: "the answer is over the tenant's size limit" },

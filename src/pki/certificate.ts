@@ -1,11 +1,13 @@
 import 'reflect-metadata';
-import { createPrivateKey, randomBytes, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
+  Pkcs10CertificateRequest,
+  Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
@@ -13,6 +15,8 @@ import {
 } from '@peculiar/x509';
 import { CLIENT_AUTH, SERVER_AUTH } from '../lib/certificate.js';
 import type { SubjectAltName } from '../lib/certificate.js';
+import { err, ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
 
 /**
  * Makes certificates in memory: a root that signs, and leaves of one purpose each. No files, no names of ours.
@@ -67,29 +71,68 @@ export async function createAuthority(options: Validity & { readonly commonName:
 
 /** A leaf with a key of its own, signed by `authority`. Throws when the authority's PEM texts are not an EC P-256 pair. */
 export async function issueLeaf(authority: KeyPairPem, profile: LeafProfile): Promise<KeyPairPem> {
-  const issuer = new X509Certificate(authority.certificatePem);
-  const signingKey = await importSigningKey(authority.privateKeyPem);
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const { notBefore, notAfter } = validity(profile);
-  const certificate = await X509CertificateGenerator.create({
+  return toPem(await signLeaf(authority, keys.publicKey, { ...profile, ...validity(profile) }), keys.privateKey);
+}
+
+/** What somebody else wants a certificate for: a public key, and the proof that they have the private one. Names in it count for nothing. */
+export interface CertificateRequest {
+  /** SPKI, DER. */
+  readonly publicKey: Buffer;
+}
+
+/** A new key, and a request for it. PEM texts. */
+export async function createRequest(commonName: string): Promise<{ readonly requestPem: string; readonly privateKeyPem: string }> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const request = await Pkcs10CertificateRequestGenerator.create({ name: distinguishedName(commonName), keys, signingAlgorithm: ALGORITHM });
+  return { requestPem: `${request.toString('pem')}\n`, privateKeyPem: await privateKeyText(keys.privateKey) };
+}
+
+/** Outside input. Keys of EC P-256 only: what agents make, and cheap to verify. */
+export async function readRequest(pem: string): Promise<Result<CertificateRequest, string>> {
+  try {
+    const request = new Pkcs10CertificateRequest(pem);
+    const publicKey = Buffer.from(request.publicKey.rawData);
+    const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
+    if (asymmetricKeyType !== 'ec' || asymmetricKeyDetails?.namedCurve !== 'prime256v1') return err('the key must be EC P-256');
+    return (await request.verify()) ? ok({ publicKey }) : err('the request is not signed with its key');
+  } catch {
+    return err('not a certificate request');
+  }
+}
+
+export interface RequestedLeaf extends Omit<LeafProfile, 'days' | 'nowMs'> {
+  readonly notBefore: Date;
+  /** Cut to the authority's. */
+  readonly notAfter: Date;
+}
+
+/** A leaf for a request that was read. PEM. Throws as `issueLeaf`. */
+export async function issueRequested(authority: KeyPairPem, { publicKey }: CertificateRequest, leaf: RequestedLeaf): Promise<string> {
+  const key = await webcrypto.subtle.importKey('spki', publicKey, ALGORITHM, true, ['verify']);
+  return `${(await signLeaf(authority, key, leaf)).toString('pem')}\n`;
+}
+
+async function signLeaf(authority: KeyPairPem, publicKey: webcrypto.CryptoKey, { commonName, sans, usage, notBefore, notAfter }: RequestedLeaf): Promise<X509Certificate> {
+  const issuer = new X509Certificate(authority.certificatePem);
+  return X509CertificateGenerator.create({
     serialNumber: randomSerial(),
-    subject: distinguishedName(profile.commonName),
+    subject: distinguishedName(commonName),
     issuer: issuer.subjectName,
     notBefore,
     notAfter: notAfter > issuer.notAfter ? issuer.notAfter : notAfter,
     signingAlgorithm: ALGORITHM,
-    publicKey: keys.publicKey,
-    signingKey,
+    publicKey,
+    signingKey: await importSigningKey(authority.privateKeyPem),
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([profile.usage === 'server' ? SERVER_AUTH : CLIENT_AUTH]),
-      new SubjectAlternativeNameExtension(profile.sans.map(({ type, value }) => ({ type: type === 'uri' ? 'url' : type, value }))),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      new ExtendedKeyUsageExtension([usage === 'server' ? SERVER_AUTH : CLIENT_AUTH]),
+      new SubjectAlternativeNameExtension(sans.map(({ type, value }) => ({ type: type === 'uri' ? 'url' : type, value }))),
+      await SubjectKeyIdentifierExtension.create(publicKey),
       await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
-  return toPem(certificate, keys.privateKey);
 }
 
 function validity({ days, nowMs = Date.now() }: Validity): { notBefore: Date; notAfter: Date } {
@@ -114,7 +157,10 @@ async function importSigningKey(pem: string): Promise<webcrypto.CryptoKey> {
 }
 
 async function toPem(certificate: X509Certificate, privateKey: webcrypto.CryptoKey): Promise<KeyPairPem> {
+  return { certificatePem: `${certificate.toString('pem')}\n`, privateKeyPem: await privateKeyText(privateKey) };
+}
+
+async function privateKeyText(privateKey: webcrypto.CryptoKey): Promise<string> {
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', privateKey));
-  const privateKeyPem = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' });
-  return { certificatePem: `${certificate.toString('pem')}\n`, privateKeyPem: privateKeyPem.toString() };
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' }).toString();
 }

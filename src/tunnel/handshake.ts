@@ -4,6 +4,7 @@
  * The one idea: the handshake carries no identity. Who the agent is, Envoy knows from its certificate and ext_authz stamps on the
  * request; the agent itself says only which protocol it speaks and which process it is.
  */
+import { isGatewayId } from '../model/names.js';
 
 export const TUNNEL_PATH = '/tunnel';
 /** Upgrade type; Envoy's agents listener offers no other. */
@@ -16,6 +17,16 @@ export const VERSION_HEADER = 'tunnel-version';
 export const INSTANCE_HEADER = 'tunnel-instance';
 /** In the answer: id of the gateway, so that an agent behind a load balancer knows whom it has met. */
 export const GATEWAY_HEADER = 'x-scrapeway-gateway';
+/** In the answer, where the operator has said it: ids of all gateways behind the agents' address, that one included. */
+export const GATEWAYS_HEADER = 'x-scrapeway-gateways';
+/**
+ * In the request: gateways that this process has a tunnel to. Such a gateway, met again behind a load balancer, says so instead of
+ * replacing the tunnel by a second one.
+ */
+export const KNOWN_HEADER = 'tunnel-known';
+/** More gateways than that nobody has; it keeps the request's head small. */
+const MAX_IDS = 64;
+
 /** Stamped by ext_authz from the verified certificate; never taken from outside. */
 export const AGENT_HEADER = 'x-scrapeway-agent';
 /** Stamped beside it where the agent is a member of a site: then `AGENT_HEADER` is the site, and this is the agent. */
@@ -24,8 +35,8 @@ export const MEMBER_HEADER = 'x-scrapeway-member';
 /** Stamped by Envoy from the handshake. */
 const SERIAL_HEADER = 'x-scrapeway-peer-serial';
 
-/** The agent's request, as it is written to the socket. `host` is the gateway's name. */
-export function upgradeRequest(host: string, instance: string): string {
+/** The agent's request, as it is written to the socket. `host` is the gateway's name; `known`: ids of gateways with a tunnel. */
+export function upgradeRequest(host: string, instance: string, known: readonly string[] = []): string {
   return [
     `GET ${TUNNEL_PATH} HTTP/1.1`,
     `Host: ${host}`,
@@ -33,6 +44,7 @@ export function upgradeRequest(host: string, instance: string): string {
     `Upgrade: ${TUNNEL_PROTOCOL}`,
     `${VERSION_HEADER}: ${TUNNEL_VERSION}`,
     `${INSTANCE_HEADER}: ${instance}`,
+    ...(known.length === 0 ? [] : [`${KNOWN_HEADER}: ${known.slice(0, MAX_IDS).join(',')}`]),
     '\r\n',
   ].join('\r\n');
 }
@@ -46,6 +58,8 @@ export interface Upgrade {
   readonly instance: string;
   /** Serial number of the agent's certificate, hex; undefined where Envoy stamped none. */
   readonly serial: string | undefined;
+  /** Gateways that the process says it has a tunnel to. */
+  readonly known: readonly string[];
 }
 
 /**
@@ -60,10 +74,28 @@ export function readUpgrade(headers: Readonly<Record<string, string | readonly s
   if (String(headers['upgrade']).toLowerCase() !== TUNNEL_PROTOCOL || headers[VERSION_HEADER] !== TUNNEL_VERSION) return undefined;
   if (typeof instance !== 'string' || !INSTANCE.test(instance)) return undefined;
   const serial = headers[SERIAL_HEADER];
-  return { agent, home, instance, serial: typeof serial === 'string' ? serial : undefined };
+  return { agent, home, instance, serial: typeof serial === 'string' ? serial : undefined, known: readIds(headers[KNOWN_HEADER]) };
+}
+
+/** Ids from a header; what is no id is left out. */
+export function readIds(value: string | readonly string[] | undefined): readonly string[] {
+  if (typeof value !== 'string') return [];
+  return value.split(',', MAX_IDS).map((id) => id.trim()).filter(isGatewayId);
+}
+
+/** What a gateway says of itself and of others. */
+export interface GatewayIds {
+  readonly id: string;
+  /** All behind the agents' address, itself included; undefined = not known. */
+  readonly all?: readonly string[] | undefined;
+}
+
+/** Lines of the gateway's answer, accepted or not, that say whom the agent has met. */
+export function gatewayIdLines({ id, all }: GatewayIds): readonly string[] {
+  return [`${GATEWAY_HEADER}: ${id}`, ...(all === undefined ? [] : [`${GATEWAYS_HEADER}: ${all.slice(0, MAX_IDS).join(',')}`])];
 }
 
 /** The hub's answer; HTTP/2 with the roles reversed follows at once. */
-export function upgradeAnswer(gatewayId: string): string {
-  return ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${TUNNEL_PROTOCOL}`, `${GATEWAY_HEADER}: ${gatewayId}`, '\r\n'].join('\r\n');
+export function upgradeAnswer(gateway: GatewayIds): string {
+  return ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${TUNNEL_PROTOCOL}`, ...gatewayIdLines(gateway), '\r\n'].join('\r\n');
 }

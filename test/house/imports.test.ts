@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   config: ['promql', 'tunnel', 'relabel', 'model', 'lib'],
   k8s: ['promql', 'relabel', 'model', 'lib'],
   pki: ['model', 'lib'],
+  join: ['pki', 'model', 'lib'],
   xds: ['gen', 'model', 'lib'],
   authz: ['gen', 'h2', 'model', 'lib'],
   h2: ['lib'],

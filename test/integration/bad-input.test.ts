@@ -57,7 +57,7 @@ async function dialWith(certificate: CertificateFiles): Promise<string> {
   const result = await dial({
     gateway: { host: 'localhost', port: world.gateway.ports.agents, serverName: 'localhost' },
     credentials: { certificate: cert ?? '', key: key ?? '', ca: ca ?? '' },
-    instance: randomUUID(),
+    instance: randomUUID(), known: [],
     timeoutMs: 20_000,
     signal: new AbortController().signal,
   });

@@ -6,7 +6,7 @@ import { createServer } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { createLineDecoder, encodeMessage } from '../../src/tunnel/messages.js';
 import type { AgentMessage, HubMessage } from '../../src/tunnel/messages.js';
-import { upgradeAnswer } from '../../src/tunnel/handshake.js';
+import { gatewayIdLines, upgradeAnswer } from '../../src/tunnel/handshake.js';
 import { portOf } from './ports.js';
 
 /**
@@ -17,6 +17,8 @@ export interface FakeGateway extends AsyncDisposable {
   readonly port: number;
   /** Head of each upgrade request, the oldest first. */
   readonly handshakes: readonly string[];
+  /** Handshakes that were refused because the agent has a tunnel here. */
+  readonly metAgain: () => number;
   /** What the next handshakes are answered with instead of 101: the whole HTTP response. */
   refuseWith(response: string | undefined): void;
   /** The next tunnel that comes up (or one that is up and was not taken yet). */
@@ -48,6 +50,14 @@ export interface FakeGatewayOptions {
   readonly key: string | Buffer;
   /** CA of the agents. */
   readonly ca: string | Buffer;
+  /** Default: `fake-gateway`. */
+  readonly id?: string;
+  /** Ids that it tells; default: its own; null: it tells nothing. */
+  readonly all?: readonly string[] | null;
+  /** Accepts an agent that says it has a tunnel here. */
+  readonly forgets?: boolean;
+  /** Default: an address of its own, 127.0.0.1, and any free port. */
+  readonly listen?: { readonly host: string; readonly port: number };
 }
 
 export async function startFakeGateway(options: FakeGatewayOptions): Promise<FakeGateway> {
@@ -55,7 +65,9 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
   const tunnels: FakeTunnel[] = [];
   const waiting: ((tunnel: FakeTunnel) => void)[] = [];
   const sockets = new Set<TLSSocket>();
+  const { id = 'fake-gateway' } = options;
   let refusal: string | undefined;
+  let known = 0;
 
   const server = createServer({ ...options, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] }, (socket) => {
     sockets.add(socket);
@@ -64,8 +76,13 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
     socket.once('data', (head) => {
       handshakes.push(head.toString('latin1'));
       if (refusal !== undefined) return void socket.end(refusal);
+      const ids = { id, all: options.all ?? (options.all === null ? undefined : [id]) };
+      if (options.forgets !== true && /^tunnel-known: (.*)\r$/m.exec(head.toString('latin1'))?.[1]?.split(',').includes(id) === true) {
+        known += 1;
+        return void socket.end(['HTTP/1.1 409 Conflict', ...gatewayIdLines(ids), 'x-scrapeway-reason: tunnel_known', 'content-length: 0', '', ''].join('\r\n'));
+      }
       // Node's HTTP/2 must not see the end of a write that it did not start: it aborts the process
-      socket.write(upgradeAnswer('fake-gateway'), () => {
+      socket.write(upgradeAnswer(ids), () => {
         const tunnel = openTunnel(socket);
         const first = waiting.shift();
         if (first === undefined) tunnels.push(tunnel);
@@ -80,7 +97,7 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
     connection.on('close', () => connections.delete(connection));
   });
   server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
+  server.listen(options.listen?.port ?? 0, options.listen?.host ?? '127.0.0.1');
   await once(server, 'listening');
 
   async function close(): Promise<void> {
@@ -93,6 +110,7 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
   return {
     port: portOf(server),
     handshakes,
+    metAgain: () => known,
     refuseWith: (response) => {
       refusal = response;
     },

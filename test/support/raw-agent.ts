@@ -253,7 +253,7 @@ export async function dialRaw(options: RawAgentOptions): Promise<RawAgent> {
     gateway: { host: 'localhost', port, serverName: 'localhost' },
     credentials: { certificate: cert ?? '', key: key ?? '', ca: ca ?? '' },
     // always the same process, so that a new tunnel replaces the one before
-    instance: options.instance ?? INSTANCE,
+    instance: options.instance ?? INSTANCE, known: [],
     timeoutMs: 20_000,
     signal: new AbortController().signal,
   });

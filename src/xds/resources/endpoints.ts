@@ -14,6 +14,8 @@ export interface Topology {
   readonly dataThreads: number;
   /** Folder of the sockets, as Envoy sees it. */
   readonly runtimeDir: string;
+  /** The scrapers' listener is left out: whoever connects is refused, and goes to another gateway. */
+  readonly scrapersWait?: boolean;
 }
 
 export interface PipeEndpoint {

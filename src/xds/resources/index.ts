@@ -26,8 +26,8 @@ export function buildResources(state: DesiredState, topology: Topology): Resourc
   return {
     cluster: [...clusters(topology), ...jwksClusters(state.gateway.issuers ?? [])].map((cluster) => create(ClusterSchema, cluster)),
     endpoint: loadAssignments(topology).map((assignment) => create(ClusterLoadAssignmentSchema, assignment)),
-    listener: [scrapeListener(state.gateway), agentsListener(state.gateway)].map((listener) => create(ListenerSchema, listener)),
-    route: [scrapeRoutes(state), agentRoutes()].map((route) => create(RouteConfigurationSchema, route)),
+    listener: [...(topology.scrapersWait === true ? [] : [scrapeListener(state.gateway)]), agentsListener(state.gateway)].map((listener) => create(ListenerSchema, listener)),
+    route: [scrapeRoutes(state), agentRoutes(state.gateway)].map((route) => create(RouteConfigurationSchema, route)),
     secret: secrets(state.gateway).map((secret) => create(SecretSchema, secret)),
   };
 }

@@ -24,7 +24,7 @@ export const FILTER = {
 } as const;
 
 /** Stamped by ext_authz, and by nothing else: whatever comes from outside under `x-scrapeway-` is removed first. */
-export const STAMPED = { tenant: 'x-scrapeway-tenant', agent: 'x-scrapeway-agent' } as const;
+export const STAMPED = { tenant: 'x-scrapeway-tenant', agent: 'x-scrapeway-agent', join: 'x-scrapeway-join' } as const;
 export const STAMPED_PREFIX = 'x-scrapeway-';
 export const PEER_ISSUER_HEADER = 'x-scrapeway-peer-issuer';
 export const PEER_SERIAL_HEADER = 'x-scrapeway-peer-serial';
@@ -32,6 +32,8 @@ export const PEER_SERIAL_HEADER = 'x-scrapeway-peer-serial';
 /** The protocol of the `Upgrade` by which agents open a tunnel (facts: tunnel handshake). */
 export const TUNNEL_UPGRADE = 'scrapeway-tunnel';
 export const TUNNEL_PATH = '/tunnel';
+export const JOIN_PATH = '/agents/join';
+export const RENEW_PATH = '/agents/renew';
 
 /** What a request is for, told to ext_authz as a context extension. `none` = a path of ours that leads nowhere. */
-export type Door = 'path' | 'sd' | 'query' | 'push' | 'proxy' | 'connect' | 'agent' | 'none';
+export type Door = 'path' | 'sd' | 'query' | 'push' | 'proxy' | 'connect' | 'agent' | 'join' | 'renew' | 'none';

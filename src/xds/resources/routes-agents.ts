@@ -1,10 +1,11 @@
 /**
- * The one door of the agents' listener: `GET /tunnel` with the right `Upgrade`.
+ * The doors of the agents' listener: `GET /tunnel` with the right `Upgrade`, and an agent's next certificate.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.js';
+import type { GatewaySpec } from '../../model/desired-state.js';
 import { askingAs } from './http-filters.js';
-import { CLUSTER, ROUTE, STAMPED, TUNNEL_PATH, TUNNEL_UPGRADE } from './names.js';
+import { CLUSTER, RENEW_PATH, ROUTE, STAMPED, TUNNEL_PATH, TUNNEL_UPGRADE } from './names.js';
 import { seconds } from './pack.js';
 import { asking, byAgent, ends, exactPath, going, has, prefix } from './routes.js';
 import type { Action, Match } from './routes.js';
@@ -32,7 +33,9 @@ const upgrading: Match = {
   ],
 };
 
-export function agentRoutes(): MessageInitShape<typeof RouteConfigurationSchema> {
+const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(30) };
+
+export function agentRoutes({ joins = false }: Pick<GatewaySpec, 'joins'> = {}): MessageInitShape<typeof RouteConfigurationSchema> {
   return {
     name: ROUTE.agents,
     virtualHosts: [
@@ -44,6 +47,7 @@ export function agentRoutes(): MessageInitShape<typeof RouteConfigurationSchema>
           going(upgrading, STAMPED.agent, toTunnel),
           asking({ ...exactPath(TUNNEL_PATH), headers: [has('upgrade')] }),
           ends(exactPath(TUNNEL_PATH), 426, `scrapeway: Upgrade: ${TUNNEL_UPGRADE} expected\n`),
+          ...(joins ? [going(exactPath(RENEW_PATH), STAMPED.agent, toApi), asking(exactPath(RENEW_PATH), 'renew')] : []),
           ends(prefix('/'), 404),
         ],
       },

@@ -6,7 +6,7 @@ import type { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/r
 import type { DesiredState } from '../../model/desired-state.js';
 import { askingAs, askingNothing, tenantRates } from './http-filters.js';
 import { verifying, verifyingNothing } from './jwt-authn.js';
-import { CLUSTER, ROUTE, STAMPED } from './names.js';
+import { CLUSTER, JOIN_PATH, ROUTE, STAMPED } from './names.js';
 import { seconds } from './pack.js';
 import { asking, byAgent, connectRequest, ends, exactPath, going, prefix } from './routes.js';
 import type { Action, Route } from './routes.js';
@@ -63,6 +63,7 @@ function ownRoutes(state: DesiredState): Route[] {
     asking(exactPath('/sd'), 'sd'),
     ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),
     asking(prefix('/push/'), 'push'),
+    ...(state.gateway.joins === true ? [going(exactPath(JOIN_PATH), STAMPED.join, toApi), asking(exactPath(JOIN_PATH), 'join')] : []),
     ...connectRoutes(state),
     // Everything else is asked too (door `none`, from the virtual host): a request without any route skips ext_authz
     // (envoy.md §12.5), and 404 against 401 would show the outside which paths exist.
