@@ -26,8 +26,9 @@ function page(items: readonly object[], version: number, next?: string): KubeAns
   return { status: 200, body: { metadata: { resourceVersion: String(version), ...(next !== undefined && { continue: next }) }, items } };
 }
 
-function watching(script: Script): { readonly names: () => readonly string[]; readonly asked: string[]; readonly watch: ListWatch<object> } {
+function watching(script: Script): { readonly names: () => readonly string[]; readonly asked: string[]; readonly reasons: (string | undefined)[]; readonly watch: ListWatch<object> } {
   const asked: string[] = [];
+  const reasons: (string | undefined)[] = [];
   const api: KubeApi = {
     send: ({ path }) => {
       asked.push(path.replace(/^.*\?/, ''));
@@ -43,9 +44,9 @@ function watching(script: Script): { readonly names: () => readonly string[]; re
     },
     close: () => {},
   };
-  const watch = listWatch<object>({ api, path: '/apis/x', labelSelector: 'app=a', keep: (each) => Object(each), onChange: () => {}, logger: silentLogger });
+  const watch = listWatch<object>({ api, path: '/apis/x', labelSelector: 'app=a', keep: (each) => Object(each), onChange: () => void reasons.push(watch.waitingFor()), logger: silentLogger });
   open.push(watch);
-  return { watch, asked, names: () => [...watch.items().values()].map((each) => `${textAt(each, 'metadata', 'name') ?? ''}@${textAt(each, 'metadata', 'resourceVersion') ?? ''}`).toSorted() };
+  return { watch, asked, reasons, names: () => [...watch.items().values()].map((each) => `${textAt(each, 'metadata', 'name') ?? ''}@${textAt(each, 'metadata', 'resourceVersion') ?? ''}`).toSorted() };
 }
 
 describe('a list and its watch', () => {
@@ -77,8 +78,8 @@ describe('a list and its watch', () => {
   });
 
   it('says why there is no list, and takes a list that breaks off for none', async () => {
-    const { watch, names } = watching({ lists: [{ status: 403, body: { message: 'forbidden to list x' } }, page([object('one', 1)], 5, 'more'), { status: 410, body: {} }, page([object('two', 2)], 6)], watches: [] });
-    await eventually(() => expect(watch.waitingFor()).toBe('403: forbidden to list x'));
+    const { reasons, names } = watching({ lists: [{ status: 403, body: { message: 'forbidden to list x' } }, page([object('one', 1)], 5, 'more'), { status: 410, body: {} }, page([object('two', 2)], 6)], watches: [] });
     await eventually(() => expect(names()).toEqual(['two@2']));
+    expect(reasons).toEqual(['403: forbidden to list x', 'the list expired between two pages', undefined]);
   });
 });

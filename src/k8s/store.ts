@@ -103,7 +103,9 @@ interface ObjectVerdict {
 function admit({ file, objects, claimsOf }: StoreInput): { readonly admitted: readonly Entry[]; readonly verdicts: readonly ObjectVerdict[] } {
   const taken = new Map<string, string>();
   const proxies = (file.frontProxies ?? []).map(({ san }) => `credential certificate ${san.type} ${san.value}`);
-  const ofFile = [...file.tenants.flatMap((each) => claimsOf.tenant(each)), ...file.agents.flatMap((each) => claimsOf.agent(each)), ...(file.backends ?? []).flatMap((each) => claimsOf.backend(each)), ...proxies];
+  // Grants name sites and agents alike.
+  const sites = (file.sites ?? []).map(({ name }) => `agent ${name}`);
+  const ofFile = [...file.tenants.flatMap((each) => claimsOf.tenant(each)), ...file.agents.flatMap((each) => claimsOf.agent(each)), ...(file.backends ?? []).flatMap((each) => claimsOf.backend(each)), ...proxies, ...sites];
   for (const claim of ofFile) taken.set(claim, "the gateway's file");
   const admitted: Entry[] = [];
   const verdicts = objects.toSorted((a, b) => byAge(a.object, b.object)).map(({ kind, object, compiled }): ObjectVerdict => {
@@ -165,9 +167,9 @@ function withServiceAccounts({ tenants: ofFile }: DesiredState, all: readonly Te
 }
 
 /** References to what is not there. */
-function dangling({ tenants, agents, backends = [], pushTargets = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
+function dangling({ tenants, agents, sites = [], backends = [], pushTargets = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
   const names = (items: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(items.map(({ name }) => name));
-  const [tenantNames, agentNames, backendNames, pushNames] = [names(tenants), names(agents), names(backends), names(pushTargets)];
+  const [tenantNames, agentNames, backendNames, pushNames] = [names(tenants), names([...agents, ...sites]), names(backends), names(pushTargets)];
   const missing = (what: string, place: string, wanted: readonly string[], known: ReadonlySet<string>): readonly Fault[] =>
     wanted.filter((name) => !known.has(name)).map((name) => ({ place, message: `no ${what} has the name "${name}"` }));
   return (entry) => {
