@@ -53,6 +53,30 @@ describe('the authorizer', () => {
     expect(authorizer.check(request('/scrape/site-1/node'))).toEqual(first);
   });
 
+  it('gives no answer again that a change of the tables has made wrong', async () => {
+    const { authorizer } = setUp();
+    const asked = request('/scrape/site-1/node');
+    authorizer.setRegistration('site-1', [target('node')]);
+    await expect(reasonOf(authorizer, asked)).resolves.toBe('allowed');
+    authorizer.setRegistration('site-1', [target('other')]);
+    await expect(reasonOf(authorizer, asked)).resolves.toBe('target_forbidden');
+    authorizer.setRegistration('site-1', [target('node')]);
+    await expect(reasonOf(authorizer, asked)).resolves.toBe('allowed');
+    authorizer.setState(desiredState());
+    await expect(reasonOf(authorizer, asked)).resolves.toBe('bad_credentials');
+  });
+
+  it('does not remember an answer whose credential ends', async () => {
+    let nowMs = 1_000;
+    const authorizer = createAuthorizer({ registry: new Registry(), passwords: { matches: () => 'right' }, wallMs: () => nowMs });
+    const credentials = [{ kind: 'basic', user: 'scraper', bcryptHash: '$2b$04$x', expiresMs: 2_000 } as const];
+    authorizer.setState({ ...STATE, tenants: STATE.tenants.map((tenant) => ({ ...tenant, credentials })) });
+    authorizer.setRegistration('site-1', [target('node')]);
+    await expect(reasonOf(authorizer, request('/scrape/site-1/node'))).resolves.toBe('allowed');
+    nowMs = 2_000;
+    await expect(reasonOf(authorizer, request('/scrape/site-1/node'))).resolves.toBe('bad_credentials');
+  });
+
   it('applies a configuration that came while a password was checked', async () => {
     const password = Promise.withResolvers<'right'>();
     const authorizer = createAuthorizer({ registry: new Registry(), passwords: { matches: () => password.promise } });
