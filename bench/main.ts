@@ -5,7 +5,7 @@ import { createTempDir } from '../test/support/temp-dir.js';
 import { digest, makeBody } from './body.js';
 import { ENVOY_WORKERS } from './contestant.js';
 import type { Contestant } from './contestant.js';
-import { CONTESTANTS } from './contestants/all.js';
+import { BY_NAME, CONTESTANTS } from './contestants/all.js';
 import { describeMachine } from './machine.js';
 import type { Machine } from './machine.js';
 import { readOptions, USAGE } from './options.js';
@@ -84,8 +84,12 @@ async function writeResults(standings: readonly Standing[], options: BenchOption
   return path.relative(process.cwd(), base);
 }
 
+function chosen(only: BenchOptions['only']): readonly Contestant[] {
+  return only === undefined ? CONTESTANTS : [...CONTESTANTS, ...BY_NAME].filter(({ name }) => only.includes(name));
+}
+
 async function main(argv: readonly string[]): Promise<number> {
-  const read = readOptions(argv, CONTESTANTS.map(({ name }) => name));
+  const read = readOptions(argv, [...CONTESTANTS, ...BY_NAME].map(({ name }) => name));
   if (!read.ok) {
     process.stderr.write(`${read.error}\n${USAGE}\n`);
     return 2;
@@ -96,7 +100,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const body = makeBody(BODY_BYTES);
   const bodyFile = runDir.join('body.gz');
   await writeFile(bodyFile, body.gzipped);
-  const entries = CONTESTANTS.filter(({ name }) => options.only?.includes(name) ?? true).map((contestant) => new Entry(contestant));
+  const entries = chosen(options.only).map((contestant) => new Entry(contestant));
   for (const { contestant, note } of entries) if (note?.kind === 'skipped') print(`${contestant.name}: skipped: ${note.reason}`);
   const agents = Array.from({ length: options.agents }, (_, index) => `agent-${String(index + 1).padStart(5, '0')}`);
   const { connections, seconds } = options;
