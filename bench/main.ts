@@ -21,7 +21,6 @@ import { figure } from './table.js';
  * Nothing is judged: a slow run is a figure, only one that does not work is a failure.
  */
 
-const BODY_BYTES = 6 * 1024;
 const WARM_UP_SECONDS = 3;
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -62,7 +61,7 @@ async function runAll(entries: readonly Entry[], rounds: number, plan: RoundPlan
 
 function report(standings: readonly Standing[], options: BenchOptions, machine: Machine, textBytes: number): string {
   return [
-    `${options.agents} agents with a target each, ${figure(BODY_BYTES / 1024)} KB gzip (${figure(textBytes / 1024)} KB of text), ${options.connections} scrapes in flight`,
+    `${options.agents} agents with a target each, ${figure(options.bodyBytes / 1024)} KB gzip (${figure(textBytes / 1024)} KB of text), ${options.connections} scrapes in flight`,
     `on kept-alive connections, medians of ${options.rounds} interleaved rounds of ${options.seconds} s. ${machine.processors} processors (${machine.cpu}),`,
     `which the load generator and the emulated agents share; Node ${machine.node}, Envoy ${machine.envoy} with ${ENVOY_WORKERS} workers.`,
     '',
@@ -79,7 +78,7 @@ async function writeResults(standings: readonly Standing[], options: BenchOption
   const base = path.join(dir, at.replaceAll(/[:.]/g, '-'));
   const contestants = standings.map((standing) => ({ ...standing, median: medianRound(standing.rounds) }));
   await mkdir(dir, { recursive: true });
-  await writeFile(`${base}.json`, `${JSON.stringify({ at, options, bodyBytes: BODY_BYTES, warmUpSeconds: WARM_UP_SECONDS, machine, contestants }, null, 2)}\n`);
+  await writeFile(`${base}.json`, `${JSON.stringify({ at, options, warmUpSeconds: WARM_UP_SECONDS, machine, contestants }, null, 2)}\n`);
   await writeFile(`${base}.md`, markdown);
   return path.relative(process.cwd(), base);
 }
@@ -97,7 +96,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const options = read.value;
   const machine = await describeMachine();
   await using runDir = await createTempDir();
-  const body = makeBody(BODY_BYTES);
+  const body = makeBody(options.bodyBytes);
   const bodyFile = runDir.join('body.gz');
   await writeFile(bodyFile, body.gzipped);
   const entries = chosen(options.only).map((contestant) => new Entry(contestant));
