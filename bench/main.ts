@@ -10,6 +10,8 @@ import { describeMachine } from './machine.js';
 import type { Machine } from './machine.js';
 import { readOptions, USAGE } from './options.js';
 import type { BenchOptions } from './options.js';
+import { barChart } from './plot.js';
+import type { Bar, Chart } from './plot.js';
 import { runRound } from './round.js';
 import type { RoundPlan, RoundResult } from './round.js';
 import { medianRound, summaryTable, threadTable } from './summary.js';
@@ -72,6 +74,21 @@ function report(standings: readonly Standing[], options: BenchOptions, machine: 
   ].join('\n');
 }
 
+/** What the tables say at a glance, by the end of the file's name. */
+function charts(standings: readonly Standing[]): Readonly<Record<'rate' | 'p99' | 'cpu', Chart>> {
+  const bars = (valueOf: (round: RoundResult) => number): readonly Bar[] =>
+    standings.flatMap(({ name, rounds }) => {
+      const round = medianRound(rounds);
+      return round === undefined ? [] : [{ label: name, value: valueOf(round) }];
+    });
+  const serverCpu = ({ processes }: RoundResult): number => processes.reduce((sum, { side, cpuUsPerScrape }) => sum + (side === 'server' ? cpuUsPerScrape : 0), 0);
+  return {
+    rate: { title: 'Scrapes', unit: '1/s', bars: bars(({ scrapesPerSecond }) => scrapesPerSecond) },
+    p99: { title: '99th percentile', unit: 'ms', bars: bars(({ p99Ms }) => p99Ms) },
+    cpu: { title: 'CPU of all servers', unit: 'µs a scrape', bars: bars(serverCpu) },
+  };
+}
+
 async function writeResults(standings: readonly Standing[], options: BenchOptions, machine: Machine, markdown: string): Promise<string> {
   const dir = path.join(projectDir, 'bench/results');
   const at = new Date().toISOString();
@@ -80,6 +97,7 @@ async function writeResults(standings: readonly Standing[], options: BenchOption
   await mkdir(dir, { recursive: true });
   await writeFile(`${base}.json`, `${JSON.stringify({ at, options, warmUpSeconds: WARM_UP_SECONDS, machine, contestants }, null, 2)}\n`);
   await writeFile(`${base}.md`, markdown);
+  for (const [name, chart] of Object.entries(charts(standings))) await writeFile(`${base}-${name}.svg`, barChart(chart));
   return path.relative(process.cwd(), base);
 }
 
@@ -108,7 +126,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const standings = entries.map(({ standing }) => standing);
   const markdown = report(standings, options, machine, body.textBytes);
   print(`\n${markdown}`);
-  print(`written: ${await writeResults(standings, options, machine, markdown)}.{json,md}`);
+  print(`written: ${await writeResults(standings, options, machine, markdown)}.{json,md}, and plots beside`);
   return standings.some(({ note }) => note?.kind === 'failed') ? 1 : 0;
 }
 
