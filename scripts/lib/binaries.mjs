@@ -105,6 +105,14 @@ export const BINARIES = {
       debianPackage({ folder: 'pushgateway-debian', file: 'pushgateway', name: 'prometheus-pushgateway', content: 'usr/bin/prometheus-pushgateway' }),
     ],
   },
+  alertmanager: {
+    title: 'Alertmanager 0.28.1',
+    variable: 'ALERTMANAGER_BIN',
+    command: 'alertmanager',
+    sources: [
+      goBuild({ folder: 'alertmanager-0.28.1', file: 'alertmanager', package: 'github.com/prometheus/alertmanager/cmd/alertmanager', version: 'v0.28.1' }),
+    ],
+  },
   h2spec: {
     title: 'h2spec 2.2.1',
     variable: 'H2SPEC_BIN',
@@ -177,7 +185,7 @@ export const NEEDED = {
   build: [],
   start: ['envoy', 'anyPrometheus', 'nodeExporter'],
   bench: ['envoy'],
-  test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'pushgateway', 'h2spec'],
+  test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'pushgateway', 'alertmanager', 'h2spec'],
   // Minutes of building: asked for on purpose. Tests that need these say so and are skipped without them.
   kubernetes: ['helm', 'kubeApiserver', 'etcd'],
 };

@@ -5,7 +5,7 @@ import type { MaybePromise } from '../lib/maybe-promise.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { Target } from '../model/target.js';
 import { compilePolicy } from './compile.js';
-import type { Policy } from './compile.js';
+import type { KnownCredential, Policy } from './compile.js';
 import { decide } from './decide.js';
 import { identify } from './identity.js';
 import type { Caller } from './identity.js';
@@ -15,6 +15,8 @@ import { createPasswordChecker } from './password.js';
 import type { PasswordChecker } from './password.js';
 import { DOORS } from './question.js';
 import type { Decision, Question } from './question.js';
+import { createServiceAccounts } from './service-accounts.js';
+import type { ReviewToken } from '../model/kubernetes.js';
 import { readQuestion, writeDecision } from './wire.js';
 
 /**
@@ -25,7 +27,7 @@ export interface Authorizer {
   setState(state: DesiredState): void;
   /** undefined: what the agent offers is not known (any more). */
   setRegistration(agent: string, targets: readonly Target[] | undefined): void;
-  /** At once, except where a password has to be checked for the first time. Neither throws nor rejects. */
+  /** At once, except where a password or a token has to be checked for the first time. Neither throws nor rejects. */
   check(request: Buffer): MaybePromise<Buffer>;
 }
 
@@ -33,13 +35,15 @@ export interface AuthorizerOptions {
   readonly registry: Registry;
   /** Default: bcrypt with the bounds of `password.ts`. */
   readonly passwords?: PasswordChecker;
+  /** Asks the cluster's API server; without it there are no tokens of service accounts. */
+  readonly reviewToken?: ReviewToken;
   /** Wall clock, ms since the epoch: credentials expire by it. Default: the system's. */
   readonly wallMs?: () => number;
 }
 
 const SECOND_BUCKETS = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.01, 0.1, 0.5, 1, 5];
 
-export function createAuthorizer({ registry, passwords = createPasswordChecker(), wallMs = Date.now }: AuthorizerOptions): Authorizer {
+export function createAuthorizer({ registry, passwords = createPasswordChecker(), reviewToken, wallMs = Date.now }: AuthorizerOptions): Authorizer {
   const checks = new Counter({
     name: 'scrapeway_authz_checks_total',
     help: 'Decisions of the ext_authz service, by door, decision and reason (empty when allowed).',
@@ -52,6 +56,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     buckets: SECOND_BUCKETS,
     registers: [registry],
   });
+  const serviceAccounts = reviewToken && createServiceAccounts({ ask: reviewToken, wallMs });
+  const credentialChecks = { passwords, serviceAccounts };
   const inventory = new Inventory();
   const known = createKnownAnswers(() => performance.now());
   const allowed = new Map(DOORS.map((door) => [door, checks.labels({ door, decision: 'allow', reason: '' })]));
@@ -59,9 +65,9 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
 
   function decideOn(question: Question): MaybePromise<Decided> {
     if (policy === undefined) return decided({ allow: false, reason: 'authz_starting', audit: { door: question.door } });
-    const { limits, queriers, pushers } = policy;
-    return whenReady(identify(policy, passwords, question, wallMs()), (caller) => ({
-      decision: decide(question, caller, { inventory, limits, queriers, pushers }),
+    const { limits, limitsOf, queriers, pushers } = policy;
+    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => ({
+      decision: decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }),
       lasts: isLasting(caller),
     }));
   }
@@ -97,7 +103,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   return {
     setState(state) {
       policy = compilePolicy(state);
-      inventory.setRights(policy.rights);
+      inventory.setRights(policy.rights, policy.sites);
+      serviceAccounts?.configure(state.gateway.tokenReview);
       known.forget();
     },
     setRegistration(agent, targets) {
@@ -121,6 +128,9 @@ function decided(decision: Decision): Decided {
   return { decision, lasts: false };
 }
 
+/** What is listed in the configuration, until it ends. Tokens are somebody else's to end: an issuer's, a cluster's. */
+const LISTED: ReadonlySet<string> = new Set<KnownCredential['method']>(['certificate', 'basic', 'bearer', 'front-proxy']);
+
 function isLasting(caller: Caller): boolean {
-  return caller.kind === 'tenant' && caller.credentials.every(({ expiresMs }) => expiresMs === undefined);
+  return caller.kind === 'tenant' && caller.credentials.every(({ method, expiresMs }) => LISTED.has(method) && expiresMs === undefined);
 }

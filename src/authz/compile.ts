@@ -1,7 +1,10 @@
 import { credentialId, frontProxyId } from '../model/credential-id.js';
 import { compileRights, compileScope } from '../model/grants.js';
 import type { ScrapeRights } from '../model/grants.js';
-import type { ClaimRule, Credential, DesiredState, GatewayLimits } from '../model/desired-state.js';
+import type { ClaimRule, Credential, DesiredState, GatewayLimits, Site } from '../model/desired-state.js';
+import { sitesByMember } from '../model/sites.js';
+import { compileTargetLimits } from '../model/target-limits.js';
+import type { LimitsOf } from '../model/target-limits.js';
 import type { Target } from '../model/target.js';
 import { sanKey } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
@@ -17,7 +20,11 @@ export interface Policy {
   readonly agentsBySan: ReadonlyMap<SanKey, ReadonlySet<string>>;
   /** What each tenant may scrape. */
   readonly rights: ReadonlyMap<string, ScrapeRights>;
+  /** By member. */
+  readonly sites: ReadonlyMap<string, Site>;
   readonly limits: GatewayLimits;
+  /** What templates allow at a target. */
+  readonly limitsOf: LimitsOf;
   readonly revoked: RevokedTable;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
@@ -55,6 +62,8 @@ export interface CredentialTable {
   readonly decoy: readonly Password[];
   /** By lower-case hex SHA-256 of the token. */
   readonly tokens: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
+  /** By namespace and name, or namespace alone (`serviceAccountKey`). */
+  readonly serviceAccounts: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
   /** By `iss`. */
   readonly issuers: ReadonlyMap<string, KnownIssuer>;
 }
@@ -77,7 +86,9 @@ export function compilePolicy(state: DesiredState): Policy {
     credentials: compileCredentials(state),
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
+    sites: sitesByMember(state),
     limits: state.gateway.limits,
+    limitsOf: compileTargetLimits(state),
     queriers: new Set(state.tenants.filter(({ query }) => query !== undefined && query.length > 0).map(({ name }) => name)),
     pushers: new Set(state.tenants.filter(({ push }) => push !== undefined && push.length > 0).map(({ name }) => name)),
     revoked: {
@@ -90,6 +101,7 @@ export function compilePolicy(state: DesiredState): Policy {
 function compileCredentials(state: DesiredState): CredentialTable {
   const certificates: [SanKey, KnownCredential][] = [];
   const tokens: [string, KnownCredential][] = [];
+  const serviceAccounts: [string, KnownCredential][] = [];
   const passwords = new Map<string, Password[]>();
   const issued = new Map<string, KnownIssuer['credentials'][number][]>();
   const add = (tenant: string, credential: Credential): void => {
@@ -107,18 +119,26 @@ function compileCredentials(state: DesiredState): CredentialTable {
       case 'jwt':
         issued.set(credential.issuer, [...(issued.get(credential.issuer) ?? []), { credential: known, claims: credential.claims }]);
         break;
+      case 'service-account':
+        serviceAccounts.push([serviceAccountKey(credential.namespace, credential.name), known]);
+        break;
     }
   };
   for (const tenant of state.tenants) for (const credential of tenant.credentials) add(tenant.name, credential);
   const issuers = (state.gateway.issuers ?? []).map(({ name, issuer }) => [issuer, { name, issuer, credentials: issued.get(name) ?? [] }] as const);
-  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
+  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), serviceAccounts: groupBy(serviceAccounts), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
 }
 
-function compileFrontProxies({ frontProxies = [] }: DesiredState): CredentialTable['frontProxies'] {
+/** `name` undefined: all of the namespace. */
+export function serviceAccountKey(namespace: string, name: string | undefined): string {
+  return name === undefined ? namespace : `${namespace}/${name}`;
+}
+
+function compileFrontProxies({ frontProxies = [], tenants }: DesiredState): CredentialTable['frontProxies'] {
   return new Map(
     frontProxies.map((proxy) => [
       sanKey(proxy.san.type, proxy.san.value),
-      new Set([new Map(proxy.tenants.map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
+      new Set([new Map((proxy.tenants === 'all' ? tenants.map(({ name }) => name) : proxy.tenants).map((tenant) => [tenant, { id: frontProxyId(proxy), tenant, method: 'front-proxy', expiresMs: undefined, issuer: undefined, covers: undefined } as const]))]),
     ]),
   );
 }

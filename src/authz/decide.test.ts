@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { desiredState, target } from '../../test/support/desired-state.js';
 import { question } from '../../test/support/question.js';
 import { compileRights } from '../model/grants.js';
+import type { TargetLimits } from '../model/target-limits.js';
 import { decide } from './decide.js';
 import type { KnownCredential } from './compile.js';
 import type { Caller } from './identity.js';
@@ -53,7 +54,7 @@ const TEAM_A: Caller = { kind: 'tenant', tenant: 'team-a', credentials: [KNOWN] 
 const WHO = { tenant: 'team-a', auth: 'bearer', credential: 'bearer:1' };
 
 function ask(parts: Partial<Question>, caller: Caller = TEAM_A, tables = inventory()): Decision {
-  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits, queriers: new Set(['team-q']), pushers: new Set() });
+  return decide(question(parts), caller, { inventory: tables, limits: STATE.gateway.limits, limitsOf: () => undefined, queriers: new Set(['team-q']), pushers: new Set() });
 }
 
 /** `allow site-1/node /metrics`, `deny target_forbidden`. */
@@ -336,10 +337,28 @@ describe('a credential with a scope', () => {
   });
 });
 
+describe('limits of a target', () => {
+  const bounded = (parts: Partial<TargetLimits>, scrapeTimeout = '30'): Decision =>
+    decide(question({ path: '/scrape/site-1/node', scrapeTimeout }), TEAM_A, { inventory: inventory(), limits: STATE.gateway.limits, limitsOf: () => ({ rateOf: undefined, maxConcurrentScrapes: undefined, maxBodyBytes: undefined, maxScrapeTimeoutMs: undefined, ...parts }), queriers: new Set(), pushers: new Set() });
+
+  it.each([
+    ['scrapes at once, for the hub', { maxConcurrentScrapes: 2 }, { stamp: { 'x-scrapeway-max-scrapes': '2' } }],
+    ['bytes of an answer, for the hub', { maxBodyBytes: 1024 }, { stamp: { 'x-scrapeway-max-bytes': '1024' } }],
+    ['a rate, for Envoy', { rateOf: 'slow' }, { audit: { template: 'slow' } }],
+    ['a deadline, over what the client asks for', { maxScrapeTimeoutMs: 5000 }, { stamp: { 'x-scrapeway-timeout-ms': '5000', 'x-envoy-upstream-rq-timeout-ms': '5000' } }],
+  ])('are stamped: %s', (_, limits, expected) => {
+    expect(bounded(limits)).toMatchObject({ allow: true, ...expected });
+  });
+
+  it('never make a deadline longer', () => {
+    expect(bounded({ maxScrapeTimeoutMs: 60_000 }, '1')).toMatchObject({ allow: true, stamp: { 'x-scrapeway-timeout-ms': expect.stringMatching(/^\d{3}$/) } });
+  });
+});
+
 describe('the query door', () => {
   const querier = (covers?: KnownCredential['covers']): Caller => ({ kind: 'tenant', tenant: 'team-a', credentials: [{ ...KNOWN, covers }] });
   const askQuery = (caller: Caller, queriers: readonly string[], method = 'POST'): string =>
-    inWords(decide(question({ door: 'query', path: '/api/v1/query', method }), caller, { inventory: inventory(), limits: STATE.gateway.limits, queriers: new Set(queriers), pushers: new Set() }));
+    inWords(decide(question({ door: 'query', path: '/api/v1/query', method }), caller, { inventory: inventory(), limits: STATE.gateway.limits, limitsOf: () => undefined, queriers: new Set(queriers), pushers: new Set() }));
 
   it.each([
     ['is for tenants that have one', querier(), ['team-a'], 'POST', /^allow/],

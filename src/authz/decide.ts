@@ -1,5 +1,7 @@
-import type { GatewayLimits } from '../model/desired-state.js';
+import type { GatewayLimits, Site } from '../model/desired-state.js';
 import { assertNever } from '../lib/result.js';
+import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER } from '../model/stamps.js';
+import type { LimitsOf, TargetLimits } from '../model/target-limits.js';
 import type { Reason } from '../model/reasons.js';
 import { readAuthority, readScrapePath, withDefaults } from './asked.js';
 import type { Asked } from './asked.js';
@@ -11,6 +13,8 @@ import type { Audit, Decision, Question } from './question.js';
 export interface Tables {
   readonly inventory: Inventory;
   readonly limits: GatewayLimits;
+  /** What templates allow at a target. */
+  readonly limitsOf: LimitsOf;
   /** Tenants with a query door. */
   readonly queriers: ReadonlySet<string>;
   /** Tenants with a push door. */
@@ -27,7 +31,7 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
   const { door } = question;
   if (isMalformed(question)) return refuse('malformed_request', { door });
   if (caller.kind === 'stranger') return refuse(caller.reason, { door, rule: caller.rule });
-  if (caller.kind === 'agent') return decideTunnel(question, caller.agent);
+  if (caller.kind === 'agent') return decideTunnel(question, caller.agent, tables.inventory.siteOf(caller.agent));
 
   const view = tables.inventory.view(caller.tenant);
   if (view === undefined) return refuse('bad_credentials', { door }); // the tenant went while its password was checked
@@ -35,13 +39,13 @@ export function decide(question: Question, caller: Caller, tables: Tables): Deci
     case 'sd':
       return decideDiscovery(question, caller);
     case 'query':
-      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST'] });
+      return decideService(question, caller, { tenants: tables.queriers, methods: ['GET', 'POST', 'DELETE'] });
     case 'push':
       return decideService(question, caller, { tenants: tables.pushers, methods: ['POST', 'PUT', 'DELETE'] });
     case 'path':
     case 'proxy':
     case 'connect':
-      return decideScrape(question, caller, view, tables.limits);
+      return decideScrape(question, caller, view, tables);
     case 'none':
     case 'agent':
       return refuse('door_forbidden', whoAsks(question, caller));
@@ -61,10 +65,12 @@ const PATH = /^\/[!-~]{0,16000}$/;
 
 // ------------------------------------------------------------------------------------------------------------------ tunnel
 
-function decideTunnel({ door, method, path, upgrade }: Question, agent: string): Decision {
+function decideTunnel({ door, method, path, upgrade }: Question, agent: string, site: Site | undefined): Decision {
   const handshake = method === 'GET' && path === '/tunnel' && upgrade?.toLowerCase() === 'scrapeway-tunnel';
   if (!handshake) return refuse('door_forbidden', { door, agent });
-  return { allow: true, stamp: { 'x-scrapeway-agent': agent }, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
+  // Envoy picks the data thread by x-scrapeway-agent: all tunnels of a site meet its scrapes in one (ADR 31).
+  const stamp = site === undefined ? { 'x-scrapeway-agent': agent } : { 'x-scrapeway-agent': site.name, 'x-scrapeway-member': agent };
+  return { allow: true, stamp, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
 }
 
 type Tenant = Extract<Caller, { kind: 'tenant' }>;
@@ -108,12 +114,12 @@ function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, strin
 
 // ------------------------------------------------------------------------------------------------------------------ scrape
 
-function decideScrape(question: Question, caller: Tenant, view: TenantView, limits: GatewayLimits): Decision {
+function decideScrape(question: Question, caller: Tenant, view: TenantView, { limits, limitsOf }: Tables): Decision {
   const { door } = question;
   const who = whoAsks(question, caller);
   if (door === 'connect' ? question.method !== 'CONNECT' : !isRead(question)) return refuse('method_forbidden', who);
-  const timeoutMs = deadlineMs(question.scrapeTimeout, limits);
-  if (timeoutMs === undefined) return refuse('malformed_request', who);
+  const longestMs = deadlineMs(question.scrapeTimeout, limits);
+  if (longestMs === undefined) return refuse('malformed_request', who);
 
   const place = door === 'path' ? readScrapePath(question.path) : { asked: readAuthority(question.host) };
   if (place === undefined) return refuse('door_forbidden', who);
@@ -134,11 +140,15 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
       const { agent, target } = entry;
       const narrow = caller.credentials.find(({ covers }) => covers?.(agent, target) === false);
       if (narrow !== undefined) return refuse('target_forbidden', { ...audit, agent, target: target.name, rule: `scope of ${narrow.id}` });
+      const bounds = limitsOf(agent, target);
+      const timeoutMs = Math.min(longestMs, bounds?.maxScrapeTimeoutMs ?? longestMs);
       return {
         allow: true,
         stamp: {
           ...stampOf(caller),
+          ...(bounds && stampOfLimits(bounds)),
           'x-scrapeway-agent': agent,
+          ...memberStamp(finding),
           'x-scrapeway-target': target.name,
           ...('suffix' in place && { 'x-scrapeway-path': pathOnTarget(entry, place.suffix, place.query) }),
           'x-scrapeway-timeout-ms': String(timeoutMs),
@@ -146,10 +156,24 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, limi
           ...(door !== 'connect' && { 'x-envoy-upstream-rq-timeout-ms': String(timeoutMs) }),
         },
         remove: removed(question),
-        audit: { ...who, agent, target: target.name, rule },
+        audit: { ...who, agent, target: target.name, rule, template: bounds?.rateOf },
       };
     }
   }
+}
+
+/** Of a site: whom the hub may ask, in order, and when it asks a second one. */
+function memberStamp({ entry: { site }, members }: Extract<Finding, { kind: 'granted' }>): Readonly<Record<string, string>> {
+  if (site === undefined || members === undefined) return {};
+  return { 'x-scrapeway-members': members.join(' '), ...(site.hedge !== undefined && { 'x-scrapeway-hedge': String(site.hedge) }) };
+}
+
+/** For the hub, which counts scrapes and bytes. */
+function stampOfLimits({ maxConcurrentScrapes, maxBodyBytes }: TargetLimits): Readonly<Record<string, string>> {
+  return {
+    ...(maxConcurrentScrapes !== undefined && { [MAX_SCRAPES_HEADER]: String(maxConcurrentScrapes) }),
+    ...(maxBodyBytes !== undefined && { [MAX_BYTES_HEADER]: String(maxBodyBytes) }),
+  };
 }
 
 function find(view: TenantView, asked: Asked | undefined): Finding {

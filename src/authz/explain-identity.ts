@@ -2,9 +2,10 @@ import { hash } from 'node:crypto';
 import { readAuthorization } from './authorization.js';
 import { readClientCertificate } from './client-certificate.js';
 import type { KnownCredential, Policy } from './compile.js';
-import { credentialHeader } from './identity.js';
-import type { PasswordChecker } from './password.js';
+import { credentialHeader, ownersOfAccount } from './identity.js';
+import type { Checks } from './identity.js';
 import type { Question } from './question.js';
+import type { Reviewed } from './service-accounts.js';
 import { ifVerified } from './token-claims.js';
 
 /**
@@ -18,13 +19,13 @@ export interface ShownCredential {
   readonly why: string;
 }
 
-export async function explainIdentity(policy: Policy, passwords: PasswordChecker, question: Question, nowMs: number): Promise<ShownCredential[]> {
+export async function explainIdentity(policy: Policy, checks: Checks, question: Question, nowMs: number): Promise<ShownCredential[]> {
   const header = credentialHeader(question.door);
   const [ours, other] = header === 'authorization' ? [question.authorization, question.proxyAuthorization] : [question.proxyAuthorization, question.authorization];
   const name = header === 'authorization' ? 'Authorization' : 'Proxy-Authorization';
   const shown: ShownCredential[] = [];
   if (question.clientCertificate !== undefined) shown.push(certificate(policy, question, question.clientCertificate, nowMs));
-  if (ours !== undefined) shown.push(await authorization(policy, passwords, { name, value: ours, nowMs }));
+  if (ours !== undefined) shown.push(await authorization(policy, checks, { name, value: ours, nowMs }));
   if (other !== undefined && header !== 'authorization') shown.push({ what: 'Authorization', ok: true, why: 'is not ours on this door: it goes on to the exporter' });
   if (other !== undefined && header === 'authorization') shown.push({ what: 'Proxy-Authorization', ok: true, why: 'says nothing on this door and is removed' });
   return shown;
@@ -47,7 +48,7 @@ function certificate(policy: Policy, question: Question, xfcc: string, nowMs: nu
 
 async function authorization(
   { credentials }: Policy,
-  passwords: PasswordChecker,
+  checks: Checks,
   { name, value, nowMs }: { readonly name: string; readonly value: string; readonly nowMs: number },
 ): Promise<ShownCredential> {
   const read = readAuthorization(value);
@@ -57,16 +58,37 @@ async function authorization(
     case 'bearer': {
       const issued = ifVerified(credentials, read.token);
       if (issued !== undefined) return tokenVerdict(`${name}: Bearer, a token of the issuer "${issued.issuer}"`, issued.credentials, nowMs);
-      return verdict(`${name}: Bearer`, [...(credentials.tokens.get(hash('sha256', read.token, 'hex')) ?? [])], nowMs);
+      const digest = hash('sha256', read.token, 'hex');
+      const reviewed = credentials.tokens.has(digest) ? undefined : await checks.serviceAccounts?.review(read.token, digest);
+      if (reviewed !== undefined) return reviewVerdict(`${name}: Bearer, a token of a service account of Kubernetes`, { credentials, reviewed, nowMs });
+      return verdict(`${name}: Bearer`, [...(credentials.tokens.get(digest) ?? [])], nowMs);
     }
     case 'basic': {
       const what = `${name}: Basic, user "${read.user}"`;
       const candidates = credentials.passwords.get(read.user);
       if (candidates === undefined) return { what, ok: false, why: 'no tenant has a credential of this user' };
-      const answers = await Promise.all(candidates.map(({ bcryptHash }) => passwords.matches(read.user, read.password, bcryptHash)));
+      const answers = await Promise.all(candidates.map(({ bcryptHash }) => checks.passwords.matches(read.user, read.password, bcryptHash)));
       const right = candidates.filter((_, index) => answers[index] === 'right').map(({ credential }) => credential);
       return right.length === 0 ? { what, ok: false, why: 'the user is known, the password is another' } : verdict(what, right, nowMs);
     }
+  }
+}
+
+function reviewVerdict(what: string, { credentials, reviewed, nowMs }: { readonly credentials: Policy['credentials']; readonly reviewed: Reviewed; readonly nowMs: number }): ShownCredential {
+  switch (reviewed.kind) {
+    case 'account': {
+      const account = `the API server knows it as ${reviewed.namespace}/${reviewed.name}`;
+      const known = [...ownersOfAccount(credentials.serviceAccounts, reviewed)];
+      if (known.length === 0) return { what, ok: false, why: `${account}; no tenant has that` };
+      const { ok, why } = verdict(what, known, nowMs);
+      return { what, ok, why: `${account}; ${why}` };
+    }
+    case 'refused':
+      return { what, ok: false, why: reviewed.why };
+    case 'away':
+      return { what, ok: false, why: `the API server cannot be asked: ${reviewed.why}` };
+    case 'busy':
+      return { what, ok: false, why: 'too many reviews wait' };
   }
 }
 

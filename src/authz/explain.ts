@@ -1,5 +1,6 @@
 import type { DesiredState, ScrapeGrant, Tenant } from '../model/desired-state.js';
 import { compileSelector, formatSelector } from '../model/selector.js';
+import { scrapables, sitesByMember } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 
 /**
@@ -30,9 +31,11 @@ export interface Subject {
 
 export function explainScrape(state: DesiredState, subject: Subject): Explanation {
   const tenant = state.tenants.find(({ name }) => name === subject.tenant);
-  const agent = state.agents.find(({ name }) => name === subject.agent);
+  const agent = scrapables(state).find(({ name }) => name === subject.agent);
+  const site = sitesByMember(state).get(subject.agent);
   const refuse = (...steps: readonly Step[]): Explanation => ({ allowed: false, steps });
   if (tenant === undefined) return refuse({ outcome: 'decides', rule: `tenants/${subject.tenant}`, why: 'no tenant has this name' });
+  if (site !== undefined) return refuse({ outcome: 'decides', rule: `agents/${subject.agent}`, why: `is a member of the site ${site.name}; targets are asked for by that name` });
   if (agent === undefined) return refuse({ outcome: 'decides', rule: `agents/${subject.agent}`, why: 'no agent has this name' });
   const rule = `agents/${agent.name}`;
   if (!agent.tenants.includes(tenant.name)) {

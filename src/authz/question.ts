@@ -59,6 +59,8 @@ export interface Audit {
   readonly credential?: string | undefined;
   /** Which rule decided: `tenants/team-a/scrape[0]`, `tenants/team-a/deny[1]`. */
   readonly rule?: string | undefined;
+  /** Under whose name Envoy counts requests for the target, where a template bounds their rate. */
+  readonly template?: string | undefined;
 }
 
 export type Decision =

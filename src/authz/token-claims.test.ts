@@ -120,7 +120,7 @@ function inWords(caller: Caller): string {
 }
 
 async function who(token: string, findings: TokenFindings | undefined, more: Partial<Parameters<typeof question>[0]> & { readonly door?: Door } = {}): Promise<string> {
-  return inWords(await identify(POLICY, NO_PASSWORDS, question({ authorization: `Bearer ${token}`, token: findings, ...more }), NOW_MS));
+  return inWords(await identify(POLICY, { passwords: NO_PASSWORDS }, question({ authorization: `Bearer ${token}`, token: findings, ...more }), NOW_MS));
 }
 
 /** A token that Envoy has verified. */
@@ -176,7 +176,7 @@ describe('whose a token is', () => {
 
 it('an explanation says whose a token would be, and that it cannot verify it', async () => {
   const explain = (payload: Readonly<Record<string, unknown>>): Promise<unknown> =>
-    explainIdentity(POLICY, NO_PASSWORDS, question({ authorization: `Bearer ${jwt({ iss: ISS, ...payload })}` }), NOW_MS);
+    explainIdentity(POLICY, { passwords: NO_PASSWORDS }, question({ authorization: `Bearer ${jwt({ iss: ISS, ...payload })}` }), NOW_MS);
   const what = 'Authorization: Bearer, a token of the issuer "idp"';
   await expect(explain({ groups: ['b'] })).resolves.toEqual([{ what, ok: true, why: expect.stringMatching(/^is team-b, by jwt:idp:[0-9a-f]{12}; if Envoy finds it good/) }]);
   await expect(explain({})).resolves.toEqual([{ what, ok: false, why: 'no tenant has its claims, even if Envoy finds it good' }]);

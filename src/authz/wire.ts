@@ -262,7 +262,7 @@ function refusalHeaders(reason: Reason): Readonly<Record<string, string>> {
 
 /** CheckResponse.dynamic_metadata, a Struct of strings; what is undefined is left out. */
 function dynamicMetadata({ audit, ...decision }: Decision): string {
-  const { door, tenant, agent, target, rule, auth, credential } = audit;
+  const { door, tenant, agent, target, rule, auth, credential, template } = audit;
   return delimited(
     4,
     structField('door', door) +
@@ -270,6 +270,7 @@ function dynamicMetadata({ audit, ...decision }: Decision): string {
       structField('agent', agent) +
       structField('target', target) +
       structField('rule', rule) +
+      structField('template', template) +
       structField('auth', auth) +
       structField('credential', credential) +
       structField('decision', decision.allow ? 'allow' : 'deny') +

@@ -1,16 +1,17 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
-import type { Backend, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, BackendDiscovery, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
-import type { BackendFile, GatewayFile, PushTargetFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
+import type { BackendFile, DiscoverFile, GatewayFile, PushTargetFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
 import { checkHeaders, compileAuthorization } from './outgoing.js';
 import { createClaims, named, unknownName } from './references.js';
+import type { Known } from './references.js';
 import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
 
 /** Servers behind the query and push doors, and what tenants may see or do there. */
-export async function compileBackends(draft: Draft, file: GatewayFile): Promise<Backend[]> {
+export async function compileBackends(draft: Draft, file: Pick<GatewayFile, 'backends'>): Promise<Backend[]> {
   const claim = createClaims(draft);
   return draft.list(['backends'], () => file.backends, (backend, place) => {
     claim(backend.name, [...place, 'name'], (first) => `the backend name "${backend.name}" is taken by ${first}`);
@@ -22,11 +23,28 @@ async function compileBackend(draft: Draft, place: Path, file: BackendFile): Pro
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
   const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
-  const url = baseUrl(draft, [...place, 'url'], file.url);
+  const url = file.url === undefined ? NOWHERE : baseUrl(draft, [...place, 'url'], file.url);
+  if (file.discover !== undefined && file.replicas !== undefined) draft.fault([...place, 'replicas'], 'stands beside `discover`, which finds all of them');
+  const discover = file.discover && compileDiscovery(file.discover);
   const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (url === undefined || timeoutMs === undefined) return undefined;
-  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union };
+  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, api: file.api, ...(discover && { discover }) };
+}
+
+/** Of a backend whose endpoints are not found yet: a name that never resolves (RFC 2606 §2), so that queries are answered with 503. */
+const NOWHERE = 'http://no-endpoint.invalid';
+
+function compileDiscovery({ resource, namespaces, labels, annotations, port, scheme, path = '' }: DiscoverFile): BackendDiscovery {
+  return {
+    resource,
+    namespaces: namespaces.includes('*') ? undefined : namespaces,
+    labels,
+    annotations,
+    port: port === undefined ? undefined : String(port),
+    scheme,
+    pathPrefix: path.replace(/\/+$/, ''),
+  };
 }
 
 /** Without the slash at its end: API paths begin with one. */
@@ -38,7 +56,7 @@ function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
 }
 
 /** What a tenant may query; a pattern that cannot be read is a fault, never everything and never silently nothing. */
-export function compileQueryGrant(draft: Draft, place: Path, { grant, file }: { readonly grant: QueryGrantFile; readonly file: GatewayFile }): QueryGrant {
+export function compileQueryGrant(draft: Draft, place: Path, { grant, file }: { readonly grant: QueryGrantFile; readonly file: Known }): QueryGrant {
   const known = named(file.backends);
   for (const [index, name] of (grant.backends ?? []).entries()) {
     if (known?.has(name) === false) draft.fault([...place, 'backends', index], unknownName('backend', name, [...known.keys()]));
@@ -86,7 +104,7 @@ async function compilePushTarget(draft: Draft, place: Path, file: PushTargetFile
 }
 
 /** The targets that a tenant may push to. */
-export function compilePush(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: GatewayFile }): readonly string[] {
+export function compilePush(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: Known }): readonly string[] {
   const known = named(file.pushTargets);
   for (const [index, name] of names.entries()) {
     if (known?.has(name) === false) draft.fault([...place, index], unknownName('push target', name, [...known.keys()]));

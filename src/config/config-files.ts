@@ -3,6 +3,7 @@ import { errnoOf } from '../lib/errno.js';
 import { fileVersion } from '../lib/file-version.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
+import type { TextSource } from './draft.js';
 
 /**
  * Reads the files of a configuration and remembers of each which version it was, so that the watcher can tell whether
@@ -14,12 +15,16 @@ const MAX_FILE_BYTES = 16 * 2 ** 20;
 /** Absolute path → version. */
 export type FileVersions = ReadonlyMap<string, string>;
 
-export class ConfigFiles {
+export class ConfigFiles implements TextSource {
   readonly #versions = new Map<string, string>();
 
   /** Every file that was asked for, also those that could not be read. */
   get versions(): FileVersions {
     return this.#versions;
+  }
+
+  secretFault(problem: string, folder: string): string {
+    return `the file that it names ${problem} (a relative path starts at ${folder})`;
   }
 
   /** The text of a file; the error is what a person needs to know of it, without the path. */

@@ -25,6 +25,7 @@ export async function compileCredential(draft: Draft, place: Path, file: Credent
     return bcryptHash === undefined ? undefined : { kind: 'basic', user: file.basic.user, bcryptHash };
   }
   if (file.jwt !== undefined) return { kind: 'jwt', issuer: file.jwt.issuer, claims: compileClaims(draft, [...place, 'jwt', 'claims'], file.jwt.claims) };
+  if (file.serviceAccount !== undefined) return { kind: 'service-account', namespace: file.serviceAccount.namespace, name: file.serviceAccount.name };
   const sha256 = await readTokenHash(draft, [...place, 'bearer'], file.bearer ?? {});
   return sha256 === undefined ? undefined : { kind: 'bearer', sha256 };
 }
@@ -44,6 +45,8 @@ export function credentialKey(credential: Credential): string {
       return `bearer ${credential.sha256}`;
     case 'jwt':
       return `jwt ${credential.issuer} ${JSON.stringify(credential.claims)}`;
+    case 'service-account':
+      return `service account ${credential.namespace} ${credential.name ?? ''}`;
   }
 }
 

@@ -1,10 +1,17 @@
 import path from 'node:path';
-import type { Fault } from '../lib/result.js';
-import type { ConfigFiles } from './config-files.js';
+import type { Fault, Result } from '../lib/result.js';
 import type { SchemaFault } from './schema.js';
 import { formatDuration, parseDuration } from './units.js';
 import { formatPath } from './yaml-source.js';
 import type { Path, YamlSource } from './yaml-source.js';
+
+/** What the keys of a configuration that name files are read from. */
+export interface TextSource {
+  /** The error is what a person needs to know of it, without the path. */
+  read(file: string): Promise<Result<string, string>>;
+  /** What is wrong with a secret, in words that do not name its file. */
+  secretFault(problem: string, folder: string): string;
+}
 
 /**
  * A configuration while it is being compiled: collects what is wrong, with its place in the file.
@@ -18,12 +25,12 @@ export class Draft {
   readonly warnings: Fault[] = [];
   readonly #source: YamlSource;
   readonly #broken: readonly Path[];
-  readonly #files: ConfigFiles;
+  readonly #files: TextSource;
   readonly #folder: string;
   /** Wall clock, ms; certificates are judged by it. */
   readonly nowMs: number;
 
-  constructor(options: { readonly source: YamlSource; readonly schemaFaults: readonly SchemaFault[]; readonly files: ConfigFiles; readonly folder: string; readonly nowMs: number }) {
+  constructor(options: { readonly source: YamlSource; readonly schemaFaults: readonly SchemaFault[]; readonly files: TextSource; readonly folder: string; readonly nowMs: number }) {
     const { source, schemaFaults, files, folder, nowMs } = options;
     this.#source = source;
     this.#files = files;
@@ -94,7 +101,7 @@ export class Draft {
     const text = await this.#files.read(this.resolve(file));
     const secret = text.ok ? text.value.replace(/\r?\n$/, '') : '';
     if (secret !== '') return secret;
-    this.fault(place, `the file that it names ${text.ok ? 'is empty' : text.error} (a relative path starts at ${this.#folder})`);
+    this.fault(place, this.#files.secretFault(text.ok ? 'is empty' : text.error, this.#folder));
     return undefined;
   }
 

@@ -10,9 +10,14 @@ import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
 import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
 import { compileIssuers } from './issuers.js';
+import { compileServiceAccounts } from './service-accounts.js';
+import { checkKubernetes, compileKubernetes } from './kubernetes.js';
+import type { KubernetesSettings } from './kubernetes.js';
+import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileRevoked } from './revoked.js';
+import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 import { isHost, parseHostPort, parseSize } from './units.js';
@@ -45,6 +50,8 @@ export interface GatewayProcess {
   readonly queryCacheBytes: number | undefined;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
   readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
+  /** Undefined = no cluster. */
+  readonly kubernetes: KubernetesSettings | undefined;
 }
 
 const SECOND_MS = 1000;
@@ -62,13 +69,16 @@ export function loadGatewayConfig(file: string, environment: Environment, nowMs:
 
 async function compile(draft: Draft, file: GatewayFile, environment: Environment): Promise<GatewayConfig | undefined> {
   const gateway = await compileGateway(draft, file);
-  const { tenants, templates } = await compileTemplates(draft, file, await compileTenants(draft, file));
+  const { tenants, templates } = await compileTemplates(draft, file, compileServiceAccounts(draft, file, await compileTenants(draft, file)));
   const agents = await compileAgents(draft, file);
+  const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
-  return gateway && process && { state: { gateway, tenants, agents, templates, backends, pushTargets, frontProxies }, process };
+  const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
+  checkKubernetes(draft, file);
+  return gateway && process && { state: { gateway, tenants, agents, sites, templates, backends, pushTargets, frontProxies }, process: { ...process, kubernetes } };
 }
 
 // ---- what takes effect at once
@@ -82,9 +92,10 @@ async function compileGateway(draft: Draft, file: GatewayFile): Promise<GatewayS
   const accessLogPath = draft.part(['accessLog'], () => file.accessLog.path);
   const revoked = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
   const issuers = await compileIssuers(draft, file);
+  const tokenReview = await draft.part(['kubernetes'], () => compileTokenReview(draft, file.kubernetes));
   draft.part(['listeners'], () => checkAddresses(draft, file));
   if (names === undefined || id === undefined || limits === undefined || scrape === undefined || agents === undefined || accessLogPath === undefined || revoked === undefined) return undefined;
-  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers };
+  return { id, names, scrape, agents, limits, accessLogPath, revoked, issuers, tokenReview };
 }
 
 function compileNames(draft: Draft, names: readonly string[]): readonly string[] {
@@ -157,7 +168,7 @@ function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: Gateway
 
 // ---- what takes effect at the next start
 
-function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): GatewayProcess | undefined {
+function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): Omit<GatewayProcess, 'kubernetes'> | undefined {
   const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
   const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
   const envoy = draft.part(['envoy'], () => ({

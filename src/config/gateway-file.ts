@@ -10,11 +10,13 @@ export interface GatewayFile {
   };
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
+  readonly sites: readonly SiteFile[];
   readonly templates: readonly TemplateFile[];
   readonly issuers: readonly IssuerFile[];
   readonly backends: readonly BackendFile[];
   readonly pushTargets: readonly PushTargetFile[];
-  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: readonly string[] }[];
+  readonly frontProxies: readonly { readonly certificate: SanFile; readonly tenants: 'all' | readonly string[] }[];
+  readonly kubernetes?: KubernetesFile;
   readonly revoked: { readonly serials: readonly string[]; readonly names: readonly SanFile[]; readonly crlFiles: readonly string[] };
   readonly runtimeDir: string;
   readonly dataThreads: 'auto' | number;
@@ -49,6 +51,7 @@ export interface TenantFile {
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
   readonly push?: readonly string[];
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[] };
   readonly limits: {
     readonly requestsPerSecond: number;
     readonly burst?: number;
@@ -89,9 +92,11 @@ export interface PushTargetFile {
   readonly maxBodySize: string;
 }
 
+/** Exactly one of `url` and `discover`. */
 export interface BackendFile {
   readonly name: string;
-  readonly url: string;
+  readonly url?: string;
+  readonly discover?: DiscoverFile;
   readonly replicas?: readonly string[];
   readonly caFile?: string;
   readonly basic?: { readonly user: string; readonly passwordFile: string };
@@ -99,6 +104,17 @@ export interface BackendFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters';
+  readonly api: 'prometheus' | 'alertmanager';
+}
+
+export interface DiscoverFile {
+  readonly resource: 'EndpointSlice' | 'Pod' | 'Service';
+  readonly namespaces: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly port?: string | number;
+  readonly scheme?: 'http' | 'https';
+  readonly path?: string;
 }
 
 export interface TemplateFile {
@@ -107,6 +123,15 @@ export interface TemplateFile {
   readonly tenants: readonly string[];
   readonly scrapeInterval?: string;
   readonly scrapeTimeout?: string;
+  readonly limits?: TemplateLimitsFile;
+}
+
+export interface TemplateLimitsFile {
+  readonly requestsPerSecond?: number;
+  readonly burst?: number;
+  readonly maxConcurrentScrapes?: number;
+  readonly maxBodySize?: string;
+  readonly maxScrapeTimeout?: string;
 }
 
 /** Exactly one of `jwksUri` and `jwksFile`. */
@@ -122,12 +147,39 @@ export interface IssuerFile {
 
 export type ClaimValueFile = string | boolean;
 
-/** Exactly one of the first four keys. */
+/** `kubeconfig`, or `server` with `tokenFile`, or neither. */
+export interface KubernetesAccessFile {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly server?: string;
+  readonly caFile?: string;
+  readonly tokenFile?: string;
+}
+
+export interface KubernetesFile extends KubernetesAccessFile {
+  readonly tokenReview?: TokenReviewFile;
+  readonly namespace?: string;
+  readonly objects: boolean;
+  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
+  readonly status: boolean;
+  readonly leaseName: string;
+  readonly clusterDomain: string;
+}
+
+export interface TokenReviewFile {
+  readonly audiences: readonly string[];
+  readonly tenantFromNamespace: boolean;
+  readonly cacheDuration: string;
+  readonly timeout: string;
+}
+
+/** Exactly one of the first five keys. */
 export interface CredentialFile {
   readonly certificate?: SanFile;
   readonly basic?: { readonly user: string; readonly passwordHash?: string; readonly passwordHashFile?: string };
   readonly bearer?: { readonly sha256?: string; readonly tokenFile?: string };
   readonly jwt?: { readonly issuer: string; readonly claims: Readonly<Record<string, ClaimValueFile | readonly ClaimValueFile[]>> };
+  readonly serviceAccount?: { readonly namespace: string; readonly name?: string };
   readonly issuer?: string;
   readonly expires?: string;
   readonly scope?: readonly GrantFile[];
@@ -150,4 +202,12 @@ export interface AgentEntryFile {
   readonly tenants: readonly string[];
   readonly certificate?: SanFile;
   readonly maxTargets: number;
+}
+
+export interface SiteFile {
+  readonly name: string;
+  readonly agents: readonly string[];
+  readonly order: 'preference' | 'spread';
+  /** `p95` or a duration. */
+  readonly hedge?: string;
 }

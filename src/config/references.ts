@@ -1,3 +1,4 @@
+import type { GatewayFile } from './gateway-file.js';
 import type { Draft } from './draft.js';
 import { suggest } from './suggest.js';
 import { formatPath } from './yaml-source.js';
@@ -23,9 +24,12 @@ export function unknownName(kind: string, name: string, known: readonly string[]
   return `no ${kind} has the name "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
 
+/** Lists that an entry may refer to; of one that is not given, nothing is known. */
+export type Known = Partial<Pick<GatewayFile, 'tenants' | 'agents' | 'sites' | 'backends' | 'pushTargets'>>;
+
 /** For looking names up only: undefined where the list, or the name of an entry, is itself a fault, and a miss would prove nothing. */
-export function named<T extends { readonly name: string }>(items: readonly (T | null)[]): ReadonlyMap<string, T> | undefined {
-  if (!Array.isArray(items)) return undefined;
+export function named<T extends { readonly name: string }>(items: readonly (T | null)[] | undefined): ReadonlyMap<string, T> | undefined {
+  if (items === undefined || !Array.isArray(items)) return undefined;
   const found = new Map<string, T>();
   for (const item of items) {
     if (typeof item?.name !== 'string') return undefined;

@@ -82,7 +82,7 @@ describe('what is said of a value', () => {
     ['a number for a name', gateway, 'name: team-b', 'name: 7', 'tenants[1].name', 'must be 1 to 63 of a-z, 0-9, "-", "_", starting and ending with a letter or digit (as text: put it in quotes)'],
     ['a bad name', gateway, 'name: team-b', 'name: Team B', 'tenants[1].name', 'must be 1 to 63 of a-z, 0-9, "-", "_", starting and ending with a letter or digit'],
     ['a list for a map', gateway, '  id: gw-1\n  names: [localhost]\n', '  - x\n', 'gateway', 'must be a map (key: value)'],
-    ['two alternatives', gateway, '- bearer: { tokenFile: team-a.token }', '- { bearer: { tokenFile: x }, certificate: { dns: y } }', 'tenants[0].credentials[2]', 'needs exactly one of `certificate`, `basic`, `bearer`, `jwt`'],
+    ['two alternatives', gateway, '- bearer: { tokenFile: team-a.token }', '- { bearer: { tokenFile: x }, certificate: { dns: y } }', 'tenants[0].credentials[2]', 'needs exactly one of `certificate`, `basic`, `bearer`, `jwt`, `serviceAccount`'],
     ['no alternative', gateway, '{ tokenFile: team-a.token }', '{}', 'tenants[0].credentials[2].bearer', 'needs exactly one of `sha256`, `tokenFile`'],
     ['both names of a certificate', gateway, '{ dns: site-b.example }', '{ dns: a, uri: "b:c" }', 'agents[1].certificate', 'needs exactly one of `uri`, `dns`'],
     ['a missing key', gateway, '      keyFile: gateway.key\n', '', 'listeners.scrape.tls.keyFile', 'is missing'],

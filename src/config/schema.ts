@@ -28,9 +28,21 @@ export function schemaText(name: SchemaName): string {
 }
 
 /** A function that fills in the defaults (in place) and returns every fault, in no order. */
-export function createSchemaCheck(name: SchemaName): (value: unknown) => SchemaFault[] {
+export function createSchemaCheck(name: SchemaName): SchemaCheck {
+  return schemaCheck(JSON.parse(schemaText(name)));
+}
+
+/** The same for a value that has one of the file's lists and nothing else: an entry that stands by itself. */
+export function createListCheck(name: SchemaName, key: string): SchemaCheck {
+  const whole: AnySchemaObject = JSON.parse(schemaText(name));
+  return schemaCheck({ ...whole, $id: `${String(whole['$id'])}:${key}`, required: [key], properties: { [key]: whole['properties']?.[key] } });
+}
+
+type SchemaCheck = (value: unknown) => SchemaFault[];
+
+function schemaCheck(schema: AnySchemaObject): SchemaCheck {
   const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, strict: true, strictRequired: false });
-  const validate = ajv.compile(JSON.parse(schemaText(name)));
+  const validate = ajv.compile(schema);
   return (value) => {
     validate(value);
     const errors = (validate.errors ?? []).filter(({ schemaPath }) => !INSIDE_ALTERNATIVE.test(schemaPath));

@@ -1,15 +1,17 @@
-import type { FrontProxy, ScrapeGrant, Template, Tenant } from '../model/desired-state.js';
+import type { FrontProxy, ScrapeGrant, Template, TemplateLimits, Tenant } from '../model/desired-state.js';
 import { compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
-import type { GatewayFile, TemplateFile } from './gateway-file.js';
+import type { GatewayFile, TemplateFile, TemplateLimitsFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
 import { compileSelectorText } from './tenants.js';
+import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
 
 /**
  * What holds across tenants: templates, and proxies that speak for tenants.
  *
- * A template is no new kind of right: it is a grant in the list of each of its tenants, named after it, and a hint for http_sd.
+ * A template is no new kind of right: it is a grant in the list of each of its tenants, named after it, a hint for http_sd, and limits
+ * (`model/target-limits.ts`).
  */
 export interface CompiledTemplates {
   readonly templates: readonly Template[];
@@ -18,6 +20,7 @@ export interface CompiledTemplates {
 }
 
 const SECOND_MS = 1000;
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 export async function compileTemplates(draft: Draft, file: GatewayFile, tenants: readonly Tenant[]): Promise<CompiledTemplates> {
@@ -32,9 +35,20 @@ export async function compileTemplates(draft: Draft, file: GatewayFile, tenants:
     for (const tenant of template.tenants) {
       grants.set(tenant, [...(grants.get(tenant) ?? []), { rule: `templates/${template.name}`, agents: undefined, targets: undefined, selector }]);
     }
-    return { selector, scrapeInterval: template.scrapeInterval, scrapeTimeout: template.scrapeTimeout };
+    const limits = template.limits && compileTemplateLimits(draft, [...place, 'limits'], template.limits);
+    return { name: template.name, selector, scrapeInterval: template.scrapeInterval, scrapeTimeout: template.scrapeTimeout, limits };
   });
   return { templates, tenants: tenants.map((tenant) => ({ ...tenant, scrape: [...tenant.scrape, ...(grants.get(tenant.name) ?? [])] })) };
+}
+
+function compileTemplateLimits(draft: Draft, place: Path, { requestsPerSecond, burst, maxConcurrentScrapes, maxBodySize, maxScrapeTimeout }: TemplateLimitsFile): TemplateLimits {
+  if (burst !== undefined && requestsPerSecond === undefined) draft.fault([...place, 'burst'], 'is of a rate; give `requestsPerSecond` beside it');
+  return {
+    rate: requestsPerSecond === undefined ? undefined : { requestsPerSecond, burst: burst ?? Math.max(1, requestsPerSecond) },
+    maxConcurrentScrapes,
+    maxBodyBytes: maxBodySize === undefined ? undefined : parseSize(maxBodySize),
+    maxScrapeTimeoutMs: maxScrapeTimeout === undefined ? undefined : draft.durationMs([...place, 'maxScrapeTimeout'], maxScrapeTimeout, { minMs: SECOND_MS, maxMs: HOUR_MS }),
+  };
 }
 
 /** Proxies that speak for tenants. A name that is a tenant's own could not be told apart from the tenant itself. */
@@ -45,7 +59,7 @@ export async function compileFrontProxies(draft: Draft, file: GatewayFile, tenan
     const san = compileSan(proxy.certificate);
     claim(`${san.type} ${san.value}`, [...place, 'certificate'], (first) => `this certificate stands at ${first} already`);
     if (own.has(`${san.type} ${san.value}`)) draft.fault([...place, 'certificate'], 'is a credential of a tenant; a proxy needs a name of its own');
-    checkTenants(draft, place, { names: proxy.tenants, file });
+    if (proxy.tenants !== 'all') checkTenants(draft, place, { names: proxy.tenants, file });
     return { san, tenants: proxy.tenants };
   });
 }

@@ -5,9 +5,9 @@ import type { Selector } from '../model/selector.js';
 import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.js';
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
-import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, TenantFile } from './gateway-file.js';
+import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, SiteFile, TenantFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
-import type { Claim } from './references.js';
+import type { Claim, Known } from './references.js';
 import { parseSize } from './units.js';
 import { formatPath } from './yaml-source.js';
 import type { Path } from './yaml-source.js';
@@ -17,19 +17,19 @@ import type { Path } from './yaml-source.js';
  * credentials once, references to what there is).
  */
 
-export async function compileTenants(draft: Draft, file: GatewayFile): Promise<Tenant[]> {
+export async function compileTenants(draft: Draft, file: Pick<GatewayFile, 'tenants'> & Known): Promise<Tenant[]> {
   const claim = createClaims(draft);
   const tenants = await draft.list(['tenants'], () => file.tenants, (tenant, place) => compileTenant(draft, place, { tenant, file, claim }));
   await draft.list(['tenants'], () => file.tenants, (tenant, place) => checkGrants(draft, file, { tenant, place }));
   return tenants;
 }
 
-export async function compileAgents(draft: Draft, file: GatewayFile): Promise<Agent[]> {
+export async function compileAgents(draft: Draft, file: Pick<GatewayFile, 'agents'> & Known): Promise<Agent[]> {
   const claim = createClaims(draft);
   return draft.list(['agents'], () => file.agents, (agent, place) => compileAgent(draft, place, { agent, file, claim }));
 }
 
-async function compileTenant(draft: Draft, place: Path, { tenant: own, file, claim }: { readonly tenant: TenantFile; readonly file: GatewayFile; readonly claim: Claim }): Promise<Tenant> {
+async function compileTenant(draft: Draft, place: Path, { tenant: own, file, claim }: { readonly tenant: TenantFile; readonly file: Known; readonly claim: Claim }): Promise<Tenant> {
   claim(`name ${own.name}`, [...place, 'name'], (first) => `the tenant name "${own.name}" is taken by ${first}`);
   const credentials = await draft.list([...place, 'credentials'], () => own.credentials, async (entry, entryPlace) => {
     const proof = await compileCredential(draft, entryPlace, entry);
@@ -40,7 +40,13 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
   const scrape = await draft.list([...place, 'scrape'], () => own.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const deny = await draft.list([...place, 'deny'], () => own.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const query = own.query && (await draft.list([...place, 'query'], () => own.query ?? [], (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file })));
-  return { name: own.name, credentials, scrape, deny, ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+  const metricAccess = own.metricAccess && (await compileMetricAccess(draft, [...place, 'metricAccess'], { access: own.metricAccess, file }));
+  return { name: own.name, credentials, scrape, deny, ...(metricAccess && { metricAccess }), ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+}
+
+async function compileMetricAccess(draft: Draft, place: Path, { access, file }: { readonly access: NonNullable<TenantFile['metricAccess']>; readonly file: Known }): Promise<NonNullable<Tenant['metricAccess']>> {
+  const within = await draft.list([...place, 'within'], () => access.within, (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file }));
+  return { namespaces: access.namespaces, within };
 }
 
 function compileLimits(draft: Draft, place: Path, { requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize, query }: TenantFile['limits']): TenantLimits {
@@ -66,6 +72,7 @@ const CLAIMED: Readonly<Record<Credential['kind'], string>> = {
   basic: 'this user',
   bearer: 'this token',
   jwt: 'this set of claims',
+  'service-account': 'this service account',
 };
 
 function compileGrant(draft: Draft, place: Path, { agents, targets, selector }: GrantFile): ScrapeGrant {
@@ -80,19 +87,27 @@ export function compileSelectorText(draft: Draft, place: Path, text: string): Se
 }
 
 /** A grant on an agent that does not serve the tenant could never match: the file contradicts itself. */
-async function checkGrants(draft: Draft, file: GatewayFile, { tenant, place }: { readonly tenant: TenantFile; readonly place: Path }): Promise<void> {
+async function checkGrants(draft: Draft, file: Known, { tenant, place }: { readonly tenant: TenantFile; readonly place: Path }): Promise<void> {
   const agents = named(file.agents);
-  if (agents === undefined) return;
-  for (const [index, grant] of tenant.scrape.entries()) {
-    await draft.list([...place, 'scrape', index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
-      const agent = agents.get(name);
-      if (agent === undefined) draft.fault(namePlace, unknownName('agent', name, [...agents.keys()]));
-      else if (Array.isArray(agent.tenants) && !agent.tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
-    });
+  const sites = named(file.sites);
+  if (agents === undefined || sites === undefined) return;
+  const siteOf = (agent: string): SiteFile | undefined => file.sites?.find((site) => Array.isArray(site.agents) && site.agents.includes(agent));
+  const served = (name: string): readonly string[] | undefined => (agents.get(name) ?? agents.get(sites.get(name)?.agents?.[0] ?? ''))?.tenants;
+  for (const list of ['scrape', 'deny'] as const) {
+    for (const [index, grant] of tenant[list].entries()) {
+      await draft.list([...place, list, index, 'agents'], () => grant.agents ?? [], (name, namePlace) => {
+        const site = siteOf(name);
+        if (site !== undefined) return draft.fault(namePlace, `the agent "${name}" is scraped as the site "${site.name}"; name that instead`);
+        if (list === 'deny') return;
+        const tenants = served(name);
+        if (!agents.has(name) && !sites.has(name)) draft.fault(namePlace, unknownName('agent', name, [...agents.keys(), ...sites.keys()]));
+        else if (Array.isArray(tenants) && !tenants.includes(tenant.name)) draft.fault(namePlace, `the agent "${name}" does not serve this tenant; add "${tenant.name}" to its tenants`);
+      });
+    }
   }
 }
 
-async function compileAgent(draft: Draft, place: Path, { agent, file, claim }: { readonly agent: AgentEntryFile; readonly file: GatewayFile; readonly claim: Claim }): Promise<Agent> {
+async function compileAgent(draft: Draft, place: Path, { agent, file, claim }: { readonly agent: AgentEntryFile; readonly file: Known; readonly claim: Claim }): Promise<Agent> {
   const { name, tenants, maxTargets } = agent;
   const isFirst = claim(`name ${name}`, [...place, 'name'], (first) => `the agent name "${name}" is taken by ${first}`);
   const san = agent.certificate === undefined ? ({ type: 'uri', value: agentUri(name) } as const) : compileSan(agent.certificate);

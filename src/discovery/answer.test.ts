@@ -61,3 +61,35 @@ describe('a refusal', () => {
     expect(ask(question)).toEqual({ status: REASONS[reason].status, headers: { 'content-type': 'text/plain; charset=utf-8', 'x-scrapeway-reason': reason }, body: reasonBody(reason) });
   });
 });
+
+describe('a site with several agents', () => {
+  const paris = compileTenancy(
+    desiredState({
+      tenants: [{ name: 'team-a' }],
+      agents: ['paris-1', 'paris-2'].map((name) => ({ name, tenants: ['team-a'] })),
+      sites: [{ name: 'paris', agents: ['paris-1', 'paris-2'] }],
+    }),
+  );
+  function listed(inventory: Inventory): unknown {
+    const answer = answerSd({ tenant: 'team-a', credentials: '', authority: 'gw.example:9443', url: '/sd?agent=paris' }, paris, inventory);
+    if (answer.status !== 200) return answer.headers['x-scrapeway-reason'];
+    const groups: readonly { readonly labels: Readonly<Record<string, string>> }[] = JSON.parse(answer.body);
+    return groups.map(({ labels }) => `${labels['__metrics_path__']} ${labels['agent']} ${labels['from']}`);
+  }
+
+  it('is listed when all its members are known, each target once, as the first has it; for as long as one is remembered', () => {
+    const clock = manualClock();
+    let wallMs = 0;
+    const inventory = new Inventory({ settleMs: 1000, retentionMs: 1000, clock, wallMs: () => wallMs, onForgotten: () => undefined }, []);
+    inventory.register('paris-2', [target('node', { labels: { from: '2' } })]);
+    expect(listed(inventory)).toBe('discovery_unknown');
+    inventory.register('paris-1', [target('node', { labels: { from: '1' } })]);
+    expect(listed(inventory)).toEqual(['/scrape/paris/node paris 1']);
+    inventory.agentState('paris-1', 'down');
+    expect(listed(inventory)).toEqual(['/scrape/paris/node paris 1']);
+    wallMs = 1000;
+    clock.advance(1000);
+    expect(listed(inventory)).toEqual(['/scrape/paris/node paris 2']);
+    inventory.stop();
+  });
+});

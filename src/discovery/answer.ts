@@ -29,12 +29,12 @@ export function answerSd({ tenant, credentials, authority, url }: SdQuestion, te
   if (tenancy === undefined || rights === undefined) return refusal('target_forbidden');
   const query = URL.canParse(url, 'http://gateway') ? readSdQuery(new URL(url, 'http://gateway').searchParams) : undefined;
   if (query === undefined) return refusal('malformed_request');
-  if (!inventory.isKnown(rights)) return refusal('discovery_unknown');
+  if (!inventory.isKnown(rights, tenancy.agentsOf)) return refusal('discovery_unknown');
   const groups = targetGroups({
     rights,
     isWanted: (agent, target) => query.matches(agent, target) && tenancy.isCovered(credentials, agent, target),
     hints: tenancy.hints,
-    offered: inventory.offered,
+    offered: tenancy.listed(inventory.offered),
     door: query.door,
     gatewayAddress: withPort(authority),
   });

@@ -3,7 +3,8 @@ import type { Registry } from 'prom-client';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import type { DesiredState } from '../model/desired-state.js';
+import type { DesiredState, Site } from '../model/desired-state.js';
+import { disagreements } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { answerSd } from './answer.js';
 import type { Answer, SdQuestion } from './answer.js';
@@ -44,10 +45,11 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
     onForgotten(agent);
     memory.touch();
   };
-  const memory = createMemoryWriter(file, () => inventory.remembered());
+  const memory = createMemoryWriter({ ...file, onFailure: () => unkept.inc() }, () => inventory.remembered());
   const inventory = new Inventory({ settleMs, retentionMs, clock, wallMs, onForgotten: forgotten }, await readMemory(file));
   let tenancy: Tenancy | undefined;
 
+  const unkept = new Counter({ name: 'scrapeway_discovery_memory_failures_total', help: 'Times that what agents offer could not be written for the next start.', registers: [registry] });
   const requests = new Counter({ name: 'scrapeway_discovery_requests_total', help: 'Answers of http_sd, by status.', labelNames: ['status'], registers: [registry] });
   const targets: Gauge = new Gauge({
     name: 'scrapeway_discovery_targets',
@@ -55,6 +57,21 @@ export async function createDiscovery(options: DiscoveryOptions): Promise<Discov
     registers: [registry],
     collect: () => targets.set([...inventory.offered.values()].reduce((sum, each) => sum + each.length, 0)),
   });
+
+  const perSite = (name: string, help: string, read: (site: Site) => number): void => {
+    const gauge: Gauge<'site'> = new Gauge({
+      name,
+      help,
+      labelNames: ['site'],
+      registers: [registry],
+      collect: () => {
+        gauge.reset();
+        for (const site of tenancy?.sites ?? []) gauge.set({ site: site.name }, read(site));
+      },
+    });
+  };
+  perSite('scrapeway_discovery_site_members_away', 'Of the agents of a site with several, how many are not connected.', (site) => site.agents.filter((agent) => inventory.isAway(agent)).length);
+  perSite('scrapeway_discovery_site_disagreements', 'Targets of a site with several agents that these have registered under one name and with different content.', (site) => disagreements(site, inventory.offered).length);
 
   return {
     offered: inventory.offered,

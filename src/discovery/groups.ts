@@ -26,7 +26,7 @@ export interface GroupsOptions {
   readonly isWanted: (agent: string, target: Target) => boolean;
   /** What templates say of how to scrape a target, as labels of Prometheus's own. */
   readonly hints: (agent: string, target: Target) => Readonly<Record<string, string>>;
-  /** Agent → what it offers, last known. */
+  /** Agent or site → what it offers, last known. */
   readonly offered: ReadonlyMap<string, readonly Target[]>;
   readonly door: SdDoor;
   /** `host:port` by which this client reaches the gateway; what the path door's targets are. */

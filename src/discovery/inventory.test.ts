@@ -57,6 +57,22 @@ describe('what agents offer', () => {
     expect([names(rig), rig.forgotten]).toEqual([[], ['site-a']]);
   });
 
+  it('no wall clock that is set takes anything away, and what is kept for the next start has the new time', () => {
+    const clock = manualClock();
+    let wallMs = START_MS;
+    const inventory = new Inventory({ settleMs: 0, retentionMs: HOUR_MS, clock, wallMs: () => wallMs, onForgotten: () => undefined }, []);
+    inventory.register('site-a', [target('node')]);
+    inventory.agentState('site-a', 'down');
+    expect(inventory.isAway('site-a')).toBe(true);
+    clock.advance(1000);
+    wallMs += 10 * HOUR_MS;
+    inventory.register('site-b', []);
+    inventory.agentState('site-b', 'down');
+    expect([...inventory.offered.keys()]).toEqual(['site-a', 'site-b']);
+    expect(inventory.remembered().map(({ awaySinceMs }) => awaySinceMs - wallMs)).toEqual([-1000, 0]);
+    inventory.stop();
+  });
+
   it.each(['up', 'registration'])('stays when the agent comes back (%s)', (how) => {
     const rig = create();
     rig.inventory.register('site-a', [target('one')]);

@@ -27,7 +27,7 @@ export interface Remembered {
 
 interface Entry {
   targets: readonly Target[];
-  /** Undefined: it is connected. */
+  /** On the clock's time, which nobody sets: a wall clock that jumps must not take targets away. Undefined: it is connected. */
   awaySinceMs: number | undefined;
 }
 
@@ -41,7 +41,7 @@ export class Inventory {
   constructor(options: InventoryOptions, remembered: readonly Remembered[]) {
     this.#options = options;
     this.#settledAtMs = options.clock.nowMs() + options.settleMs;
-    for (const { agent, targets, awaySinceMs } of remembered) this.#set(agent, { targets, awaySinceMs });
+    for (const { agent, targets, awaySinceMs } of remembered) this.#set(agent, { targets, awaySinceMs: options.clock.nowMs() - Math.max(0, options.wallMs() - awaySinceMs) });
     this.#sweep();
   }
 
@@ -52,8 +52,9 @@ export class Inventory {
 
   /** Everything, as of now. */
   remembered(): readonly Remembered[] {
-    const nowMs = this.#options.wallMs();
-    return [...this.#entries].map(([agent, { targets, awaySinceMs = nowMs }]) => ({ agent, targets, awaySinceMs }));
+    const nowMs = this.#options.clock.nowMs();
+    const wallMs = this.#options.wallMs();
+    return [...this.#entries].map(([agent, { targets, awaySinceMs = nowMs }]) => ({ agent, targets, awaySinceMs: wallMs - (nowMs - awaySinceMs) }));
   }
 
   register(agent: string, targets: readonly Target[]): void {
@@ -63,8 +64,14 @@ export class Inventory {
   agentState(agent: string, state: 'up' | 'down'): void {
     const entry = this.#entries.get(agent);
     if (entry === undefined) return;
-    entry.awaySinceMs = state === 'up' ? undefined : this.#options.wallMs();
+    entry.awaySinceMs = state === 'up' ? undefined : this.#options.clock.nowMs();
     this.#sweep();
+  }
+
+  /** Not connected, or connected and without a word of its targets yet. */
+  isAway(agent: string): boolean {
+    const entry = this.#entries.get(agent);
+    return entry === undefined || entry.awaySinceMs !== undefined;
   }
 
   /** Only these agents are configured. */
@@ -72,10 +79,10 @@ export class Inventory {
     for (const agent of this.#entries.keys()) if (!agents.has(agent)) this.#forget(agent);
   }
 
-  /** Whether all that a tenant might scrape is known, or has had its time to come back. */
-  isKnown(rights: ScrapeRights): boolean {
+  /** Whether all that a tenant might scrape is known, or has had its time to come back. `agentsOf`: the agents behind a name. */
+  isKnown(rights: ScrapeRights, agentsOf: (name: string) => readonly string[] = (name) => [name]): boolean {
     if (this.#options.clock.nowMs() >= this.#settledAtMs) return true;
-    return [...rights.agents].every((agent) => this.#entries.has(agent) || !rights.couldReach(agent));
+    return [...rights.agents].every((name) => agentsOf(name).every((agent) => this.#entries.has(agent)) || !rights.couldReach(name));
   }
 
   stop(): void {
@@ -97,7 +104,7 @@ export class Inventory {
   #sweep(): void {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
-    const dueMs = ({ awaySinceMs }: Entry): number => (awaySinceMs === undefined ? Infinity : awaySinceMs + this.#options.retentionMs - this.#options.wallMs());
+    const dueMs = ({ awaySinceMs }: Entry): number => (awaySinceMs === undefined ? Infinity : awaySinceMs + this.#options.retentionMs - this.#options.clock.nowMs());
     for (const [agent, entry] of this.#entries) if (dueMs(entry) <= 0) this.#forget(agent);
     const nextMs = Math.min(...[...this.#entries.values()].map(dueMs));
     if (nextMs !== Infinity) this.#cancelSweep = this.#options.clock.after(Math.min(nextMs, MAX_TIMER_MS), () => this.#sweep());

@@ -52,7 +52,7 @@ export interface MemoryWriter {
 }
 
 /** Writes `remembered()` some time after each `touch`, at most once a second. */
-export function createMemoryWriter({ path, logger, clock }: MemoryFileOptions, remembered: () => readonly Remembered[]): MemoryWriter {
+export function createMemoryWriter({ path, logger, clock, onFailure }: MemoryFileOptions & { readonly onFailure?: () => void }, remembered: () => readonly Remembered[]): MemoryWriter {
   let cancel: (() => void) | undefined;
   let writing: Promise<void> = Promise.resolve();
   const write = (): Promise<void> => {
@@ -60,6 +60,7 @@ export function createMemoryWriter({ path, logger, clock }: MemoryFileOptions, r
     cancel = undefined;
     writing = writing.then(() => replaceFile(path, JSON.stringify({ version: VERSION, agents: remembered() }))).catch((error: unknown) => {
       logger.warn({ err: error, path }, 'what agents offer cannot be kept for the next start');
+      onFailure?.();
     });
     return writing;
   };

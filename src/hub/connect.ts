@@ -1,6 +1,7 @@
 import { encodeBlock, ErrorCode } from '../h2/index.js';
 import type { FieldList } from '../h2/index.js';
 import { fieldValue } from '../h2/index.js';
+import { MEMBER_HEADER } from '../tunnel/handshake.js';
 import { CONNECT_QUIET_MS } from '../tunnel/streams.js';
 import { agentReason, writeConnect } from './headers.js';
 import type { ConnectOutcome } from './metrics.js';
@@ -15,6 +16,11 @@ import type { LongLived } from './switched.js';
 
 /** Nothing of the agent's head goes on: a 2xx to CONNECT has no content-length, and no header that anybody reads. */
 const ESTABLISHED = encodeBlock([':status', '200']);
+
+/** At a site with several agents: which of them it leads through. */
+function establishedBy(member: string): Uint8Array {
+  return encodeBlock([':status', '200', MEMBER_HEADER, member]);
+}
 
 export class Connect extends Switched<ConnectOutcome> implements LongLived {
   #targetEnded = false;
@@ -35,10 +41,14 @@ export class Connect extends Switched<ConnectOutcome> implements LongLived {
 
   onHead(fields: FieldList, endStream: boolean): void {
     // Said again in our own words, which end the stream in both directions: nobody will carry what the client still sends.
-    if (fieldValue(fields, ':status') !== '200') return this.fail(agentReason(fields) ?? 'agent_misbehaved');
+    if (fieldValue(fields, ':status') !== '200') {
+      const reason = agentReason(fields) ?? 'agent_misbehaved';
+      if (!this.passOn(reason)) this.fail(reason);
+      return;
+    }
     this.answered();
     this.#watch();
-    this.client.sendHeaders(this.clientStream, ESTABLISHED, endStream);
+    this.client.sendHeaders(this.clientStream, this.request.atSite ? establishedBy(this.tunnel?.agent ?? '') : ESTABLISHED, endStream);
     if (endStream) this.#endOfTarget();
   }
 

@@ -55,7 +55,7 @@ export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
     if (refusal !== undefined) return this.#refuse(stream, refusal, method);
     const request = readRequest(fields);
     if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
-    const full = this.#context.tenancy.enter(request.party.tenant);
+    const full = this.#context.tenancy.enter(request);
     if (full !== undefined) return this.#refuse(stream, full, method);
     const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);
     const Switched = method === 'CONNECT' ? Connect : Scrape;

@@ -1,7 +1,8 @@
 import { fieldValue } from '../h2/index.js';
 import type { BlockWriter, FieldList } from '../h2/index.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
-import { AGENT_HEADER } from '../tunnel/handshake.js';
+import { AGENT_HEADER, MEMBER_HEADER } from '../tunnel/handshake.js';
+import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER } from '../model/stamps.js';
 import { INTERNAL_PREFIX, TIMEOUT_HEADER } from '../tunnel/streams.js';
 import { normalSerial } from './tenancy.js';
 import type { Party } from './tenancy.js';
@@ -14,6 +15,9 @@ import type { Party } from './tenancy.js';
  * - agent → client: the target's headers; nothing that Envoy would obey, and of our own names only an agent's reason.
  */
 
+/** Of a scrape at a site with several agents: who can answer, in order, and when a second one is asked. */
+const MEMBERS_HEADER = 'x-scrapeway-members';
+const HEDGE_HEADER = 'x-scrapeway-hedge';
 const TARGET_HEADER = 'x-scrapeway-target';
 const PATH_HEADER = 'x-scrapeway-path';
 const TENANT_HEADER = 'x-scrapeway-tenant';
@@ -23,7 +27,14 @@ const SERIAL_HEADER = 'x-scrapeway-peer-serial';
 
 /** What ext_authz resolved, read from the headers that it stamped. */
 export interface ScrapeRequest {
+  /** As it was asked for: an agent, or a site with several. */
   readonly agent: string;
+  /** Who can answer, in the order in which they are asked; never empty. */
+  readonly members: readonly string[];
+  /** Whether `agent` is a site: then the answer says which member it is from. */
+  readonly atSite: boolean;
+  /** When a second member is asked: after so many ms, or after as long as the target's answers usually take. */
+  readonly hedge: number | 'p95' | undefined;
   readonly target: string;
   /** Path and query to fetch; of no meaning for CONNECT. */
   readonly path: string;
@@ -31,6 +42,10 @@ export interface ScrapeRequest {
   /** Undefined: ext_authz stamped none, or no number. */
   readonly timeoutMs: number | undefined;
   readonly party: Party & { readonly tenant: string };
+  /** Of the tenant at this target, in flight; Infinity without a bound. */
+  readonly maxScrapes: number;
+  /** Of the answer. */
+  readonly maxBytes: number;
 }
 
 /** Undefined: the request was let through without being resolved, which must not happen. */
@@ -44,7 +59,16 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   if (!agent || !target || !tenant || !method || !path?.startsWith('/')) return undefined;
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
   const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)) };
-  return { agent, target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party };
+  const members = fieldValue(fields, MEMBERS_HEADER);
+  return { agent, members: members?.split(' ') ?? [agent], atSite: members !== undefined, hedge: readHedge(fieldValue(fields, HEDGE_HEADER)), target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party, maxScrapes: bound(fields, MAX_SCRAPES_HEADER), maxBytes: bound(fields, MAX_BYTES_HEADER) };
+}
+
+function readHedge(text: string | undefined): ScrapeRequest['hedge'] {
+  return text === undefined || text === 'p95' ? text : Number(text);
+}
+
+function bound(fields: FieldList, name: string): number {
+  return Number(fieldValue(fields, name) ?? Infinity);
 }
 
 /** The request as the agent gets it. `timeoutMs`: what is left of its deadline. */
@@ -63,14 +87,15 @@ export function writeConnect(block: BlockWriter, target: string, timeoutMs: numb
   return block.reset().field(':method', 'CONNECT').field(':authority', target).field(TIMEOUT_HEADER, String(timeoutMs)).block();
 }
 
-/** The answer as Envoy gets it. */
-export function writeResponse(block: BlockWriter, fields: FieldList): Uint8Array {
+/** The answer as Envoy gets it. `member`: whose it is, at a site with several agents. */
+export function writeResponse(block: BlockWriter, fields: FieldList, member?: string): Uint8Array {
   block.reset();
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at] ?? '';
     const value = fields[at + 1] ?? '';
     if (goesToClient(name, value)) block.field(name, value);
   }
+  if (member !== undefined) block.field(MEMBER_HEADER, member);
   return block.block();
 }
 

@@ -7,8 +7,9 @@ import type { Close } from '../h2/index.js';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import type { DesiredState } from '../model/desired-state.js';
+import type { DesiredState, Site } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
+import { sitesByMember } from '../model/sites.js';
 import type { Registration } from '../model/target.js';
 import { upgradeAnswer } from '../tunnel/handshake.js';
 import type { Upgrade } from '../tunnel/handshake.js';
@@ -18,6 +19,7 @@ import { refusalOf } from './answers.js';
 import { Deadlines } from './deadlines.js';
 import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
 import { receiveHandshake } from './handshake.js';
+import { Latencies } from './latencies.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
 import type { SwitchContext } from './switched.js';
 import { normalSerial, Tenancy } from './tenancy.js';
@@ -95,6 +97,9 @@ class HubServer implements Hub {
   readonly #tenancy = new Tenancy();
   #state: DesiredState | undefined;
   #maxTargets: ReadonlyMap<string, number> = new Map();
+  #sites: ReadonlyMap<string, Site> = new Map();
+  /** The certificate that each agent came with last, and the process that it came with, by agent. */
+  readonly #lastSeen = new Map<string, { readonly serial: string; readonly instance: string }>();
   #agentsUp = 0;
   #draining = false;
   #onDrained: (() => void)[] = [];
@@ -114,6 +119,7 @@ class HubServer implements Hub {
       deadlines: this.#deadlines,
       metrics: this.#metrics,
       tenancy: this.#tenancy,
+      latencies: new Latencies(),
       clock: this.#clock,
       connects: new Set(),
       connectIdleMs: this.#timing.connectIdleMs,
@@ -147,12 +153,28 @@ class HubServer implements Hub {
   }
 
   setState(state: DesiredState): void {
+    const isFirst = this.#state === undefined;
     this.#state = state;
     this.#maxTargets = new Map(state.agents.map((agent) => [agent.name, agent.maxTargets]));
+    for (const agent of this.#lastSeen.keys()) if (!this.#maxTargets.has(agent)) this.#lastSeen.delete(agent);
+    this.#setSites(sitesByMember(state), isFirst);
     this.#tenancy.setState(state);
     const revoked = this.#revokedAgents(state);
     for (const agent of this.#tunnels.agents()) if (!this.#maxTargets.has(agent) || revoked.has(agent)) this.cut(agent);
     for (const side of this.#envoys) side.recheck();
+  }
+
+  /** Who has joined or left a site is scraped by another name, which may be another data thread's: it must dial again. */
+  #setSites(sites: ReadonlyMap<string, Site>, isFirst: boolean): void {
+    const homeIn = (from: ReadonlyMap<string, Site>, agent: string): string => from.get(agent)?.name ?? agent;
+    const moved = [...this.#maxTargets.keys()].filter((agent) => homeIn(sites, agent) !== homeIn(this.#sites, agent));
+    this.#sites = sites;
+    for (const tunnel of this.#tunnels.all()) {
+      if (tunnel.home === homeIn(sites, tunnel.agent)) continue;
+      tunnel.tellDraining();
+      tunnel.leave();
+    }
+    if (!isFirst) for (const agent of moved) this.#tunnels.expect(agent);
   }
 
   /** By the name in their certificates, or by the serial of the one that they came with. */
@@ -258,11 +280,26 @@ class HubServer implements Hub {
     io.end();
   }
 
-  #open(io: SocketIo, { agent, instance, serial }: Upgrade): void {
+  /** Another certificate under the same name is let in, if its holder is alone or proves to be the same process; never unseen. */
+  #noteCertificate({ agent, instance, serial }: Upgrade): void {
+    const now = normalSerial(serial);
+    const before = this.#lastSeen.get(agent);
+    if (now === undefined) return;
+    this.#lastSeen.set(agent, { serial: now, instance });
+    if (before === undefined || before.serial === now) return;
+    const process = before.instance === instance ? 'same' : 'other';
+    this.#metrics.countCertificateChange(process);
+    this.#logger.warn({ agent, before: before.serial, now, process }, 'an agent came with another certificate than before');
+  }
+
+  #open(io: SocketIo, upgrade: Upgrade): void {
+    const { agent, home, instance, serial } = upgrade;
     this.#newcomers.delete(io);
+    this.#noteCertificate(upgrade);
     io.write(Buffer.from(upgradeAnswer(this.#state?.gateway.id ?? '')));
     const options = {
       agent,
+      home,
       instance,
       serial: normalSerial(serial),
       keepAlive: this.#timing.keepAlive,

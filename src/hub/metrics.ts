@@ -19,6 +19,11 @@ export type Outcome = 'answered' | 'cancelled' | 'broken' | Reason;
  */
 export type ConnectOutcome = 'closed' | 'broken' | 'idle' | 'cancelled' | Reason;
 
+/** Why a second member of a site was asked (hedge.ts). */
+export type HedgeCause = 'silent' | 'slow';
+/** `won`: its answer was the scrape's; `lost`: the first one's was, or neither came; `failed`: it could not. */
+export type HedgeOutcome = 'won' | 'lost' | 'failed';
+
 /** Upper bounds, seconds. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -26,6 +31,11 @@ export class HubMetrics {
   readonly outcomes = new Map<Outcome, number>();
   readonly connectOutcomes = new Map<ConnectOutcome, number>();
   readonly refusals = new Map<Reason, number>();
+  /** By agent, then by reason. */
+  readonly failovers = new Map<string, Map<Reason, number>>();
+  readonly hedges = new Map<HedgeCause, Map<HedgeOutcome, number>>();
+  /** Agents that came back with another certificate; by whether it was the same process. */
+  readonly certificateChanges = new Map<'same' | 'other', number>();
   bodyBytes = 0;
   requestBodyBytes = 0;
   connectBytesToTarget = 0;
@@ -54,6 +64,18 @@ export class HubMetrics {
     this.connectOutcomes.set(outcome, (this.connectOutcomes.get(outcome) ?? 0) + 1);
   }
 
+  countFailover(agent: string, reason: Reason): void {
+    countIn(this.failovers, agent, reason);
+  }
+
+  countHedge(cause: HedgeCause, outcome: HedgeOutcome): void {
+    countIn(this.hedges, cause, outcome);
+  }
+
+  countCertificateChange(process: 'same' | 'other'): void {
+    this.certificateChanges.set(process, (this.certificateChanges.get(process) ?? 0) + 1);
+  }
+
   refuse(reason: Reason): void {
     this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
   }
@@ -65,6 +87,11 @@ export class HubMetrics {
   get durationSumMs(): number {
     return this.#durationSumMs;
   }
+}
+
+function countIn<A, B>(counts: Map<A, Map<B, number>>, a: A, b: B): void {
+  const inner = counts.get(a) ?? new Map<B, number>();
+  counts.set(a, inner.set(b, (inner.get(b) ?? 0) + 1));
 }
 
 /** What is asked at the moment of a scrape of /metrics. */
@@ -86,6 +113,9 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   const byReason = (name: string, help: string, label: string, read: ReadonlyMap<string, number>): Counter =>
     new Counter({ name, help, registers, labelNames: [label], collect() { this.reset(); for (const [value, count] of read) this.inc({ [label]: value }, count); } });
 
+  const byTwo = (name: string, help: string, [outer, inner]: readonly [string, string], read: ReadonlyMap<string, ReadonlyMap<string, number>>): Counter =>
+    new Counter({ name, help, registers, labelNames: [outer, inner], collect() { this.reset(); for (const [a, counts] of read) for (const [b, count] of counts) this.inc({ [outer]: a, [inner]: b }, count); } });
+
   gauge('scrapeway_hub_tunnels', 'Tunnels that are open.', gauges.tunnels);
   gauge('scrapeway_hub_agents', 'Agents that take scrapes now.', gauges.agents);
   gauge('scrapeway_hub_scrapes_in_flight', 'Scrapes that wait for their agent or its answer.', gauges.inFlight);
@@ -96,6 +126,9 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   counter('scrapeway_hub_connect_bytes_to_target_total', 'Bytes that CONNECTs carried to targets.', () => metrics.connectBytesToTarget);
   counter('scrapeway_hub_connect_bytes_to_client_total', 'Bytes that CONNECTs carried to clients.', () => metrics.connectBytesToClient);
   byReason('scrapeway_hub_handshakes_refused_total', 'Tunnels that were refused, by reason.', 'reason', metrics.refusals);
+  byTwo('scrapeway_hub_failovers_total', 'Scrapes and CONNECTs that an agent of a site could not answer and that were given to another, by that agent and why.', ['agent', 'reason'], metrics.failovers);
+  byTwo('scrapeway_hub_hedges_total', 'Second members of a site asked while the first owed its answer: because it was slow or silent, and whether the second answered first.', ['cause', 'outcome'], metrics.hedges);
+  byReason('scrapeway_hub_agent_certificate_changes_total', 'Tunnels whose agent came with another certificate than before: renewed by the same process, or another process under the same name.', 'process', metrics.certificateChanges);
   counter('scrapeway_hub_body_bytes_total', 'Bytes of answer bodies that came through tunnels.', () => metrics.bodyBytes);
   counter('scrapeway_hub_request_body_bytes_total', 'Bytes of request bodies that went into tunnels.', () => metrics.requestBodyBytes);
   counter('scrapeway_hub_scrapes_waited_total', 'Scrapes and CONNECTs that waited for their agent to reconnect.', () => metrics.waited);

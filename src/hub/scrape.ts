@@ -1,15 +1,23 @@
 import { ErrorCode, fieldValue } from '../h2/index.js';
 import type { FieldList } from '../h2/index.js';
+import type { Reason } from '../model/reasons.js';
 import { agentReason, writeRequest, writeResponse } from './headers.js';
+import { Hedge } from './hedge.js';
+import type { Asked, HedgeOwner } from './hedge.js';
 import type { Outcome } from './metrics.js';
+import type { TunnelStreamUser } from './stream-user.js';
 import { block, Switched } from './switched.js';
+import type { Tunnel } from './tunnel.js';
 
 /** One scrape: the agent's answer, from its head to its last byte or trailer, becomes the answer to Envoy. */
-export class Scrape extends Switched<Outcome> {
+export class Scrape extends Switched<Outcome> implements HedgeOwner {
   /** What the answer will count as when it ends in order. */
   #outcome: Outcome = 'answered';
   /** That the answer may still have. */
   #bytesLeft = Infinity;
+  /** At a site with several agents. */
+  #hedge: Hedge | undefined;
+  #askedMs = this.startedMs;
 
   protected requestBlock(leftMs: number): Uint8Array {
     return writeRequest(block, this.request, this.fields, leftMs);
@@ -28,11 +36,13 @@ export class Scrape extends Switched<Outcome> {
   }
 
   onHead(fields: FieldList, endStream: boolean): void {
-    this.#bytesLeft = this.context.tenancy.maxBodyBytes(this.request.party.tenant);
+    const reason = agentReason(fields);
+    if (reason !== undefined && this.passOn(reason)) return;
+    this.#bytesLeft = Math.min(this.context.tenancy.maxBodyBytes(this.request.party.tenant), this.request.maxBytes);
     if (this.request.method !== 'HEAD' && Number(fieldValue(fields, 'content-length')) > this.#bytesLeft) return this.fail('body_too_large');
     this.answered();
-    this.#outcome = agentReason(fields) ?? 'answered';
-    this.client.sendHeaders(this.clientStream, writeResponse(block, fields), endStream);
+    this.#outcome = reason ?? 'answered';
+    this.client.sendHeaders(this.clientStream, writeResponse(block, fields, this.request.atSite ? this.tunnel?.agent : undefined), endStream);
     if (endStream) this.finish(this.#outcome);
   }
 
@@ -62,7 +72,55 @@ export class Scrape extends Switched<Outcome> {
     this.finish('broken');
   }
 
+  // ---- failover and hedge, at a site with several agents
+
+  protected override onAsked(tunnel: Tunnel): void {
+    this.#askedMs = this.context.clock.nowMs();
+    if (!this.candidates.several || !isRead(this.request.method)) return;
+    this.#hedge ??= new Hedge(this.context, this.request, this);
+    this.#hedge.watch(tunnel);
+  }
+
+  askAnother(user: TunnelStreamUser): Asked | undefined {
+    const tunnel = this.candidates.best(this.context.tunnels, this.tunnel);
+    const stream = tunnel?.openStream(this.requestBlock(this.leftMs()), { endStream: true, head: this.request.method === 'HEAD' }, user);
+    return tunnel && stream && { tunnel, stream };
+  }
+
+  onHedgeHead(fields: FieldList, endStream: boolean): void {
+    this.releaseStream(ErrorCode.cancel);
+    if (this.takeSecond()) this.onHead(fields, endStream);
+  }
+
+  onHedgeFailed(agent: string, reason: Reason): void {
+    this.failed(agent, reason);
+  }
+
+  protected override takeSecond(): boolean {
+    const second = this.#hedge?.take();
+    if (second === undefined) return false;
+    second.stream.context = this;
+    this.join(second.tunnel, second.stream);
+    return true;
+  }
+
+  protected override answered(): void {
+    super.answered();
+    this.#hedge?.stop();
+    const { agent, target, hedge } = this.request;
+    if (hedge === 'p95') this.context.latencies.record(`${agent}/${target}`, this.context.clock.nowMs() - this.#askedMs);
+  }
+
+  protected override releaseAgent(code: number): void {
+    this.#hedge?.stop();
+    super.releaseAgent(code);
+  }
+
   protected record(outcome: Outcome): void {
     this.context.metrics.count(outcome, this.context.clock.nowMs() - this.startedMs);
   }
+}
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
 }

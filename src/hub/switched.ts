@@ -3,9 +3,11 @@ import type { Abort, Connection, FieldList, Stream } from '../h2/index.js';
 import type { Clock } from '../lib/clock.js';
 import type { Reason } from '../model/reasons.js';
 import { sendAnswer } from './answers.js';
+import { Candidates, isRepeatable, mayFareBetter, tellingMore } from './candidates.js';
 import type { Deadlines, Expiring } from './deadlines.js';
 import { writeRequestTrailers, writeResponse } from './headers.js';
 import type { ScrapeRequest } from './headers.js';
+import type { Latencies } from './latencies.js';
 import type { HubMetrics } from './metrics.js';
 import type { ClientStreamUser, TunnelStreamUser } from './stream-user.js';
 import type { Tenancy } from './tenancy.js';
@@ -36,6 +38,7 @@ export interface SwitchContext {
   readonly deadlines: Deadlines;
   readonly metrics: HubMetrics;
   readonly tenancy: Tenancy;
+  readonly latencies: Latencies;
   readonly clock: Clock;
   /** Those that are open or on their way. */
   readonly connects: Set<LongLived>;
@@ -68,6 +71,11 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
   protected state: State = 'waiting';
   protected tunnel: Tunnel | undefined;
   protected stream: Stream<TunnelStreamUser> | undefined;
+  protected readonly candidates: Candidates;
+  /** What an agent that was asked before has said. */
+  #failure: Reason | undefined;
+  /** Whom it waits for. */
+  #awaited: readonly string[] = [];
   #attempts = 0;
   /** What the client was granted for its request's body, bytes. */
   #granted = 0;
@@ -83,6 +91,7 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
     this.client = client;
     this.clientStream = stream;
     this.request = request;
+    this.candidates = new Candidates(request.members);
     this.fields = fields;
     this.startedMs = context.clock.nowMs();
     this.deadlineMs = this.startedMs + timeoutMs;
@@ -118,38 +127,90 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
   }
 
   #dispatch(): void {
-    const found = this.context.tunnels.find(this.request.agent);
-    if (found === 'away') return this.fail('agent_away');
-    if (found !== 'wait') return this.#ask(found);
+    const tunnel = this.candidates.best(this.context.tunnels);
+    if (tunnel !== undefined) return this.#ask(tunnel);
+    this.#awaited = this.candidates.expected(this.context.tunnels);
+    if (this.#awaited.length === 0) return this.fail('agent_away');
     this.state = 'waiting';
     this.context.metrics.waited += 1;
-    this.context.tunnels.wait(this.request.agent, this);
+    for (const agent of this.#awaited) this.context.tunnels.wait(agent, this);
   }
 
   // ---- Waiter
 
   onTunnel(tunnel: Tunnel): void {
+    this.#stopWaiting();
     this.#ask(tunnel);
   }
 
-  onAway(): void {
-    this.fail('agent_away');
+  onAway(agent: string): void {
+    this.#awaited = this.#awaited.filter((each) => each !== agent);
+    if (this.#awaited.length === 0) this.fail('agent_away');
   }
+
+  #stopWaiting(): void {
+    for (const agent of this.#awaited) this.context.tunnels.stopWaiting(agent, this);
+    this.#awaited = [];
+  }
+
+  // ---- failover: as long as nothing of the answer has gone on, and nothing of a body has gone out (ADR 31)
+
+  /** The agent that was asked could not: has another one been asked instead? */
+  protected passOn(reason: Reason): boolean {
+    const { tunnel, stream } = this;
+    if (tunnel === undefined || this.state !== 'asked' || this.#uploadBegan || !isRepeatable(this.request.method) || !mayFareBetter(reason)) return false;
+    this.failed(tunnel.agent, reason);
+    const taken = this.takeSecond();
+    const next = taken ? undefined : this.candidates.best(this.context.tunnels);
+    if (!taken && next === undefined) return false;
+    this.context.metrics.countFailover(tunnel.agent, reason);
+    if (stream !== undefined) tunnel.reset(stream, ErrorCode.cancel);
+    if (next === undefined) return true;
+    this.stream = undefined;
+    this.#ask(next);
+    return true;
+  }
+
+  /** Strikes an agent off, and keeps what it has said. */
+  protected failed(agent: string, reason: Reason): void {
+    this.candidates.strike(agent);
+    this.#failure = tellingMore(this.#failure, reason);
+  }
+
+  /** Where a second agent is being asked already, its stream becomes the one. */
+  protected takeSecond(): boolean {
+    return false;
+  }
+
+  /** A stream was opened on this tunnel. */
+  protected onAsked(_tunnel: Tunnel): void {}
 
   /** Opens the tunnel's stream and joins the two. */
   #ask(tunnel: Tunnel): void {
     this.#attempts += 1;
-    const leftMs = Math.max(1, Math.floor(this.deadlineMs - this.context.clock.nowMs()));
     const endStream = this.clientStream.remoteClosed && this.#early === undefined;
     const head = this.request.method === 'HEAD';
-    const stream = tunnel.openStream(this.requestBlock(leftMs), { endStream, head }, this);
-    if (stream === undefined) return this.fail('agent_busy');
+    const stream = tunnel.openStream(this.requestBlock(this.leftMs()), { endStream, head }, this);
+    this.tunnel = tunnel;
+    this.state = 'asked';
+    if (stream === undefined) {
+      if (!this.passOn('agent_busy')) this.fail('agent_busy');
+      return;
+    }
+    this.join(tunnel, stream);
+    if (!endStream) this.#beginUpload(stream);
+    else this.onAsked(tunnel);
+  }
+
+  /** The windows' passage begins: each side is granted what the other lets us send. */
+  protected join(tunnel: Tunnel, stream: Stream<TunnelStreamUser>): void {
     this.tunnel = tunnel;
     this.stream = stream;
-    this.state = 'asked';
-    // The windows' passage begins: each side is granted what the other lets us send.
     tunnel.connection.grantStream(stream, this.clientStream.sendWindow - tunnel.connection.options.settings.initialWindowBytes);
-    if (!endStream) this.#beginUpload(stream);
+  }
+
+  protected leftMs(): number {
+    return Math.max(1, Math.floor(this.deadlineMs - this.context.clock.nowMs()));
   }
 
   #beginUpload(stream: Stream<TunnelStreamUser>): void {
@@ -245,8 +306,9 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
     this.stream = undefined;
     if (this.state === 'answering' || this.state === 'done') return this.brokenOff();
     // A GOAWAY says that the agent never looked at it: another tunnel may have it.
-    if (abort.by === 'refused' && !this.#uploadBegan && this.#attempts < MAX_ATTEMPTS) return this.#dispatch();
-    this.fail(reasonOf(abort));
+    if (abort.by === 'refused' && !this.#uploadBegan && this.#attempts < MAX_ATTEMPTS) return this.takeSecond() ? undefined : this.#dispatch();
+    const reason = reasonOf(abort);
+    if (!this.passOn(reason)) this.fail(reason);
   }
 
   // ---- Expiring
@@ -259,8 +321,9 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
   // ---- ends
 
   /** Ends it with an answer of ours; for use before the agent's has begun. */
-  fail(reason: Reason): void {
+  fail(last: Reason): void {
     if (this.state === 'answering' || this.state === 'done') return;
+    const reason = tellingMore(this.#failure, last);
     this.releaseAgent(ErrorCode.cancel);
     sendAnswer(this.client, this.clientStream, reason, this.request.method);
     this.finish(reason);
@@ -274,7 +337,11 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
   }
 
   protected releaseAgent(code: number): void {
-    if (this.state === 'waiting') this.context.tunnels.stopWaiting(this.request.agent, this);
+    this.#stopWaiting();
+    this.releaseStream(code);
+  }
+
+  protected releaseStream(code: number): void {
     const stream = this.stream;
     this.stream = undefined;
     if (stream !== undefined) this.tunnel?.reset(stream, code);
@@ -283,7 +350,7 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
   protected finish(outcome: Outcome | Reason): void {
     this.state = 'done';
     this.context.deadlines.disarm(this);
-    this.context.tenancy.leave(this.request.party.tenant);
+    this.context.tenancy.leave(this.request);
     this.record(outcome);
   }
 }

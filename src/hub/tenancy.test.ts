@@ -7,6 +7,8 @@ import { Tenancy } from './tenancy.js';
 const CERTIFICATE: Credential = { kind: 'certificate', san: { type: 'uri', value: 'spiffe://x/job' } };
 const BASIC: Credential = { kind: 'basic', user: 'u', bcryptHash: '$2b$10$old' };
 
+const SCRAPE = { party: { tenant: 'team-a' }, agent: 'site-a', target: 'web', maxScrapes: Infinity };
+
 function tenancy(parts: { readonly credentials?: readonly Credential[]; readonly limits?: Partial<TenantLimits>; readonly revoked?: Partial<Revoked> } = {}): Tenancy {
   const made = new Tenancy();
   const { credentials = [CERTIFICATE, BASIC], limits, revoked } = parts;
@@ -17,14 +19,30 @@ function tenancy(parts: { readonly credentials?: readonly Credential[]; readonly
 describe('scrapes in flight', () => {
   it('are as many as the tenant may have, and one that ends makes room', () => {
     const made = tenancy({ limits: { maxConcurrentScrapes: 2 } });
-    expect([made.enter('team-a'), made.enter('team-a'), made.enter('team-a')]).toEqual([undefined, undefined, 'tenant_busy']);
-    made.leave('team-a');
-    expect(made.enter('team-a')).toBeUndefined();
+    expect([made.enter(SCRAPE), made.enter(SCRAPE), made.enter(SCRAPE)]).toEqual([undefined, undefined, 'tenant_busy']);
+    made.leave(SCRAPE);
+    expect(made.enter(SCRAPE)).toBeUndefined();
+  });
+
+  it('at one target are as many as its template allows, and others are not counted with them', () => {
+    const made = tenancy();
+    const bounded = { ...SCRAPE, maxScrapes: 1 };
+    expect([made.enter(bounded), made.enter(bounded)]).toEqual([undefined, 'tenant_busy']);
+    expect(made.enter({ ...bounded, target: 'db' })).toBeUndefined();
+    expect(made.enter({ ...bounded, party: { tenant: 'team-b' } })).toBeUndefined();
+    made.leave(bounded);
+    expect(made.enter(bounded)).toBeUndefined();
+  });
+
+  it('that the target has no room for take none of the tenant', () => {
+    const made = tenancy({ limits: { maxConcurrentScrapes: 2 } });
+    const bounded = { ...SCRAPE, maxScrapes: 1 };
+    expect([made.enter(bounded), made.enter(bounded), made.enter(bounded), made.enter(SCRAPE)]).toEqual([undefined, 'tenant_busy', 'tenant_busy', undefined]);
   });
 
   it('have no bound without one', () => {
     const made = tenancy();
-    expect(Array.from({ length: 1000 }, () => made.enter('team-a')).every((reason) => reason === undefined)).toBe(true);
+    expect(Array.from({ length: 1000 }, () => made.enter(SCRAPE)).every((reason) => reason === undefined)).toBe(true);
     expect(made.maxBodyBytes('team-a')).toBe(Infinity);
   });
 });

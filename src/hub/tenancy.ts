@@ -18,7 +18,21 @@ export interface Party {
 }
 
 /** Kinds of credentials that the configuration lists one by one; of tokens, the rule by which their claims name the tenant. */
-const LISTED = /^(?:certificate|basic|bearer|jwt|front-proxy):/;
+const LISTED = /^(?:certificate|basic|bearer|jwt|service-account|front-proxy):/;
+
+/** A scrape, as far as it is counted. */
+export interface Admission {
+  readonly party: { readonly tenant: string };
+  readonly agent: string;
+  readonly target: string;
+  /** Of the tenant at the target; Infinity without a bound. */
+  readonly maxScrapes: number;
+}
+
+/** What a scrape is counted under; names have no slash in them. */
+function countersOf({ party: { tenant }, agent, target, maxScrapes }: Admission): readonly string[] {
+  return maxScrapes === Infinity ? [tenant] : [tenant, `${tenant}/${agent}/${target}`];
+}
 
 export class Tenancy {
   #limits: ReadonlyMap<string, TenantLimits> = new Map();
@@ -35,18 +49,22 @@ export class Tenancy {
     this.#serials = new Set(gateway.revoked?.serials);
   }
 
-  /** Counts a scrape of the tenant in; a reason where it may have no more. `leave` must follow where there is none. */
-  enter(tenant: string): Reason | undefined {
-    const count = this.#inFlight.get(tenant) ?? 0;
-    if (count >= (this.#limits.get(tenant)?.maxConcurrentScrapes ?? Infinity)) return 'tenant_busy';
-    this.#inFlight.set(tenant, count + 1);
+  /** Counts a scrape in; a reason where the tenant may have no more, or none at this target. `leave` must follow where there is none. */
+  enter(scrape: Admission): Reason | undefined {
+    const { party, maxScrapes } = scrape;
+    const bounds = [this.#limits.get(party.tenant)?.maxConcurrentScrapes ?? Infinity, maxScrapes];
+    const counters = countersOf(scrape);
+    if (counters.some((counter, index) => (this.#inFlight.get(counter) ?? 0) >= (bounds[index] ?? Infinity))) return 'tenant_busy';
+    for (const counter of counters) this.#inFlight.set(counter, (this.#inFlight.get(counter) ?? 0) + 1);
     return undefined;
   }
 
-  leave(tenant: string): void {
-    const count = this.#inFlight.get(tenant) ?? 0;
-    if (count > 1) this.#inFlight.set(tenant, count - 1);
-    else this.#inFlight.delete(tenant);
+  leave(scrape: Admission): void {
+    for (const counter of countersOf(scrape)) {
+      const count = this.#inFlight.get(counter) ?? 0;
+      if (count > 1) this.#inFlight.set(counter, count - 1);
+      else this.#inFlight.delete(counter);
+    }
   }
 
   /** Of one answer. */

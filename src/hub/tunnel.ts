@@ -28,6 +28,7 @@ export interface TunnelEvents {
 
 export interface TunnelOptions {
   readonly agent: string;
+  readonly home: string;
   readonly instance: string;
   readonly serial: string | undefined;
   readonly keepAlive: KeepAliveOptions;
@@ -37,6 +38,8 @@ export interface TunnelOptions {
 
 /** The agent must have answered our SETTINGS by then, ms. */
 const OPENING_TIMEOUT_MS = 10_000;
+/** No way is longer than this, ms. */
+const MAX_PATIENCE_MS = 1500;
 /** Identifiers that a tunnel keeps in reserve: below, it is replaced by a new one (trap 8). */
 const RESERVED_STREAM_IDS = 1024;
 
@@ -53,6 +56,8 @@ export const TUNNEL_CONNECTION: Omit<ConnectionOptions, 'nowMs'> = {
 
 export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   readonly agent: string;
+  /** What its scrapes are asked for by: the agent's site, or the agent. */
+  readonly home: string;
   readonly instance: string;
   /** Of the agent's certificate; undefined where Envoy says none. */
   readonly serial: string | undefined;
@@ -69,14 +74,22 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
 
   /** Set when the tunnel was given up because nothing was heard. */
   silent = false;
+  /** How long a byte may take after asking before the tunnel counts as silent, ms: learned from when it was wrongly taken for that. */
+  patienceMs = 0;
+  #silentSinceMs: number | undefined;
+  /** When the last byte came, on the clock's time. */
+  heardMs: number;
+  #probed = false;
 
   /** Takes `io` over, behind the handshake. */
   constructor(io: SocketIo, options: TunnelOptions, clock: Clock, events: TunnelEvents) {
     this.agent = options.agent;
+    this.home = options.home;
     this.instance = options.instance;
     this.serial = options.serial;
     this.#io = io;
     this.#clock = clock;
+    this.heardMs = clock.nowMs();
     this.#events = events;
     this.connection = new Connection(io, options.connection, this);
     this.#control = new Control(options.agent, this.connection, options.maxTargets, {
@@ -147,10 +160,33 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
     this.#clock.after(timeoutMs, () => this.#answerChallenge(false));
   }
 
+  /** Not a byte came when it was last asked: another member of its site comes first, until one does. */
+  get silentOnAsk(): boolean {
+    return this.#silentSinceMs !== undefined;
+  }
+
+  /** Asked at `askedMs`, and not a byte came since. */
+  markSilent(askedMs: number): void {
+    this.#silentSinceMs ??= askedMs;
+  }
+
+  /** Asks for a sign of life; one PING, however many ask before something is heard. */
+  probe(): void {
+    if (this.#probed) return;
+    this.#probed = true;
+    this.connection.ping();
+  }
+
   /** Ends the tunnel now; scrapes in flight fail. */
   destroy(detail: string): void {
     this.connection.close(ErrorCode.noError, detail);
     this.#io.destroy();
+  }
+
+  /** A long way is not silence; a host that was frozen was. */
+  #wasNotSilent(tookMs: number): void {
+    this.#silentSinceMs = undefined;
+    if (tookMs < MAX_PATIENCE_MS) this.patienceMs = Math.max(this.patienceMs, Math.min(2 * tookMs, MAX_PATIENCE_MS));
   }
 
   #answerChallenge(alive: boolean): void {
@@ -165,6 +201,9 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
 
   #onBytes(bytes: Buffer, start: number, end: number): void {
     this.#keepAlive.received();
+    this.heardMs = this.#clock.nowMs();
+    this.#probed = false;
+    if (this.#silentSinceMs !== undefined) this.#wasNotSilent(this.heardMs - this.#silentSinceMs);
     if (this.#challenge !== undefined) this.#answerChallenge(true);
     this.connection.onBytes(bytes, start, end);
   }

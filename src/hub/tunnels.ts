@@ -9,10 +9,10 @@ import type { Tunnel } from './tunnel.js';
  * agent is reconnecting waits, for as long as that usually takes.
  */
 
-/** A scrape that waits for its agent. Exactly one of the two is called, unless it stops waiting before. */
+/** A scrape that waits for its agent, or for any of several. For each, exactly one of the two is called, unless it stops waiting before. */
 export interface Waiter {
   onTunnel(tunnel: Tunnel): void;
-  onAway(): void;
+  onAway(agent: string): void;
 }
 
 export interface TunnelsOptions {
@@ -64,6 +64,13 @@ export class Tunnels {
   /** Waits for an agent for which `find` said `wait`. */
   wait(agent: string, waiter: Waiter): void {
     this.#site(agent).waiting.add(waiter);
+  }
+
+  /** An agent that has its tunnel elsewhere will come here: it counts as one that was just lost. */
+  expect(agent: string): void {
+    const site = this.#site(agent);
+    if (site.current !== undefined || site.cancelGrace !== undefined) return;
+    site.cancelGrace = this.#clock.after(this.#options.reconnectGraceMs, () => this.#graceOver(agent, site));
   }
 
   stopWaiting(agent: string, waiter: Waiter): void {
@@ -171,7 +178,7 @@ export class Tunnels {
     const waiting = site.opening === undefined ? [...site.waiting] : [];
     for (const waiter of waiting) {
       site.waiting.delete(waiter);
-      waiter.onAway();
+      waiter.onAway(agent);
     }
     this.#forgetIfEmpty(agent, site);
   }
@@ -182,7 +189,7 @@ export class Tunnels {
     const waiting = [...site.waiting];
     site.waiting.clear();
     this.#sites.delete(agent);
-    for (const waiter of waiting) waiter.onAway();
+    for (const waiter of waiting) waiter.onAway(agent);
   }
 }
 

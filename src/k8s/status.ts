@@ -1,8 +1,10 @@
-import type { Refused, Verdict } from './translate.js';
+import type { Fault } from '../lib/result.js';
+import type { Verdict } from './translate.js';
+import { get, listAt, textAt } from './values.js';
 
 /**
- * A verdict → the status of its object, as a merge patch. Nothing is written that says what stands there already: a status that
- * changes at every look would wake every watcher, ourselves included.
+ * What is to be said of an object → its status, as a merge patch. Nothing is written that says what stands there already: a status
+ * that changes at every look would wake every watcher, ourselves included.
  */
 
 export interface Condition {
@@ -15,65 +17,88 @@ export interface Condition {
   readonly observedGeneration: number;
 }
 
-export interface MetricAccessStatus {
+export type Statement = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+/** To be written, and told as an Event where `Accepted` or `Warning` says something new. */
+export interface StatusPatch {
   readonly conditions: readonly Condition[];
-  readonly validatedMetrics: readonly string[];
-  readonly lastUpdated: string;
+  readonly lastUpdated?: string;
+  readonly validatedMetrics?: readonly string[];
 }
 
 /** The API server takes 32 KiB; nobody reads as much. */
 const MAX_MESSAGE_CHARS = 2_000;
 
 /**
- * The status to write, undefined if `previous` (the object's own, as it was read) says the same.
+ * The status of a MetricAccess, undefined if `previous` (the object's own, as it was read) says the same.
  *
  * `Accepted` is False as soon as anything was refused, and its message says what is in force nevertheless.
  */
-export function metricAccessStatus(verdict: Verdict, previous: unknown, nowMs: number): MetricAccessStatus | undefined {
-  const now = new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
-  const before = conditionsOf(previous);
-  const conditions = statements(verdict).map((statement): Condition => {
-    const known = before.find(({ type }) => type === statement.type);
-    const lastTransitionTime = known?.status === statement.status ? known.lastTransitionTime : now;
-    return { ...statement, lastTransitionTime, observedGeneration: verdict.generation };
-  });
-  const same = JSON.stringify([before, validatedOf(previous)]) === JSON.stringify([conditions, verdict.inForce]);
-  return same ? undefined : { conditions, validatedMetrics: verdict.inForce, lastUpdated: now };
+export function metricAccessStatus(verdict: Verdict, previous: unknown, nowMs: number): StatusPatch | undefined {
+  const conditions = conditionsFor(metricAccessStatements(verdict), verdict.generation, previous, nowMs);
+  const same = JSON.stringify([conditionsOf(previous), get(previous, 'validatedMetrics') ?? []]) === JSON.stringify([conditions, verdict.inForce]);
+  return same ? undefined : { conditions, validatedMetrics: verdict.inForce, lastUpdated: rfc3339(nowMs) };
 }
 
-type Statement = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+/** The status of an object of our own kinds. `inForce`: it is, or what is sound of it. */
+export function objectStatus(
+  { inForce, faults, warnings, generation }: { readonly inForce: boolean; readonly faults: readonly Fault[]; readonly warnings: readonly Fault[]; readonly generation: number },
+  previous: unknown,
+  nowMs: number,
+): StatusPatch | undefined {
+  const accepted: Statement =
+    faults.length === 0
+      ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'in force' }
+      : { type: 'Accepted', status: 'False', reason: inForce ? 'PartlyRefused' : 'Refused', message: `${inForce ? 'in force without' : 'not in force'}: ${told(faults)}` };
+  const conditions = conditionsFor([accepted, warning(warnings)], generation, previous, nowMs);
+  return JSON.stringify(conditionsOf(previous)) === JSON.stringify(conditions) ? undefined : { conditions };
+}
 
-function statements({ inForce, refused, warnings, wantsExport }: Verdict): readonly Statement[] {
+function metricAccessStatements({ inForce, refused, warnings, wantsExport }: Verdict): readonly Statement[] {
   const failure = inForce.length === 0 ? 'NothingAllowed' : 'PatternsRefused';
   const accepted: Statement =
     refused.length === 0
       ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'all patterns are in force' }
       : { type: 'Accepted', status: 'False', reason: failure, message: `in force: ${inForce.length}, refused: ${refused.length} (${told(refused)})` };
-  const warning: Statement =
-    warnings.length === 0 ? { type: 'Warning', status: 'False', reason: 'None', message: '' } : { type: 'Warning', status: 'True', reason: 'LikelyMistake', message: told(warnings) };
   const exported: Statement = { type: 'RemoteWrite', status: 'False', reason: 'NotSupported', message: 'this version exports nothing; the rest of the object is not affected' };
-  return wantsExport ? [accepted, warning, exported] : [accepted, warning];
+  return wantsExport ? [accepted, warning(warnings), exported] : [accepted, warning(warnings)];
 }
 
-function told(what: readonly Refused[]): string {
+function warning(warnings: readonly Fault[]): Statement {
+  return warnings.length === 0 ? { type: 'Warning', status: 'False', reason: 'None', message: '' } : { type: 'Warning', status: 'True', reason: 'LikelyMistake', message: told(warnings) };
+}
+
+function conditionsFor(statements: readonly Statement[], generation: number, previous: unknown, nowMs: number): readonly Condition[] {
+  const before = conditionsOf(previous);
+  return statements.map((statement) => {
+    const known = before.find(({ type }) => type === statement.type);
+    const lastTransitionTime = known?.status === statement.status ? known.lastTransitionTime : rfc3339(nowMs);
+    return { ...statement, lastTransitionTime, observedGeneration: generation };
+  });
+}
+
+/** What a status says anew that somebody should hear of: refusals, and warnings. */
+export function newsOf({ conditions }: StatusPatch, previous: unknown): readonly Statement[] {
+  const before = conditionsOf(previous);
+  return conditions.filter(({ type, status, message }) => {
+    const bad = (type === 'Accepted' && status === 'False') || (type === 'Warning' && status === 'True');
+    return bad && before.find((known) => known.type === type)?.message !== message;
+  });
+}
+
+function rfc3339(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function told(what: readonly Fault[]): string {
   const text = what.map(({ place, message }) => `${place}: ${message}`).join('; ');
   return text.length <= MAX_MESSAGE_CHARS ? text : `${text.slice(0, MAX_MESSAGE_CHARS - 1)}…`;
 }
 
-function get(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-}
-
-function validatedOf(status: unknown): unknown {
-  return get(status, 'validatedMetrics') ?? [];
-}
-
 /** In our own order of keys, so that they can be compared as text. */
 function conditionsOf(status: unknown): readonly Condition[] {
-  const list: unknown = get(status, 'conditions');
-  if (!Array.isArray(list)) return [];
-  return list.map((each: unknown): Condition => {
-    const text = (key: string): string => String(get(each, key) ?? '');
+  return listAt(status, 'conditions').map((each): Condition => {
+    const text = (key: string): string => textAt(each, key) ?? '';
     return {
       type: text('type'),
       status: text('status') === 'True' ? 'True' : 'False',

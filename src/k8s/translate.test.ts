@@ -5,15 +5,15 @@ import { DOCUMENTED_METRIC_ACCESSES } from '../../test/support/metric-access-man
 import { createTranslate } from './translate.js';
 import type { MetricAccessTerms, Translation, TranslationRules, Verdict } from './translate.js';
 
-function access(metrics: unknown, more: Readonly<Record<string, unknown>> = {}, name = 'one', namespace = 'team-a'): unknown {
+function access(metrics: unknown, more: Readonly<Record<string, unknown>> = {}, name = 'one', namespace = 'team-a'): object {
   return { metadata: { name, namespace, generation: 3 }, spec: { source: namespace, metrics, ...more } };
 }
 
 /** A ceiling that nothing meets: for tests that are not about it. */
 const EVERYTHING: readonly MetricAccessTerms[] = [{ tenant: 'a', namespaces: ['team-a'], within: [{ backends: ['main'], metrics: ['.+'], labels: {} }] }];
 
-function translateMetricAccesses(objects: readonly unknown[], terms: readonly MetricAccessTerms[], withoutTerms: TranslationRules['withoutTerms']): Translation {
-  return createTranslate({ terms, withoutTerms, tenants: new Set(['a', 'b', 'merged']) })(objects);
+function translateMetricAccesses(objects: readonly object[], terms: readonly MetricAccessTerms[], withoutTerms: TranslationRules['withoutTerms']): Translation {
+  return createTranslate()(objects, { terms, withoutTerms, tenants: new Set(['a', 'b', 'merged']) });
 }
 
 function only({ verdicts }: Translation): Verdict {
@@ -154,16 +154,21 @@ describe('a tenant that there is not', () => {
 
 describe('objects', () => {
   it('are translated anew when they are replaced, and only then', () => {
-    const translate = createTranslate({ terms: EVERYTHING, withoutTerms: 'deny', tenants: new Set(['a']) });
+    const rules: TranslationRules = { terms: EVERYTHING, withoutTerms: 'deny', tenants: new Set(['a']) };
+    const all = createTranslate();
+    const translate = (objects: readonly object[], under = rules): Translation => all(objects, under);
     const first = access(['up']);
     const [before] = translate([first]).verdicts;
     expect(translate([first]).verdicts[0]).toBe(before);
+    // Terms of the same words are the same terms; terms of others are none of its business.
+    expect(translate([first], { ...structuredClone(rules), terms: [...EVERYTHING, { tenant: 'a', namespaces: ['elsewhere'], within: [] }] }).verdicts[0]).toBe(before);
+    expect(translate([first], { ...rules, terms: [] }).verdicts[0]).toMatchObject({ inForce: [] });
     expect(translate([access(['node_load1'])]).verdicts[0]?.inForce).toEqual(['node_load1']);
     expect(translate([]).grants.size).toBe(0);
   });
 
   it('that are broken affect only themselves', () => {
-    const broken = [undefined, 7, {}, { metadata: { name: 'x' } }, access('up', {}, 'text'), { metadata: { name: 'empty', namespace: 'team-a' } }, access([1], {}, 'number'), access([], {}, 'none')];
+    const broken = [{}, { metadata: { name: 'x' } }, access('up', {}, 'text'), { metadata: { name: 'empty', namespace: 'team-a' } }, access([1], {}, 'number'), access([], {}, 'none')];
     const translation = translateMetricAccesses([...broken, access(['up'])], EVERYTHING, 'deny');
     expect(selectors(translation)).toEqual(['{__name__="up"}']);
     expect(translation.verdicts.map(({ object: { name }, inForce, refused }) => [name, inForce.length, refused.length])).toEqual([

@@ -55,24 +55,28 @@ const MAX_SHOWN_CHARS = 200;
 /** Of one object, under all ceilings: a pattern that would take it beyond is refused. */
 const MAX_SELECTORS = 10_000;
 
-/** Translates all objects each time; what became of an object that has not been replaced since is remembered. */
-export type Translate = (objects: readonly unknown[]) => Translation;
+/**
+ * Translates all objects each time; what became of an object that has not been replaced since, under ceilings that have not changed
+ * since, is remembered.
+ */
+export type Translate = (objects: readonly object[], rules: TranslationRules) => Translation;
 
 /** Objects that are not even objects of a namespace are left out: there is nobody to tell. */
-export function createTranslate(rules: TranslationRules): Translate {
-  const ceilings = new Ceilings(rules);
-  // By identity: a change of an object, of the terms or of the tenants makes another one.
-  const known = new WeakMap<object, Translated>();
-  const translated = (object: unknown): Translated | undefined => {
-    const before = typeof object === 'object' && object !== null ? known.get(object) : undefined;
-    if (before !== undefined) return before;
+export function createTranslate(): Translate {
+  let ceilings = new Ceilings({ terms: [], withoutTerms: 'deny', tenants: new Set() }, new Map());
+  const known = new WeakMap<object, { readonly over: readonly Ceiling[]; readonly result: Translated }>();
+  const translated = (object: object): Translated | undefined => {
     const identified = identify(object);
     if (identified === undefined) return undefined;
-    const result = translateOne(object, identified, ceilings);
-    if (typeof object === 'object' && object !== null) known.set(object, result);
+    const over = ceilings.of(identified.object.namespace);
+    const before = known.get(object);
+    if (before?.over === over) return before.result;
+    const result = translateOne(object, identified, over);
+    known.set(object, { over, result });
     return result;
   };
-  return (objects) => {
+  return (objects, rules) => {
+    ceilings = new Ceilings(rules, ceilings.compiled);
     const grants = new Map<string, QueryGrant[]>();
     const verdicts: Verdict[] = [];
     for (const object of objects) {
@@ -106,31 +110,59 @@ interface Ceiling {
   readonly rules: Result<readonly Rule[], string>;
 }
 
+const NONE: readonly Ceiling[] = [];
+
+/** The ceilings of each namespace; those that say what they said before are the same value as before. */
 class Ceilings {
-  readonly #byNamespace = new Map<string, Ceiling[]>();
+  /** By what they were compiled from. */
+  readonly compiled = new Map<string, readonly Ceiling[]>();
+  readonly #before: ReadonlyMap<string, readonly Ceiling[]>;
+  readonly #terms = new Map<string, MetricAccessTerms[]>();
+  readonly #known = new Map<string, readonly Ceiling[]>();
   readonly #rules: TranslationRules;
 
-  constructor(rules: TranslationRules) {
+  constructor(rules: TranslationRules, before: ReadonlyMap<string, readonly Ceiling[]>) {
     this.#rules = rules;
-    for (const { tenant, namespaces, within } of rules.terms) {
-      const compiled = within.map((grant): Ceiling => ({ tenant, backends: grant.backends, rules: rules.tenants.has(tenant) ? readCeiling(grant) : err('there is no such tenant') }));
-      for (const namespace of new Set(namespaces)) this.#byNamespace.set(namespace, [...(this.#byNamespace.get(namespace) ?? []), ...compiled]);
+    this.#before = before;
+    for (const terms of rules.terms) {
+      for (const namespace of new Set(terms.namespaces)) {
+        const others = this.#terms.get(namespace);
+        if (others === undefined) this.#terms.set(namespace, [terms]);
+        else others.push(terms);
+      }
     }
   }
 
   of(namespace: string): readonly Ceiling[] {
-    const known = this.#byNamespace.get(namespace);
+    const known = this.#known.get(namespace);
     if (known !== undefined) return known;
-    if (this.#rules.withoutTerms === 'deny' || !this.#rules.tenants.has(namespace)) return [];
-    return [{ tenant: namespace, backends: undefined, rules: readCeiling({ backends: undefined, metrics: ['.+'], labels: { namespace } }) }];
+    const found = this.#find(namespace);
+    this.#known.set(namespace, found);
+    return found;
+  }
+
+  #find(namespace: string): readonly Ceiling[] {
+    const terms = this.#terms.get(namespace);
+    if (terms !== undefined) {
+      const sources = terms.map(({ tenant, within }) => ({ tenant, within, exists: this.#rules.tenants.has(tenant) }));
+      return this.#once(sources, () => sources.flatMap(({ tenant, within, exists }) => within.map((grant): Ceiling => ({ tenant, backends: grant.backends, rules: exists ? readCeiling(grant) : err('there is no such tenant') }))));
+    }
+    if (this.#rules.withoutTerms === 'deny' || !this.#rules.tenants.has(namespace)) return NONE;
+    return this.#once(namespace, () => [{ tenant: namespace, backends: undefined, rules: readCeiling({ backends: undefined, metrics: ['.+'], labels: { namespace } }) }]);
+  }
+
+  #once(source: unknown, compile: () => readonly Ceiling[]): readonly Ceiling[] {
+    const key = JSON.stringify(source);
+    const found = this.compiled.get(key) ?? this.#before.get(key) ?? compile();
+    this.compiled.set(key, found);
+    return found;
   }
 }
 
-function translateOne(object: unknown, identified: Identified, ceilings: Ceilings): Translated {
+function translateOne(object: unknown, identified: Identified, over: readonly Ceiling[]): Translated {
   const nothing = { ...identified, inForce: [], warnings: [], wantsExport: false };
   const read = readMetricAccess(object, identified);
   if (!read.ok) return { verdict: { ...nothing, refused: read.error }, given: [] };
-  const over = ceilings.of(identified.object.namespace);
   if (over.length === 0) return { verdict: { ...nothing, wantsExport: read.value.wantsExport, refused: [noTerms(identified.object)] }, given: [] };
   return translateRead(read.value, over);
 }

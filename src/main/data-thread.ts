@@ -8,6 +8,7 @@ import { Gauge, Registry } from 'prom-client';
 import { createAuthzServer } from '../authz/server.js';
 import { createHub } from '../hub/hub.js';
 import { createLogger } from '../lib/logger.js';
+import { createTokenQuestions } from './token-questions.js';
 import type { DataThreadOptions, FromDataThread, ToDataThread } from './thread-messages.js';
 
 const options: DataThreadOptions = workerData;
@@ -28,7 +29,8 @@ const hub = createHub({
   onRegistration: (registration) => tell({ type: 'registered', registration }),
   onAgentState: (agent, state) => tell({ type: 'agent', agent, state }),
 });
-const authz = createAuthzServer({ socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
+const questions = createTokenQuestions(tell);
+const authz = createAuthzServer({ reviewToken: questions.review, socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
 
 port.on('message', (message: ToDataThread) => {
   switch (message.type) {
@@ -38,6 +40,9 @@ port.on('message', (message: ToDataThread) => {
       return;
     case 'registration':
       authz.setRegistration(message.agent, message.targets);
+      return;
+    case 'reviewed':
+      questions.answered(message.id, message.verdict);
       return;
     case 'collect':
       void registry.getMetricsAsJSON().then((metrics) => tell({ type: 'metrics', id: message.id, metrics }));

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ReviewToken } from '../model/kubernetes.js';
 import type { Registration, Target } from '../model/target.js';
 import type { DataThreadOptions, FromDataThread, ToDataThread } from './thread-messages.js';
 
@@ -18,6 +19,7 @@ export interface DataThreadsOptions {
   readonly thread: Omit<DataThreadOptions, 'index'>;
   readonly logger: Logger;
   readonly onRegistered: (registration: Registration) => void;
+  readonly reviewToken: ReviewToken;
   readonly onAgent: (agent: string, state: 'up' | 'down') => void;
 }
 
@@ -68,6 +70,9 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
         if (message.state === 'up') thread.agents.add(message.agent);
         else thread.agents.delete(message.agent);
         return options.onAgent(message.agent, message.state);
+      case 'review':
+        void options.reviewToken(message.token).then((verdict) => post(thread, { type: 'reviewed', id: message.id, verdict }));
+        return;
       case 'metrics':
         return collecting.get(message.id)?.(message.metrics);
       case 'drained':

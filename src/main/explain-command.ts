@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { compilePolicy } from '../authz/compile.js';
 import { decide } from '../authz/decide.js';
 import { explainScrape } from '../authz/explain.js';
@@ -7,11 +8,15 @@ import { explainIdentity } from '../authz/explain-identity.js';
 import { identify } from '../authz/identity.js';
 import { Inventory } from '../authz/inventory.js';
 import { createPasswordChecker } from '../authz/password.js';
+import { createServiceAccounts } from '../authz/service-accounts.js';
 import { loadGatewayConfig } from '../config/gateway-config.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { readMemory } from '../discovery/memory-file.js';
 import { systemClock } from '../lib/clock.js';
 import { silentLogger } from '../lib/logger.js';
+import type { DesiredState } from '../model/desired-state.js';
+import { compileTargetLimits } from '../model/target-limits.js';
+import { siteOffer } from '../model/sites.js';
 import type { Target } from '../model/target.js';
 import { explainQuery } from '../query/explain.js';
 import { validateTargets } from '../tunnel/targets.js';
@@ -20,6 +25,7 @@ import type { Command } from './command.js';
 import { firstLoad } from './config-life.js';
 import { environment } from './environment.js';
 import { questionFrom } from './request-file.js';
+import { createTokenReviews } from './token-reviews.js';
 
 const OPTIONS = {
   config: { type: 'string', short: 'c' },
@@ -67,15 +73,30 @@ async function offeredTargets({ process: { runtimeDir } }: GatewayConfig): Promi
   return new Map(remembered.map(({ agent, targets }) => [agent, targets]));
 }
 
+/** Who offers the target: one agent, or the members of a site in the order in which they are asked. */
+function offerOf({ sites = [] }: GatewayConfig['state'], offered: Offered, agent: string, targetName: string): { readonly registered: Target | undefined; readonly members: readonly string[] } {
+  const site = sites.find(({ name }) => name === agent);
+  if (site === undefined) return { registered: offered.get(agent)?.find(({ name }) => name === targetName), members: [] };
+  const found = siteOffer(site, offered).get(targetName);
+  return { registered: found?.target, members: found?.members.map((member) => member.agent) ?? [] };
+}
+
 function explainTarget({ state }: GatewayConfig, offered: Offered, asked: { readonly tenant: string; readonly target: string; readonly labels: readonly string[] | undefined }): number {
   const [agent = '', targetName = '', ...rest] = asked.target.split('/');
   if (targetName === '' || rest.length > 0) throw new UsageError('--target must be AGENT/TARGET');
-  const registered = offered.get(agent)?.find(({ name }) => name === targetName);
+  const { registered, members } = offerOf(state, offered, agent, targetName);
   const target = asked.labels === undefined ? registered : { ...(registered ?? supposed(targetName)), labels: readLabels(asked.labels) };
   const { allowed, steps } = explainScrape(state, { tenant: asked.tenant, agent, targetName, target });
   for (const { outcome, rule, why } of steps) print(`${MARKS[outcome]} ${rule}: ${why}`);
+  if (allowed && members.length > 0) print(`asked in this order: ${members.join(', ')}`);
   print(allowed ? 'allowed' : 'refused');
+  if (allowed && target !== undefined) printLimits(state, agent, target);
   return allowed ? 0 : REFUSED;
+}
+
+/** What templates allow there, beside the tenant's own limits. */
+function printLimits(state: DesiredState, agent: string, target: Target): void {
+  for (const [name, value] of Object.entries(compileTargetLimits(state)(agent, target) ?? {})) if (value !== undefined) print(`  by template: ${name} ${value}`);
 }
 
 /** What a query becomes for a tenant, selector by selector. */
@@ -111,16 +132,18 @@ async function explainRequest({ state }: GatewayConfig, offered: Offered, { file
   const question = questionFrom(await readFile(file, 'utf8'), certificate === undefined ? undefined : await readFile(certificate, 'utf8'), state.gateway.names);
   if (!question.ok) throw new UsageError(`${file}: ${question.error}`);
   const policy = compilePolicy(state);
-  const passwords = createPasswordChecker();
+  const serviceAccounts = createServiceAccounts({ ask: createTokenReviews({ logger: silentLogger, registry: new Registry(), spec: state.gateway.tokenReview }).review });
+  serviceAccounts.configure(state.gateway.tokenReview);
+  const checks = { passwords: createPasswordChecker(), serviceAccounts };
   const inventory = new Inventory();
-  inventory.setRights(policy.rights);
+  inventory.setRights(policy.rights, policy.sites);
   for (const [agent, targets] of offered) inventory.register(agent, targets);
   print(`door: ${question.value.door}`);
-  const shown = await explainIdentity(policy, passwords, question.value, Date.now());
+  const shown = await explainIdentity(policy, checks, question.value, Date.now());
   if (shown.length === 0) print('no credential is shown');
   for (const { what, ok, why } of shown) print(`${ok ? 'ok  ' : 'FAIL'} ${what}: ${why}`);
-  const caller = await identify(policy, passwords, question.value, Date.now());
-  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, queriers: policy.queriers, pushers: policy.pushers });
+  const caller = await identify(policy, checks, question.value, Date.now());
+  const decision = decide(question.value, caller, { inventory, limits: state.gateway.limits, limitsOf: policy.limitsOf, queriers: policy.queriers, pushers: policy.pushers });
   const { tenant, agent, target, rule } = decision.audit;
   print(`caller: ${caller.kind === 'stranger' ? `nobody (${caller.reason})` : (tenant ?? agent ?? '')}`);
   if (agent !== undefined && target !== undefined) print(`target: ${agent}/${target}`);

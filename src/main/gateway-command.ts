@@ -11,6 +11,7 @@ import { environment } from './environment.js';
 import { adminPost, startEnvoy } from './envoy-process.js';
 import { findEnvoy } from './find-envoy.js';
 import { startGateway } from './gateway.js';
+import { joinKubernetes } from './kubernetes.js';
 import { createProcessRegistry } from './process-metrics.js';
 import { claimRuntimeDir } from './runtime-dir.js';
 import { untilShutdown } from './shutdown.js';
@@ -65,16 +66,18 @@ async function run(argv: readonly string[], { withEnvoy }: { readonly withEnvoy:
   }
   const logger = createLogger(settings.logLevel, { component: 'gateway', gateway: state.gateway.id });
   const registry = createProcessRegistry();
-  const gateway = await startGateway(first.value, logger, registry);
+  const kubernetes = await joinKubernetes(first.value, logger, registry);
+  const gateway = await startGateway(kubernetes.first, logger, registry);
+  const apply = kubernetes.follow(gateway.apply);
   const adminSocketPath = join(settings.runtimeDir, 'admin.sock');
   const envoy = envoyBinary === undefined ? undefined : launch(envoyBinary, first.value, { adminSocketPath, logger });
-  const reloading = startReloading({ file, first, load, apply: gateway.apply, fixedPart: (config) => config.process, logger, registry });
+  const reloading = startReloading({ file, first, load, apply, fixedPart: (config) => config.process, logger, registry });
   // Whoever rotates the audit log by moving it sends this, as to every Envoy.
   process.on('SIGUSR1', () => void adminPost(adminSocketPath, '/reopen_logs'));
   let draining = false;
   const status = await startStatusServer({
     ...settings.metrics,
-    notReady: () => (draining ? ['draining'] : gateway.notReady()),
+    notReady: () => (draining ? ['draining'] : [...gateway.notReady(), ...kubernetes.notReady()]),
     metrics: gateway.metrics,
   });
   logger.info({ statusPort: status.port, dataThreads: settings.dataThreads, runtimeDir: settings.runtimeDir }, 'gateway started');
@@ -85,6 +88,7 @@ async function run(argv: readonly string[], { withEnvoy }: { readonly withEnvoy:
     drain: async () => {
       draining = true;
       reloading.stop();
+      await kubernetes.close();
       await adminPost(adminSocketPath, '/drain_listeners?graceful&skip_exit');
       await gateway.drain();
     },

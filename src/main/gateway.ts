@@ -24,6 +24,7 @@ import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
 import type { DataThreads } from './data-threads.js';
 import { createQueryDoor } from './query-door.js';
+import { createTokenReviews } from './token-reviews.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
 
 export interface Gateway {
@@ -53,6 +54,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     logger: logger.child({ component: 'discovery' }),
     registry,
   });
+  const tokenReviews = createTokenReviews({ logger: logger.child({ component: 'kubernetes' }), registry });
   const dataThreads = startDataThreads({
     count,
     thread: { runtimeDir, logLevel, ...tunnel },
@@ -61,6 +63,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       discovery.register(agent, targets);
       dataThreads.setRegistration(agent, targets);
     },
+    reviewToken: tokenReviews.review,
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
@@ -74,6 +77,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     // First: it is what may refuse the state, and then nothing else must have taken it.
     const published = controlPlane.publish(state, { dataThreads: count, runtimeDir });
     if (!published.ok) return published.error;
+    tokenReviews.configure(state.gateway.tokenReview);
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);

@@ -37,7 +37,7 @@ export function createQueryDoor(service: QueryService): QueryDoor {
 function findSoleBackends({ tenants, backends = [] }: DesiredState): ReadonlyMap<string, string> {
   const sole = new Map<string, string>();
   for (const { name, query = [] } of tenants) {
-    const seen = backends.filter((backend) => query.some((grant) => grant.backends === undefined || grant.backends.includes(backend.name)));
+    const seen = backends.filter((backend) => backend.api !== 'alertmanager' && query.some((grant) => grant.backends === undefined || grant.backends.includes(backend.name)));
     const [only, ...others] = seen;
     if (only !== undefined && others.length === 0) sole.set(name, only.name);
   }

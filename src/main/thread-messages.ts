@@ -6,6 +6,7 @@
  */
 import type { MetricObject } from 'prom-client';
 import type { DesiredState } from '../model/desired-state.js';
+import type { TokenVerdict } from '../model/kubernetes.js';
 import type { Registration } from '../model/target.js';
 import type { LogLevel } from '../lib/logger.js';
 
@@ -23,6 +24,8 @@ export type ToDataThread =
   | { readonly type: 'state'; readonly state: DesiredState }
   /** What some data thread's agent offers now; `targets` undefined: forgotten (its retention has passed). */
   | { readonly type: 'registration'; readonly agent: string; readonly targets: Registration['targets'] | undefined }
+  /** The answer to `review` of the same `id`. */
+  | { readonly type: 'reviewed'; readonly id: number; readonly verdict: TokenVerdict }
   /** Answer with `metrics` and the same `id`. */
   | { readonly type: 'collect'; readonly id: number }
   /** Finish what is in flight, refuse what is new, answer with `drained`. */
@@ -33,5 +36,7 @@ export type FromDataThread =
   | { readonly type: 'listening' }
   | { readonly type: 'registered'; readonly registration: Registration }
   | { readonly type: 'agent'; readonly agent: string; readonly state: 'up' | 'down' }
+  /** Whose is this token? Answered by `reviewed`. */
+  | { readonly type: 'review'; readonly id: number; readonly token: string }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };

@@ -16,6 +16,8 @@ export function credentialId(credential: Credential): string {
       return `bearer:${hash('sha256', credential.sha256, 'hex').slice(0, 12)}`;
     case 'jwt':
       return `jwt:${credential.issuer}:${hash('sha256', JSON.stringify(credential.claims), 'hex').slice(0, 12)}`;
+    case 'service-account':
+      return `service-account:${credential.namespace}${credential.name === undefined ? '' : `/${credential.name}`}`;
   }
 }
 

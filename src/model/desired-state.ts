@@ -1,3 +1,4 @@
+import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -8,6 +9,7 @@ export interface DesiredState {
   readonly gateway: GatewaySpec;
   readonly tenants: readonly Tenant[];
   readonly agents: readonly Agent[];
+  readonly sites?: readonly Site[];
   readonly templates?: readonly Template[];
   readonly backends?: readonly Backend[];
   readonly frontProxies?: readonly FrontProxy[];
@@ -36,8 +38,8 @@ export interface PushTarget {
 /** A proxy that authenticates users itself and names their tenant in `X-Tenant-Namespace`. Its own certificate is what is trusted. */
 export interface FrontProxy {
   readonly san: San;
-  /** Tenants that it may speak for. */
-  readonly tenants: readonly string[];
+  /** Tenants that it may speak for; `all`: whatever tenants there are. */
+  readonly tenants: readonly string[] | 'all';
 }
 
 /** A Prometheus-compatible server that tenants may query. */
@@ -52,7 +54,26 @@ export interface Backend {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
   readonly union?: 'rewrite' | 'extra_filters' | undefined;
+  /** Undefined = Prometheus's. */
+  readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;
+  /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
+  readonly discover?: BackendDiscovery | undefined;
+}
+
+/** Which objects of a cluster are a backend's endpoints: all that is given must match. */
+export interface BackendDiscovery {
+  readonly resource: 'EndpointSlice' | 'Pod' | 'Service';
+  /** Undefined = all. */
+  readonly namespaces: readonly string[] | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Name or number; undefined = the first (of a pod that names none: 9090). */
+  readonly port: string | undefined;
+  /** Undefined = as the object says: annotation `prometheus.io/scheme`, or a port's name `https`. */
+  readonly scheme: 'http' | 'https' | undefined;
+  /** Before the API's own paths; empty or with a slash at its beginning and none at its end. */
+  readonly pathPrefix: string;
 }
 
 /** What a tenant sees of backends: series that any one grant allows. */
@@ -77,12 +98,30 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What http_sd tells of targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
 export interface Template {
+  readonly name: string;
   readonly selector: Selector;
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
+  readonly limits?: TemplateLimits | undefined;
+}
+
+/** Of each tenant at each target that the template matches; undefined = no bound of its own. */
+export interface TemplateLimits {
+  readonly rate: Rate | undefined;
+  /** Scrapes in flight. */
+  readonly maxConcurrentScrapes: number | undefined;
+  /** Of one answer, as the target sends it. */
+  readonly maxBodyBytes: number | undefined;
+  /** Upper bound of a scrape's deadline, ms. */
+  readonly maxScrapeTimeoutMs: number | undefined;
+}
+
+export interface Rate {
+  readonly requestsPerSecond: number;
+  readonly burst: number;
 }
 
 export interface GatewaySpec {
@@ -97,6 +136,8 @@ export interface GatewaySpec {
   readonly accessLogPath: string;
   readonly revoked?: Revoked;
   readonly issuers?: readonly Issuer[];
+  /** Undefined = no tokens of service accounts. */
+  readonly tokenReview?: TokenReviewSpec | undefined;
 }
 
 /** Who signs tokens that tenants come with: an OpenID provider, a cluster, a cloud. Envoy verifies them. */
@@ -159,6 +200,8 @@ export interface Tenant {
   readonly push?: readonly string[];
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
+  /** Whose MetricAccess objects add to `query`, and the most that they can. */
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrant[] };
   readonly limits: TenantLimits;
 }
 
@@ -186,7 +229,9 @@ export type CredentialProof =
   /** Lower-case hex SHA-256 of the token: tokens are long and random, so a slow hash would only cost time. */
   | { readonly kind: 'bearer'; readonly sha256: string }
   /** A token of this issuer (by name) for which all of these hold. */
-  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] };
+  | { readonly kind: 'jwt'; readonly issuer: string; readonly claims: readonly ClaimRule[] }
+  /** A token of this service account of Kubernetes; `name` undefined = of any of the namespace. */
+  | { readonly kind: 'service-account'; readonly namespace: string; readonly name: string | undefined };
 
 /** The claim is one of these values, or a list that has one of them. */
 export interface ClaimRule {
@@ -208,9 +253,7 @@ export interface ScrapeGrant {
   readonly selector: Selector | undefined;
 }
 
-export interface TenantLimits {
-  readonly requestsPerSecond: number;
-  readonly burst: number;
+export interface TenantLimits extends Rate {
   /** Scrapes in flight; undefined = no bound of its own. */
   readonly maxConcurrentScrapes?: number | undefined;
   /** Of one answer, as the target sends it; undefined = no bound. */
@@ -225,4 +268,16 @@ export interface Agent {
   /** The tenants whose targets may live here: the ceiling that no registration and no label can widen. */
   readonly tenants: readonly string[];
   readonly maxTargets: number;
+}
+
+/** Several agents that offer the same targets: to whoever scrapes, one agent of this name (ADR 31). */
+export interface Site {
+  /** Unique among agents too. */
+  readonly name: string;
+  /** Its members; no agent is in two sites, and all serve the same tenants. */
+  readonly agents: readonly string[];
+  /** Who is asked first: always the same, or for each target another. */
+  readonly order: 'preference' | 'spread';
+  /** Asks a second member when the first has not begun to answer after so long, ms, or as long as 95 of 100 answers of the target take. */
+  readonly hedge: number | 'p95' | undefined;
 }

@@ -1,6 +1,7 @@
 import { compileSelector } from './selector.js';
 import type { LabelTest } from './selector.js';
 import type { DesiredState, ScrapeGrant, Tenant } from './desired-state.js';
+import { scrapables } from './sites.js';
 import type { Target } from './target.js';
 
 /**
@@ -13,7 +14,7 @@ import type { Target } from './target.js';
  * is what the tenant was given, the third what was taken from that: deny beats allow. ext_authz decides by it and http_sd lists by it, so that a listed target is a scrapable one.
  */
 export interface ScrapeRights {
-  /** The agents that serve this tenant. */
+  /** The agents that serve this tenant; a site with several is one (`sites.ts`). */
   readonly agents: ReadonlySet<string>;
   /** The rule that lets the tenant scrape this target, as the audit line names it (`tenants/team-a/scrape[0]`), or undefined. */
   ruleFor(agent: string, target: Target): string | undefined;
@@ -36,7 +37,7 @@ interface CompiledGrant {
 /** The rights of every tenant, by the tenant's name. Costs O(tenants + agents), whatever the number of targets. */
 export function compileRights(state: DesiredState): ReadonlyMap<string, ScrapeRights> {
   const agentsOf = new Map<string, Set<string>>(state.tenants.map((tenant) => [tenant.name, new Set()]));
-  for (const agent of state.agents) for (const tenant of agent.tenants) agentsOf.get(tenant)?.add(agent.name);
+  for (const agent of scrapables(state)) for (const tenant of agent.tenants) agentsOf.get(tenant)?.add(agent.name);
   return new Map(state.tenants.map((tenant) => [tenant.name, tenantRights(tenant, agentsOf.get(tenant.name) ?? new Set())]));
 }
 

@@ -29,7 +29,7 @@ export const REASONS = {
   malformed_request: { status: 400, hop: 'authz', text: 'malformed request' },
   agent_unknown: { status: 403, hop: 'authz', text: 'the certificate names no agent of this gateway' },
   authz_busy: { status: 503, hop: 'authz', text: 'too many credentials wait to be checked' },
-  issuer_unavailable: { status: 503, hop: 'authz', text: "the keys of the token's issuer cannot be fetched" },
+  issuer_unavailable: { status: 503, hop: 'authz', text: "the token's issuer cannot be reached" },
   authz_starting: { status: 503, hop: 'authz', text: 'the gateway has no configuration yet' },
   // ---- http_sd
   discovery_unknown: { status: 503, hop: 'api', text: 'the gateway does not know every target yet' },

@@ -112,7 +112,7 @@ function visibleAlerts(rule: JsonObject, policy: Policy): readonly JsonObject[] 
 }
 
 /** Some selector, with all of its matchers. */
-function accept(selectors: readonly Rule[], labels: Readonly<Record<string, string>>): boolean {
+export function accept(selectors: readonly Rule[], labels: Readonly<Record<string, string>>): boolean {
   return selectors.some((matchers) => matchers.every(({ matcher, accepts }) => accepts(labels[matcher.name] ?? '')));
 }
 

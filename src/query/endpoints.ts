@@ -2,6 +2,7 @@ import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { print } from '../promql/print.js';
 import { alertsPlan, rulesPlan } from './alerting.js';
+import { ALERTMANAGER_ENDPOINTS } from './alertmanager/endpoints.js';
 import type { Endpoint, Plan, Question } from './endpoint.js';
 import { queryText, readExpression, restrictExpression, restrictQuery } from './expressions.js';
 import { restrictMatches } from './match.js';
@@ -18,20 +19,25 @@ import type { Refusal, Reply } from './refusal.js';
 
 const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
+const PROMETHEUS_ENDPOINTS: readonly Endpoint[] = [
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/query', plan: (question) => evaluation(question, '/api/v1/query', instantTimes(question.form)) },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/query_range', plan: (question) => evaluation(question, '/api/v1/query_range', rangeTimes(question.form)) },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/query_exemplars', plan: exemplars },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/series', plan: series },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/labels', plan: (question) => labels(question, 'POST', '/api/v1/labels') },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/label/:name/values', plan: (question) => labels(question, 'GET', `/api/v1/label/${encodeURIComponent(question.segment)}/values`) },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/metadata', plan: metadataPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/rules', plan: rulesPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/alerts', plan: alertsPlan },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/format_query', plan: (question) => text(question, '/api/v1/format_query') },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/parse_query', plan: (question) => text(question, '/api/v1/parse_query') },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/status/buildinfo', plan: () => ok(forward('GET', '/api/v1/status/buildinfo', [])) },
+  { api: 'prometheus', methods: ['GET'], path: '/federate', plan: federate },
+];
+
 export const ENDPOINTS: readonly Endpoint[] = [
-  { methods: ['GET', 'POST'], path: '/api/v1/query', plan: (question) => evaluation(question, '/api/v1/query', instantTimes(question.form)) },
-  { methods: ['GET', 'POST'], path: '/api/v1/query_range', plan: (question) => evaluation(question, '/api/v1/query_range', rangeTimes(question.form)) },
-  { methods: ['GET', 'POST'], path: '/api/v1/query_exemplars', plan: exemplars },
-  { methods: ['GET', 'POST'], path: '/api/v1/series', plan: series },
-  { methods: ['GET', 'POST'], path: '/api/v1/labels', plan: (question) => labels(question, 'POST', '/api/v1/labels') },
-  { methods: ['GET'], path: '/api/v1/label/:name/values', plan: (question) => labels(question, 'GET', `/api/v1/label/${encodeURIComponent(question.segment)}/values`) },
-  { methods: ['GET'], path: '/api/v1/metadata', plan: metadataPlan },
-  { methods: ['GET'], path: '/api/v1/rules', plan: rulesPlan },
-  { methods: ['GET'], path: '/api/v1/alerts', plan: alertsPlan },
-  { methods: ['GET', 'POST'], path: '/api/v1/format_query', plan: (question) => text(question, '/api/v1/format_query') },
-  { methods: ['GET', 'POST'], path: '/api/v1/parse_query', plan: (question) => text(question, '/api/v1/parse_query') },
-  { methods: ['GET'], path: '/api/v1/status/buildinfo', plan: () => ok(forward('GET', '/api/v1/status/buildinfo', [])) },
-  { methods: ['GET'], path: '/federate', plan: federate },
+  ...PROMETHEUS_ENDPOINTS,
+  ...ALERTMANAGER_ENDPOINTS,
   { methods: ['GET'], path: '/-/healthy', plan: () => ok(answer(plain('Prometheus Server is Healthy.\n'))) },
   { methods: ['GET'], path: '/-/ready', plan: () => ok(answer(plain('Prometheus Server is Ready.\n'))) },
 ];

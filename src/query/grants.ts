@@ -20,6 +20,7 @@ export interface View {
   readonly ruleNames: readonly string[];
   readonly limits: Limits;
   readonly union: NonNullable<Backend['union']>;
+  readonly api: NonNullable<Backend['api']>;
 }
 
 /** Undefined: no such tenant or backend, or no grant for it. */
@@ -41,7 +42,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite' };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus' };
 }
 
 /** What is wrong with a tenant's patterns; for the configuration's check, and for whoever logs. */

@@ -32,7 +32,7 @@ function plan(url: string, { body = '', grants = OWN, limits = {}, union }: Aske
   if (view === undefined) throw new Error('no view');
   if (route?.endpoint === undefined) return 'no endpoint';
   const form = formOf(Buffer.from(body), route.query);
-  const made = form.ok ? route.endpoint.plan({ ...view, form: form.value, segment: route.segment }) : form;
+  const made = form.ok ? route.endpoint.plan({ ...view, form: form.value, json: undefined, segment: route.segment }) : form;
   return made.ok ? made.value : made.error;
 }
 

@@ -17,24 +17,27 @@ export interface Route {
   readonly backend: string;
   readonly endpoint: Endpoint | undefined;
   readonly segment: string;
+  /** All that there are at this path. */
+  readonly methods: readonly Method[];
   /** Undecoded. */
   readonly query: string;
 }
 
-const FORM_TYPE = 'application/x-www-form-urlencoded';
+export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
-/** `/query/<backend>/<path of the API>?…`; undefined where it is not even that. */
-export function routeOf(url: string): Route | undefined {
+/** `/query/<backend>/<path of the API>?…`; undefined where it is not even that. Of endpoints with one path, the one with this method. */
+export function routeOf(url: string, method?: string): Route | undefined {
   const mark = url.indexOf('?');
   const [path, query] = mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
   const segments = path.split('/').map(decodePercent);
   const [empty, door, backend, ...rest] = segments;
   if (empty !== '' || door !== 'query' || backend === undefined || backend === '' || rest.length === 0) return undefined;
-  for (const endpoint of ENDPOINTS) {
+  const found = ENDPOINTS.flatMap((endpoint) => {
     const segment = matchPath(endpoint.path.split('/').slice(1), rest);
-    if (segment !== undefined) return { backend, endpoint, segment, query };
-  }
-  return { backend, endpoint: undefined, segment: '', query };
+    return segment === undefined ? [] : [{ endpoint, segment }];
+  });
+  const { endpoint, segment } = found.find((one) => isAllowed(one.endpoint, method)) ?? found[0] ?? { endpoint: undefined, segment: '' };
+  return { backend, endpoint, segment, query, methods: found.flatMap((one) => one.endpoint.methods) };
 }
 
 /** What stands for `:name`, '' where the pattern has none; undefined where it does not match. */
@@ -62,15 +65,15 @@ export function isAllowed(endpoint: Endpoint, method: string | undefined): metho
 }
 
 /** Must a body be read, and is it of a kind that all servers read alike? */
-export function bodyKind(method: Method, headers: IncomingHttpHeaders): Result<'none' | 'form', Refusal> {
+export function bodyKind(method: Method, headers: IncomingHttpHeaders, expected: string = FORM_TYPE): Result<'none' | 'read', Refusal> {
   const length = headers['content-length'];
   const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
   if (!hasBody) return ok('none');
-  if (method === 'GET') return refuse('query_malformed', 'GET with a body');
+  if (method !== 'POST') return refuse('query_malformed', `${method} with a body`);
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') return refuse('query_malformed', 'an encoded body');
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';').map((part) => part.trim());
   const isUtf8 = parameters.every((parameter) => parameter === '' || parameter === 'charset=utf-8' || parameter === 'charset="utf-8"');
-  return type === FORM_TYPE && isUtf8 ? ok('form') : refuse('query_malformed', `the body must be ${FORM_TYPE}`);
+  return type === expected && isUtf8 ? ok('read') : refuse('query_malformed', `the body must be ${expected}`);
 }
 
 export function formOf(body: Buffer, query: string): Result<Form, Refusal> {

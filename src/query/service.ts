@@ -6,7 +6,7 @@ import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { DesiredState, QueryLimits } from '../model/desired-state.js';
 import { backendError, jsonOf } from './backend-error.js';
-import type { Plan, UpstreamRequest } from './endpoint.js';
+import type { Plan, ReadAnswer, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
 import { isObject, pick } from './json.js';
@@ -101,7 +101,7 @@ class Service implements QueryService {
     const started = performance.now();
     // A write in the moment in which the caller goes is an error event; that it has gone is seen by 'close'.
     response.on('error', () => {});
-    const route = routeOf(request.url ?? '');
+    const route = routeOf(request.url ?? '', request.method);
     const outcome = await this.#outcome({ request, response, tenant, route });
     this.#metrics.count(route?.endpoint?.path ?? 'none', outcome, (performance.now() - started) / 1000);
   }
@@ -127,13 +127,14 @@ class Service implements QueryService {
     if (route === undefined) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
     const { backend, endpoint, segment } = route;
     const before = this.#state.view(tenant, backend);
-    const form = before === undefined ? refuse('query_no_backend') : await readRequest(request, route, before.view.limits);
-    if (!form.ok) return this.#refused(exchange, form.error);
+    const asking = before === undefined ? refuse('query_no_backend') : await readRequest(request, route, before.view.limits);
+    if (!asking.ok) return this.#refused(exchange, asking.error);
     // The body may have taken its time: what counts are the rights of now.
     const found = this.#state.view(tenant, backend);
     if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
     const { view, upstream } = found;
-    const plan = endpoint.plan({ ...view, form: form.value, segment });
+    if (endpoint.api !== undefined && endpoint.api !== view.api) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
+    const plan = endpoint.plan({ ...view, ...asking.value, segment });
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
     return this.#run(exchange, plan.value, { tenant, backend, view, upstream });
@@ -170,6 +171,8 @@ class Service implements QueryService {
   async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
     switch (plan.kind) {
+      case 'talk':
+        return this.#talk(exchange, plan.next, asking);
       case 'forward': {
         const question = this.#cache === undefined ? undefined : rangeQuestion(plan.request, exchange.tenant, asking.upstream.identity);
         if (this.#cache !== undefined && question !== undefined) return this.#remembered(exchange, plan.request, { question, cache: this.#cache, asking });
@@ -188,6 +191,22 @@ class Service implements QueryService {
         }
         return send(response, successReply(plan.filter(data)), 'answered');
       }
+    }
+  }
+
+  /** One question after the other, until there is a reply. */
+  async #talk(exchange: Exchange, next: TalkPlan['next'], { upstream, limits, signal }: Asking): Promise<Outcome> {
+    const answers: ReadAnswer[] = [];
+    for (;;) {
+      const turn = next(answers);
+      if (!turn.ok) return this.#refused(exchange, turn.error);
+      if ('reply' in turn.value) return send(exchange.response, turn.value.reply, 'answered');
+      const { status, body } = await upstream.ask(turn.value.ask, signal);
+      if (status >= 500) {
+        body.destroy();
+        throw new Error(`the backend answered ${status}`);
+      }
+      answers.push({ status, value: jsonOf(await readAll(body, limits.maxResponseBytes)) });
     }
   }
 
@@ -246,12 +265,13 @@ class Service implements QueryService {
     this.#logger.info({ tenant, backend: route?.backend, endpoint: route?.endpoint?.path, ...refusal }, 'query refused');
     // What is left of the body is not read, so the connection cannot be used again.
     if (!request.complete) response.setHeader('connection', 'close');
-    if (refusal.reason === 'query_method') response.setHeader('allow', route?.endpoint?.methods.join(', ') ?? '');
+    if (refusal.reason === 'query_method') response.setHeader('allow', route?.methods.join(', ') ?? '');
     return send(response, refusalReply(refusal), refusal.reason);
   }
 }
 
 type UpstreamPlan = Exclude<Plan, { kind: 'answer' }>;
+type TalkPlan = Extract<Plan, { kind: 'talk' }>;
 
 interface Running {
   readonly tenant: string;

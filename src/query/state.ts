@@ -21,9 +21,6 @@ export class QueryState {
 
   /** From now on. Clients of backends that did not change keep their connections. */
   set(state: DesiredState): void {
-    for (const { name, query = [] } of state.tenants) {
-      for (const fault of queryGrantFaults(query)) this.#logger.error({ tenant: name }, formatFault(fault));
-    }
     const before = this.#upstreams;
     this.#upstreams = new Map((state.backends ?? []).map((backend) => [backend.name, this.#upstreamFor(backend)]));
     const kept = new Set([...this.#upstreams.values()].map(({ upstream }) => upstream));
@@ -40,6 +37,8 @@ export class QueryState {
     if (!this.#views.has(key)) {
       const made = viewOf(state, tenant, backend, this.#limits);
       if (made === undefined) return undefined;
+      // Here and not for all at once: a state may have thousands of tenants, of which few ask before the next state.
+      for (const fault of queryGrantFaults(state.tenants.find(({ name }) => name === tenant)?.query ?? [])) this.#logger.error({ tenant }, formatFault(fault));
       this.#views.set(key, made);
     }
     const view = this.#views.get(key);

@@ -3,6 +3,7 @@ import { Pool } from 'undici';
 import type { Logger } from '../lib/logger.js';
 import type { Backend } from '../model/desired-state.js';
 import type { UpstreamRequest } from './endpoint.js';
+import { FORM_TYPE } from './route.js';
 
 /**
  * The client towards one backend. All that it is asked are questions, so a replica that breaks before it has answered costs
@@ -52,8 +53,9 @@ export class Upstream {
   /** Rejects with BackendAway, or with the signal's reason. Whoever gets an answer must read or destroy its body. */
   async ask(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
     const order = this.#order();
-    // Once more the first: its connection may have been one that the other side was just closing.
-    for (const one of [...order, ...order.slice(0, 1)]) {
+    const changes = request.json !== undefined || request.method === 'DELETE';
+    // Once more the first: its connection may have been one that the other side was just closing. What changes something is never sent twice.
+    for (const one of changes ? order.slice(0, 1) : [...order, ...order.slice(0, 1)]) {
       try {
         const answer = await this.#askOne(one, request, signal);
         if (!isStarting(answer)) return answer;
@@ -91,14 +93,15 @@ export class Upstream {
     this.#logger.warn({ backend: this.#backend.name, replica: one.origin, err: error }, 'a replica does not answer');
   }
 
-  async #askOne({ pool, prefix }: Replica, { method, path, parameters }: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+  async #askOne({ pool, prefix }: Replica, { method, path, parameters, json }: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
     const form = parameters.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
-    const inBody = method === 'POST';
+    const inBody = method === 'POST' && json === undefined;
+    const type = json === undefined ? FORM_TYPE : 'application/json';
     const { statusCode, headers, body } = await pool.request({
       method,
       path: `${prefix}${path}${inBody || form === '' ? '' : `?${form}`}`,
-      headers: { ...this.#backend.headers, 'user-agent': 'scrapeway', ...(inBody ? { 'content-type': 'application/x-www-form-urlencoded' } : {}) },
-      body: inBody ? form : null,
+      headers: { ...this.#backend.headers, 'user-agent': 'scrapeway', ...(inBody || json !== undefined ? { 'content-type': type } : {}) },
+      body: json ?? (inBody ? form : null),
       signal,
     });
     // Whoever reads it sees its errors; whoever gives it up must not have to.

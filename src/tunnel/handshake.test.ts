@@ -5,7 +5,7 @@ const headers = { upgrade: 'scrapeway-tunnel', 'tunnel-version': '1', 'tunnel-in
 
 describe('the tunnel handshake', () => {
   it('reads the agent from the stamped header and the instance from the agent', () => {
-    expect(readUpgrade(headers)).toEqual({ agent: 'site-a', instance: '0b8f1f0e-1111' });
+    expect(readUpgrade(headers)).toEqual({ agent: 'site-a', home: 'site-a', instance: '0b8f1f0e-1111' });
   });
 
   it.each([

@@ -18,6 +18,8 @@ export const INSTANCE_HEADER = 'tunnel-instance';
 export const GATEWAY_HEADER = 'x-scrapeway-gateway';
 /** Stamped by ext_authz from the verified certificate; never taken from outside. */
 export const AGENT_HEADER = 'x-scrapeway-agent';
+/** Stamped beside it where the agent is a member of a site: then `AGENT_HEADER` is the site, and this is the agent. */
+export const MEMBER_HEADER = 'x-scrapeway-member';
 
 /** Stamped by Envoy from the handshake. */
 const SERIAL_HEADER = 'x-scrapeway-peer-serial';
@@ -39,6 +41,8 @@ const INSTANCE = /^[A-Za-z0-9-]{8,64}$/;
 
 export interface Upgrade {
   readonly agent: string;
+  /** What its scrapes are asked for by: its site, or itself. */
+  readonly home: string;
   readonly instance: string;
   /** Serial number of the agent's certificate, hex; undefined where Envoy stamped none. */
   readonly serial: string | undefined;
@@ -49,13 +53,14 @@ export interface Upgrade {
  * a stamped agent.
  */
 export function readUpgrade(headers: Readonly<Record<string, string | readonly string[] | undefined>>): Upgrade | undefined {
-  const agent = headers[AGENT_HEADER];
+  const home = headers[AGENT_HEADER];
+  const agent = headers[MEMBER_HEADER] ?? home;
   const instance = headers[INSTANCE_HEADER];
-  if (typeof agent !== 'string' || agent === '') return undefined;
+  if (typeof home !== 'string' || home === '' || typeof agent !== 'string') return undefined;
   if (String(headers['upgrade']).toLowerCase() !== TUNNEL_PROTOCOL || headers[VERSION_HEADER] !== TUNNEL_VERSION) return undefined;
   if (typeof instance !== 'string' || !INSTANCE.test(instance)) return undefined;
   const serial = headers[SERIAL_HEADER];
-  return { agent, instance, serial: typeof serial === 'string' ? serial : undefined };
+  return { agent, home, instance, serial: typeof serial === 'string' ? serial : undefined };
 }
 
 /** The hub's answer; HTTP/2 with the roles reversed follows at once. */

@@ -110,6 +110,22 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
     }
   });
 
+  it('gives the account what it uses and no more, and a token where it is used', () => {
+    const config = ofKind(manifests, 'Secret').map((each) => String(at(each, 'stringData', 'gateway.yaml'))).find((text) => text.includes('kubernetes:')) ?? '';
+    const roles = ofKind(manifests, 'Role', 'ClusterRole');
+    const rules = roles.flatMap((role) => listAt(role, 'rules'));
+    expect(roles.length > 0).toBe(config !== '');
+    expect(ofKind(manifests, 'RoleBinding', 'ClusterRoleBinding')).toHaveLength(roles.length);
+    expect(JSON.stringify(rules)).not.toMatch(/"\*"|delete|"list","watch","patch"/);
+    // Secrets are read in the release's own namespace, if at all.
+    const readers = roles.filter((role) => JSON.stringify(at(role, 'rules')).includes('"secrets"'));
+    expect(readers.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual(config.includes('objects: true') ? [['Role', 'monitoring']] : []);
+    for (const pod of ofKind(pods, 'Deployment')) {
+      const mounting = containers(pod).filter((container) => listAt(container, 'volumeMounts').some((mount) => at(mount, 'name') === 'account'));
+      expect(mounting.map((container) => at(container, 'name'))).toEqual(config !== '' && pod.metadata.name.endsWith('gateway') ? ['gateway'] : []);
+    }
+  });
+
   it('has alerts that promtool takes, on metrics that exist', async () => {
     const known = sourcesBelow('src').map(({ code }) => code).join('\n');
     for (const rule of ofKind(manifests, 'PrometheusRule')) {
@@ -135,6 +151,14 @@ withHelm('the chart refuses', () => {
     ['an agent without its certificate', { 'agent.enabled': true, 'agent.config.gateways': [{ address: 'gw:8443' }] }, 'agent.tls.secretName'],
   ])('%s', async (_what, values, message) => {
     await expect(renderChart(helm, ['ci/gateway-values.yaml'], values)).rejects.toThrow(message);
+  });
+});
+
+withHelm('the chart in namespaced mode', () => {
+  it('has no ClusterRole', () => {
+    const { manifests = [] } = rendered.find(({ name }) => name.includes('no ClusterRole')) ?? {};
+    expect(ofKind(manifests, 'ClusterRole', 'ClusterRoleBinding')).toEqual([]);
+    expect(ofKind(manifests, 'Role').map(({ metadata }) => metadata.namespace)).toEqual(['default', 'monitoring']);
   });
 });
 

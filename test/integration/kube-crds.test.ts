@@ -28,7 +28,7 @@ function fieldsOf(node: unknown, place: string): readonly string[] {
 }
 
 describe.each([
-  ['tenants', ['metricAccess']],
+  ['tenants', []],
   ['agents', []],
   ['backends', []],
 ] as const)('the kind of %s', (plural, ownFields) => {

@@ -1,184 +1,161 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startMetricAccessSource } from '../../src/k8s/metric-access-source.js';
-import type { MetricAccessSource } from '../../src/k8s/metric-access-source.js';
-import type { TranslationRules } from '../../src/k8s/translate.js';
-import { silentLogger } from '../../src/lib/logger.js';
-import type { QueryGrant } from '../../src/model/desired-state.js';
 import { eventually } from '../support/eventually.js';
-import { at, chartDir, listAt, parseManifests } from '../support/helm.js';
+import type { RunningGateway } from '../support/gateway.js';
+import { at, listAt } from '../support/helm.js';
 import type { Manifest } from '../support/helm.js';
-import { kubeMissing, startKube } from '../support/kube.js';
-import type { RunningKube } from '../support/kube.js';
+import { kubeWorldMissing, loadSeries, startKubeWorld } from '../support/kube-world.js';
+import type { KubeWorld } from '../support/kube-world.js';
 import { DOCUMENTED_METRIC_ACCESSES } from '../support/metric-access-manifests.js';
 
 /**
- * MetricAccess objects on a real API server, watched with the rights that docs/kubernetes.md names and no others.
+ * MetricAccess objects on a real API server, and what is seen of a real Prometheus through the shipped gateway and its Envoy.
  */
 
-const missing = await kubeMissing();
+const missing = await kubeWorldMissing();
 const withKube = missing === undefined ? describe : describe.skip;
 if (missing !== undefined) process.stderr.write(`kube-metric-access.test.ts is skipped: ${missing}\n`);
 
-const OBJECTS = '/apis/observability.ethos.io/v1alpha1/namespaces';
+/** A change is effective in less. */
+const SOON = { timeoutMs: 1_000, intervalMs: 10 };
 
-/** The rights, as the document has them. */
-const ROLES = parseManifests(`
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: { name: scrapeway-metric-access }
-rules:
-  - { apiGroups: [observability.ethos.io], resources: [metricaccesses], verbs: [get, list, watch] }
-  - { apiGroups: [observability.ethos.io], resources: [metricaccesses/status], verbs: [patch] }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: scrapeway-metric-access }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scrapeway-metric-access }
-subjects: [{ kind: ServiceAccount, name: scrapeway, namespace: default }]
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: scrapeway, namespace: default }
-`);
+function access(name: string, metrics: readonly string[], more: Readonly<Record<string, unknown>> = {}): Manifest {
+  return { apiVersion: 'observability.ethos.io/v1alpha1', kind: 'MetricAccess', metadata: { name }, spec: { source: 'x', metrics, ...more } };
+}
 
-withKube('MetricAccess in a cluster', () => {
-  let kube: RunningKube;
-  let source: MetricAccessSource;
+/** A tenant of a namespace: what the namespace's objects may ask for at most. */
+function tenant(name: string, namespaces: readonly string[], within: readonly unknown[]): Manifest {
+  return { apiVersion: 'scrapeway.io/v1alpha1', kind: 'Tenant', metadata: { name }, spec: { metricAccess: { namespaces, within } } };
+}
+
+withKube('MetricAccess objects of a cluster', () => {
+  let world: KubeWorld;
+  let gateway: RunningGateway;
   let namespace: string;
-  const kubeConfig = new KubeConfig();
-  let grants: ReadonlyMap<string, readonly QueryGrant[]> = new Map();
-
-  const rules = (metrics: readonly string[]): TranslationRules => ({
-    terms: [{ tenant: 'shop', namespaces: [namespace], within: [{ backends: undefined, metrics, labels: {} }] }],
-    withoutTerms: 'deny',
-    tenants: new Set(['shop']),
-  });
-  const access = (name: string, metrics: readonly string[]): Manifest => ({ apiVersion: 'observability.ethos.io/v1alpha1', kind: 'MetricAccess', metadata: { name }, spec: { source: 'shop', metrics } });
-  const apply = async (manifest: Manifest, where = namespace): Promise<void> => {
-    const { message } = await kube.apply(manifest, { namespace: where });
-    if (message !== '') throw new Error(message);
+  let other: string;
+  const seen = (expression: string, who = 'shop'): Promise<readonly string[]> => world.seen(gateway, who, expression);
+  const isSeen = async (expression: string, wanted: readonly string[], soon: { readonly timeoutMs: number } = SOON): Promise<void> => {
+    await eventually(async () => expect(await seen(expression)).toEqual(wanted), { ...soon, what: expression });
   };
-  const selectors = (): readonly string[] => (grants.get('shop') ?? []).flatMap(({ metrics }) => metrics).toSorted();
-  const isGranted = async (wanted: readonly string[], timeoutMs = 1_000): Promise<void> => {
-    await eventually(() => expect(selectors()).toEqual(wanted), { timeoutMs, what: 'the grants' });
-  };
-  const accepted = async (name: string, where = namespace): Promise<unknown> =>
-    eventually(async () => {
-      const { body } = await kube.request({ method: 'GET', path: `${OBJECTS}/${where}/metricaccesses/${name}` });
-      const condition = listAt(body, 'status', 'conditions').find((each) => at(each, 'type') === 'Accepted');
-      if (condition === undefined || at(condition, 'observedGeneration') !== at(body, 'metadata', 'generation')) throw new Error('no status of this version yet');
-      return condition;
-    });
+  const refused = async (who: string): Promise<unknown> => (await world.query(gateway, who, 'up')).status;
 
   beforeAll(async () => {
-    kube = await startKube();
-    await kube.applyCrds(parseManifests(await readFile(path.join(chartDir, 'crds/observability.ethos.io_metricaccesses.yaml'), 'utf8')));
-    namespace = await kube.freshNamespace();
-    for (const role of ROLES) await kube.apply(role);
-    const { body } = await kube.request({ method: 'POST', path: '/api/v1/namespaces/default/serviceaccounts/scrapeway/token', body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} } });
-    kubeConfig.loadFromOptions({
-      clusters: [{ name: 'test', server: kube.url, caFile: kube.caFile }],
-      users: [{ name: 'scrapeway', token: String(at(body, 'status', 'token')) }],
-      contexts: [{ name: 'test', cluster: 'test', user: 'scrapeway' }],
-      currentContext: 'test',
-    });
-    await apply(access('first', ['up']));
-    source = startMetricAccessSource({
-      kubeConfig,
-      namespace: undefined,
-      rules: rules(['.+']),
-      onGrants: (next) => {
-        grants = next;
-      },
-      logger: silentLogger,
-    });
-    await isGranted(['{__name__="up"}'], 10_000);
+    world = await startKubeWorld();
+    [namespace, other] = [await world.kube.freshNamespace(), await world.kube.freshNamespace()];
+    const metrics = ['up', 'http_requests_total', 'node_load1', 'secret_total'];
+    await loadSeries(world.prometheus, metrics.flatMap((__name__) => [namespace, other].map((each) => ({ __name__, namespace: each, job: 'other' }))));
+    await world.apply(tenant('shop', [namespace], [{ metrics: ['up', 'http_.*', 'node_.*'] }, { metrics: ['.+'], labels: { namespace } }]));
+    await world.apply(access('first', ['up']), namespace);
+    gateway = await world.start();
   }, 120_000);
   afterAll(async () => {
-    await source.close();
-    await kube.stop();
+    await world[Symbol.asyncDispose]();
   });
 
-  it('is there with its status after the start', async () => {
-    expect(source.synced()).toBe(true);
-    expect(await accepted('first')).toMatchObject({ status: 'True', reason: 'Accepted' });
+  it('are in force when the gateway is ready, and say so', async () => {
+    expect(await seen('{__name__=~".+"}')).toEqual([namespace, other].toSorted());
+    expect(at((await world.query(gateway, 'shop', 'count by (__name__) ({__name__=~".+"})')).body, 'data', 'result')).toMatchObject([{ metric: { __name__: 'up' } }]);
+    expect(await world.condition('MetricAccess', 'first', { namespace })).toMatchObject({ status: 'True', reason: 'Accepted' });
+    expect(await world.condition('Tenant', 'shop')).toMatchObject({ status: 'True', reason: 'Accepted' });
   });
 
-  it('takes effect in less than a second when it is added, changed and deleted', async () => {
-    await apply(access('second', ['node_load1']));
-    await isGranted(['{__name__="node_load1"}', '{__name__="up"}']);
-    await apply(access('second', ['node_load5']));
-    await isGranted(['{__name__="node_load5"}', '{__name__="up"}']);
-    await kube.request({ method: 'DELETE', path: `${OBJECTS}/${namespace}/metricaccesses/second` });
-    await isGranted(['{__name__="up"}']);
+  it('take effect at Envoy in less than a second when they are added, changed and deleted', async () => {
+    await world.apply(access('second', ['node_load1']), namespace);
+    await isSeen('node_load1', [namespace, other].toSorted());
+    await world.apply(access('second', ['node_load1{namespace="nobody"}']), namespace);
+    await isSeen('node_load1', []);
+    await world.apply(access('second', ['http_.*']), namespace);
+    await isSeen('http_requests_total', [namespace, other].toSorted());
+    await world.remove('MetricAccess', 'second', namespace);
+    await isSeen('http_requests_total', []);
   });
 
-  it('that is partly wrong says what, and what is in force', async () => {
-    await apply(access('half', ['http_requests_total', '*_total', '{}']));
-    await isGranted(['{__name__="http_requests_total"}', '{__name__="up"}']);
-    expect(await accepted('half')).toMatchObject({ status: 'False', reason: 'PatternsRefused', message: expect.stringContaining('*_total') });
-    await kube.request({ method: 'DELETE', path: `${OBJECTS}/${namespace}/metricaccesses/half` });
-    await isGranted(['{__name__="up"}']);
+  it('get no more than the ceiling, exactly', async () => {
+    await world.apply(access('greedy', ['secret_total', 'node_.*']), namespace);
+    // Of `secret_total` the own series only: the second grant of the ceiling.
+    await isSeen('secret_total', [namespace]);
+    expect(await seen('secret_total or secret_total{namespace!="x"}')).toEqual([namespace]);
+    await world.remove('MetricAccess', 'greedy', namespace);
+    await isSeen('secret_total', []);
   });
 
-  it('of a namespace that speaks for nobody gives nothing, and says so', async () => {
-    const other = await kube.freshNamespace();
-    await apply(access('first', ['secret_total']), other);
-    expect(await accepted('first', other)).toMatchObject({ status: 'False', reason: 'NothingAllowed', message: expect.stringContaining('no tenant takes the word') });
-    expect(selectors()).toEqual(['{__name__="up"}']);
-  });
-
-  it('has its status written once, not again and again', async () => {
-    const version = async (): Promise<unknown> => at((await kube.request({ method: 'GET', path: `${OBJECTS}/${namespace}/metricaccesses/first` })).body, 'metadata', 'resourceVersion');
-    await accepted('first');
-    const before = await version();
-    // A change of another object makes the source look at all of them again.
-    await apply(access('other', ['go_goroutines']));
-    await accepted('other');
-    await isGranted(['{__name__="go_goroutines"}', '{__name__="up"}']);
-    expect(await version()).toBe(before);
-    await kube.request({ method: 'DELETE', path: `${OBJECTS}/${namespace}/metricaccesses/other` });
-    await isGranted(['{__name__="up"}']);
-  });
-
-  it('is narrowed when its terms are', async () => {
-    source.setRules(rules(['http_.*']));
-    await isGranted([]);
-    await eventually(async () => expect(await accepted('first')).toMatchObject({ status: 'False', message: expect.stringContaining('outside of what an admin allows') }));
-    source.setRules(rules(['.+']));
-    await isGranted(['{__name__="up"}']);
-  });
-
-  it('stays in force while the API server is away, and follows it again when it is back', async () => {
-    await kube.restart(async () => {
-      expect(selectors()).toEqual(['{__name__="up"}']);
+  it('that are partly wrong say what, in the status and an Event, and what is sound is in force', async () => {
+    await world.apply(access('half', ['http_requests_total', '*_total', '{}']), namespace);
+    await isSeen('http_requests_total', [namespace, other].toSorted());
+    expect(await world.condition('MetricAccess', 'half', { namespace })).toMatchObject({ status: 'False', reason: 'PatternsRefused', message: expect.stringContaining('*_total') });
+    await eventually(async () => {
+      const { body } = await world.kube.request({ method: 'GET', path: `/api/v1/namespaces/${namespace}/events` });
+      const events = listAt(body, 'items').filter((each) => at(each, 'involvedObject', 'name') === 'half');
+      expect(events).toMatchObject([{ type: 'Warning', reason: 'PatternsRefused', message: expect.stringContaining('*_total') }]);
     });
-    await apply(access('after', ['node_load1']));
-    await isGranted(['{__name__="node_load1"}', '{__name__="up"}'], 15_000);
-    await kube.request({ method: 'DELETE', path: `${OBJECTS}/${namespace}/metricaccesses/after` });
-    await isGranted(['{__name__="up"}']);
+    await world.remove('MetricAccess', 'half', namespace);
+    await isSeen('http_requests_total', []);
+  });
+
+  it('of a namespace that speaks for nobody give nothing, and say so', async () => {
+    await world.apply(access('first', ['secret_total']), other);
+    expect(await world.condition('MetricAccess', 'first', { namespace: other })).toMatchObject({ status: 'False', reason: 'NothingAllowed', message: expect.stringContaining('no tenant takes the word') });
+    expect(await refused(other)).toBe(401);
+    expect(await seen('secret_total')).toEqual([]);
+  });
+
+  it('have their status written once, not again and again', async () => {
+    const version = async (): Promise<unknown> => at((await world.kube.request({ method: 'GET', path: `/apis/observability.ethos.io/v1alpha1/namespaces/${namespace}/metricaccesses/first` })).body, 'metadata', 'resourceVersion');
+    await world.condition('MetricAccess', 'first', { namespace });
+    const before = await version();
+    await world.apply(access('more', ['node_load1']), namespace);
+    await world.condition('MetricAccess', 'more', { namespace });
+    expect(await version()).toBe(before);
+    await world.remove('MetricAccess', 'more', namespace);
+  });
+
+  it('are narrowed in less than a second when the terms are, and lose all with them', async () => {
+    await isSeen('up', [namespace, other].toSorted());
+    await world.apply(tenant('shop', [namespace], [{ metrics: ['.+'], labels: { namespace } }]));
+    await isSeen('up', [namespace]);
+    await world.remove('Tenant', 'shop');
+    await eventually(async () => expect(await refused('shop')).toBe(401), SOON);
+    await world.apply(tenant('shop', [namespace], [{ metrics: ['.+'] }]));
+    await isSeen('up', [namespace, other].toSorted());
+  });
+
+  it('as documented are applied unchanged, and their namespace sees what they name and nothing else', async () => {
+    const team = 'team-a';
+    await world.kube.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: team } } });
+    const series = (__name__: string, more: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> => ({ __name__, namespace: team, env: 'prod', ...more });
+    await loadSeries(world.prometheus, [
+      series(':cluster:kube_node_unallocated_cpu_cores:sum'), series('prometheus_build_info', { env: 'dev' }), series('http_errors_total'), series('http_errors_total', { env: 'dev' }),
+      series('http_requests_total', { method: 'GET', env: 'dev' }), series('kube_pod_info', { namespace: 'a', env: 'dev' }), series('rpc_duration_seconds', { env: 'dev' }), series('unnamed_total', { env: 'dev' }),
+    ]);
+    for (const manifest of DOCUMENTED_METRIC_ACCESSES) await world.apply(manifest, team);
+    await world.apply(tenant(team, [team], [{ metrics: ['.+'] }]));
+    const count = async (expression: string): Promise<string> => String(at((await world.query(gateway, team, `count(${expression}) or vector(0)`)).body, 'data', 'result', 0, 'value', 1));
+    await eventually(async () => expect(await count('prometheus_build_info')).toBe('1'), SOON);
+    expect(await Promise.all([':cluster:kube_node_unallocated_cpu_cores:sum', 'http_errors_total', 'http_requests_total{env="dev"}', 'kube_pod_info', 'rpc_duration_seconds', 'unnamed_total', 'secret_total'].map(count))).toEqual(['1', '1', '1', '1', '1', '0', '0']);
+    for (const { metadata } of DOCUMENTED_METRIC_ACCESSES.slice(0, -1)) expect(await world.condition('MetricAccess', metadata.name, { namespace: team })).toMatchObject({ status: 'True' });
+    expect(await world.condition('MetricAccess', 'external', { namespace: team, type: 'RemoteWrite' })).toMatchObject({ status: 'False', reason: 'NotSupported' });
+  });
+
+  it('stay in force while the API server is away, and are followed again when it is back', async () => {
+    await world.kube.restart(async () => {
+      expect(await seen('up')).toEqual([namespace, other].toSorted());
+    });
+    await world.apply(access('after', ['secret_total']), namespace);
+    await isSeen('secret_total', [namespace, other].toSorted(), { timeoutMs: 15_000 });
+    await world.remove('MetricAccess', 'after', namespace);
+    await isSeen('secret_total', []);
   }, 60_000);
+});
 
-  it('that came or went while nobody watched is noticed by the next who starts', async () => {
-    await source.close();
-    await apply(access('unseen', ['node_load15']));
-    let seen: ReadonlyMap<string, readonly QueryGrant[]> = new Map();
-    const next = startMetricAccessSource({ kubeConfig, namespace, rules: rules(['.+']), onGrants: (given) => { seen = given; }, logger: silentLogger });
-    await eventually(() => expect((seen.get('shop') ?? []).flatMap(({ metrics }) => metrics).toSorted()).toEqual(['{__name__="node_load15"}', '{__name__="up"}']));
-    await next.close();
-    source = startMetricAccessSource({ kubeConfig, namespace: undefined, rules: rules(['.+']), onGrants: (given) => { grants = given; }, logger: silentLogger });
-    await isGranted(['{__name__="node_load15"}', '{__name__="up"}'], 10_000);
-  });
-
-  it('as documented is accepted, every form of it, and an export that is asked for is said not to run', async () => {
-    for (const manifest of DOCUMENTED_METRIC_ACCESSES.slice(0, -1)) {
-      await apply(manifest);
-      expect(await accepted(manifest.metadata.name)).toMatchObject({ status: 'True' });
-    }
-    const { body } = await kube.request({ method: 'GET', path: `${OBJECTS}/${namespace}/metricaccesses/external` });
-    expect(listAt(body, 'status', 'conditions').find((each) => at(each, 'type') === 'RemoteWrite')).toMatchObject({ status: 'False', reason: 'NotSupported' });
-  });
+withKube('where the admin lets each namespace see its own', () => {
+  it('a namespace is a tenant as soon as it has an object, and none any more without one', async () => {
+    await using world = await startKubeWorld({ 'kubernetes.metricAccess.withoutTerms': 'own-namespace' });
+    const [one, two] = [await world.kube.freshNamespace(), await world.kube.freshNamespace()];
+    await loadSeries(world.prometheus, [one, two].map((namespace) => ({ __name__: 'up', namespace })));
+    const gateway = await world.start({ kubernetes: { metricAccess: { withoutTerms: 'own-namespace' } } });
+    expect((await world.query(gateway, one, 'up')).status).toBe(401);
+    await world.apply(access('mine', ['up', `up{namespace="${two}"}`]), one);
+    await eventually(async () => expect(await world.seen(gateway, one, 'up')).toEqual([one]), SOON);
+    await world.remove('MetricAccess', 'mine', one);
+    await eventually(async () => expect((await world.query(gateway, one, 'up')).status).toBe(401), SOON);
+  }, 120_000);
 });

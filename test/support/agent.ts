@@ -17,6 +17,7 @@ export interface AgentOptions {
   readonly certificate?: CertificateFiles;
   /** More of the configuration file, over what is generated. */
   readonly config?: ConfigFile;
+  readonly clockShiftFile?: string;
 }
 
 /** Resolves when the agent runs; `waitUntilReady` waits for its tunnel. */
@@ -27,6 +28,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningScrapewa
     command: 'agent',
     name,
     dir,
+    ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }),
     config: {
       gateways: [{ address: `localhost:${gatewayPort}` }],
       tls: { certFile: certificateFile, keyFile, caFile: pki.serverCaFile },

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { projectDir } from './project.js';
 
 /** Real servers that tests run; the names are those of scripts/lib/binaries.mjs, whose rule of finding them is used here too. */
-export type BinaryName = 'envoy' | 'prometheus' | 'promtool' | 'nodeExporter' | 'pushgateway' | 'h2spec' | OptionalBinaryName;
+export type BinaryName = 'envoy' | 'prometheus' | 'promtool' | 'nodeExporter' | 'pushgateway' | 'alertmanager' | 'h2spec' | OptionalBinaryName;
 
 /** Building them takes minutes, so `npm test` does not: `node scripts/setup.mjs --for kubernetes` does. */
 export type OptionalBinaryName = 'helm' | 'kubeApiserver' | 'etcd';

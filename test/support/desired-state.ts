@@ -1,4 +1,4 @@
-import type { Agent, DesiredState, Issuer, Revoked, Tenant } from '../../src/model/desired-state.js';
+import type { Agent, DesiredState, Issuer, Revoked, Site, Tenant } from '../../src/model/desired-state.js';
 import type { Target } from '../../src/model/target.js';
 
 /** Values of the model for tests that say only what they are about. */
@@ -9,10 +9,11 @@ export interface StateParts {
   readonly issuers?: readonly Issuer[];
   readonly tenants?: readonly (Partial<Tenant> & { readonly name: string })[];
   readonly agents?: readonly (Partial<Agent> & { readonly name: string })[];
+  readonly sites?: readonly (Partial<Site> & Pick<Site, 'name' | 'agents'>)[];
 }
 
 /** By default a gateway `gw-0` with the name `gateway.example`, timeouts 10 s (at most 120 s) less 500 ms, no tenant, no agent. */
-export function desiredState({ names = ['gateway.example'], tenants = [], agents = [], revoked = {}, issuers = [] }: StateParts = {}): DesiredState {
+export function desiredState({ names = ['gateway.example'], tenants = [], agents = [], sites = [], revoked = {}, issuers = [] }: StateParts = {}): DesiredState {
   const listener = { host: '127.0.0.1', port: 0, certificateChainPem: '', privateKeyPem: '' };
   return {
     gateway: {
@@ -32,6 +33,7 @@ export function desiredState({ names = ['gateway.example'], tenants = [], agents
       ...tenant,
     })),
     agents: agents.map((agent) => ({ san: { type: 'uri', value: `spiffe://scrapeway/agent/${agent.name}` }, tenants: [], maxTargets: 1000, ...agent })),
+    sites: sites.map((site) => ({ order: 'preference', hedge: undefined, ...site })),
   };
 }
 

@@ -15,8 +15,13 @@ export interface GatewayOptions {
   readonly agents: readonly ConfigFile[];
   /** More of the configuration file, over what is generated. */
   readonly config?: ConfigFile;
+  readonly clockShiftFile?: string;
   /** A gateway that starts again takes the ports of the one before. */
   readonly ports?: GatewayPorts;
+  /** False: it need not become ready. */
+  readonly ready?: boolean;
+  /** Longer where there is much to read. */
+  readonly startTimeoutMs?: number;
 }
 
 export interface GatewayPorts {
@@ -39,9 +44,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const ports = options.ports ?? { scrape: await freePort(), agents: await freePort() };
   const accessLogFile = `${options.dir}/access.jsonl`;
   const config = gatewayConfig(options, ports, accessLogFile);
-  const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config });
+  const running = await startScrapeway({ command: 'up', name: 'gateway', dir: options.dir, config, ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }), ...(options.startTimeoutMs !== undefined && { aliveTimeoutMs: options.startTimeoutMs }) });
   try {
-    await running.waitUntilReady();
+    if (options.ready !== false) await running.waitUntilReady(options.startTimeoutMs);
   } catch (error) {
     await running.stop();
     throw error;

@@ -9,6 +9,7 @@ import { silentLogger } from '../../src/lib/logger.js';
 import type { DesiredState } from '../../src/model/desired-state.js';
 import type { Registration } from '../../src/model/target.js';
 import { upgradeRequest } from '../../src/tunnel/handshake.js';
+import { gateOn } from './gate.js';
 import { createTempDir } from './temp-dir.js';
 
 /**
@@ -25,7 +26,7 @@ export interface HubRig extends AsyncDisposable {
   /** A new connection as one of Envoy's workers has it. */
   envoy(options?: http2.ClientSessionOptions): Promise<http2.ClientHttp2Session>;
   /** Dials as an agent whose certificate Envoy has verified, and returns the socket behind the 101, or the refusal. */
-  dial(agent: string, instance?: string): Promise<Dialled>;
+  dial(agent: string, options?: DialOptions): Promise<Dialled>;
   /** `dial`, and HTTP/2 as server on it; throws on a refusal. Returns when the control stream is open. */
   agent(agent: string, options?: RigAgentOptions): Promise<RigAgent>;
   /** Value of a metric, its samples added up. */
@@ -41,8 +42,17 @@ export interface Dialled {
 
 export type ScrapeHandler = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void;
 
-export interface RigAgentOptions {
+export interface DialOptions {
   readonly instance?: string;
+  /** Of the certificate. */
+  readonly serial?: string;
+  /** The site that the agent is a member of. */
+  readonly home?: string;
+}
+
+export interface RigAgentOptions extends DialOptions {
+  /** For `freeze` and `thaw`. */
+  readonly freezable?: boolean;
   readonly settings?: http2.Settings;
   readonly onScrape?: ScrapeHandler;
 }
@@ -54,6 +64,9 @@ export interface RigAgent {
   /** What the hub has said on the control stream. */
   readonly heard: string[];
   say(message: object): void;
+  /** Stops it, as SIGSTOP would. */
+  freeze(): void;
+  thaw(): void;
   readonly closed: Promise<void>;
 }
 
@@ -100,11 +113,12 @@ export async function startHubRig(options: Partial<HubOptions> = {}): Promise<Hu
   hub.setState(stateWith(AGENTS));
   const opened: { destroy(): void }[] = [];
 
-  const dial = async (agent: string, instance: string = randomUUID()): Promise<Dialled> => {
+  const dial = async (agent: string, { instance = randomUUID(), serial, home }: DialOptions = {}): Promise<Dialled> => {
     const socket = connect(tunnelSocketPath);
     opened.push(socket);
     socket.on('error', () => {});
-    socket.write(upgradeRequest('gateway', instance).replace(/\r\n$/, `x-scrapeway-agent: ${agent}\r\n\r\n`));
+    const stamped = [`x-scrapeway-agent: ${home ?? agent}`, ...(home === undefined ? [] : [`x-scrapeway-member: ${agent}`]), ...(serial === undefined ? [] : [`x-scrapeway-peer-serial: ${serial}`])];
+    socket.write(upgradeRequest('gateway', instance).replace(/\r\n$/, `${stamped.join('\r\n')}\r\n\r\n`));
     const head = await readHead(socket);
     return { socket, head, accepted: head.startsWith('HTTP/1.1 101 ') };
   };
@@ -125,7 +139,7 @@ export async function startHubRig(options: Partial<HubOptions> = {}): Promise<Hu
       return session;
     },
     agent: async (name, agentOptions = {}) => {
-      const { socket, head, accepted } = await dial(name, agentOptions.instance);
+      const { socket, head, accepted } = await dial(name, agentOptions);
       if (!accepted) throw new Error(`refused: ${head}`);
       return serveTunnel(socket, agentOptions);
     },
@@ -162,7 +176,8 @@ function readHead(socket: Socket): Promise<string> {
 }
 
 async function serveTunnel(socket: Socket, options: RigAgentOptions): Promise<RigAgent> {
-  const session = http2.performServerHandshake(socket, { settings: { headerTableSize: 0, ...options.settings } });
+  const gate = options.freezable === true ? gateOn(socket) : undefined;
+  const session = http2.performServerHandshake(gate?.stream ?? socket, { settings: { headerTableSize: 0, ...options.settings } });
   session.on('error', () => {});
   const heard: string[] = [];
   const control = await new Promise<http2.ServerHttp2Stream>((resolve) => {
@@ -179,6 +194,8 @@ async function serveTunnel(socket: Socket, options: RigAgentOptions): Promise<Ri
     socket,
     control,
     heard,
+    freeze: () => gate?.freeze(),
+    thaw: () => gate?.thaw(),
     say: (message) => control.write(`${JSON.stringify(message)}\n`),
     closed: new Promise((resolve) => {
       session.once('close', () => resolve());

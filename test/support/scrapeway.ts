@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fetchRaw } from './http.js';
@@ -35,13 +36,19 @@ export interface ScrapewayOptions {
   readonly dir: string;
   /** Without `metrics`, which is filled in. */
   readonly config: ConfigFile;
+  /** A file with the milliseconds by which its wall clock is wrong (`clock-shift.ts`); it may change at any time. */
+  readonly clockShiftFile?: string;
+  /** Until it answers on `/healthz`. */
+  readonly aliveTimeoutMs?: number;
 }
+
+const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
 
 /** Longer than a drain may take. */
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 10_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
   const statusUrl = `http://127.0.0.1:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
@@ -53,7 +60,7 @@ export async function startScrapeway({ command, name, dir, config }: ScrapewayOp
     args: [path.join(projectDir, 'dist/src/main/scrapeway.js'), command, '-c', configFile],
     cwd: dir,
     // the tests' own flags are not the product's
-    env: { NODE_OPTIONS: '' },
+    env: clockShiftFile === undefined ? { NODE_OPTIONS: '' } : { NODE_OPTIONS: `--import=${CLOCK_SHIFT}`, CLOCK_SHIFT_FILE: clockShiftFile },
   });
 
   async function stop(): Promise<void> {
@@ -61,7 +68,7 @@ export async function startScrapeway({ command, name, dir, config }: ScrapewayOp
   }
 
   try {
-    await child.until('alive', () => expectOk(`${statusUrl}/healthz`));
+    await child.until('alive', () => expectOk(`${statusUrl}/healthz`), { timeoutMs: aliveTimeoutMs });
   } catch (error) {
     await stop();
     throw error;
@@ -78,6 +85,15 @@ export async function startScrapeway({ command, name, dir, config }: ScrapewayOp
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Runs a command of ours to its end: what it prints, and its exit code. */
+export async function runScrapeway(args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const { promise, resolve } = Promise.withResolvers<{ code: number; stdout: string; stderr: string }>();
+  const child = execFile(nodeBinary, [path.join(projectDir, 'dist/src/main/scrapeway.js'), ...args], { timeout: 20_000, env: { ...process.env, NODE_OPTIONS: '' } }, (_error, stdout, stderr) => {
+    resolve({ code: child.exitCode ?? -1, stdout, stderr });
+  });
+  return promise;
 }
 
 async function expectOk(url: string): Promise<void> {

@@ -49,6 +49,8 @@ export interface WorldOptions {
   readonly dialA?: (ports: GatewayPorts) => Promise<number>;
   /** Further targets of site-a. */
   readonly targetsA?: readonly ConfigFile[];
+  /** Of the gateway's and site-a's wall clock (clock-shift.ts). */
+  readonly clockShiftFile?: string;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -72,8 +74,10 @@ export async function worldTenants(): Promise<readonly ConfigFile[]> {
 async function build(stack: AsyncDisposableStack, options: WorldOptions): Promise<World> {
   const dir = stack.use(await createTempDir());
   const pki = await createTestPki(dir.join('pki'));
+  const shifted = options.clockShiftFile === undefined ? {} : { clockShiftFile: options.clockShiftFile };
   const gateway = stack.use(
     await startGateway({
+      ...shifted,
       dir: dir.path,
       pki,
       tenants: await worldTenants(),
@@ -88,7 +92,7 @@ async function build(stack: AsyncDisposableStack, options: WorldOptions): Promis
   const site = async (name: 'site-a' | 'site-b', gatewayPort: number, config: ConfigFile, more: readonly ConfigFile[]): Promise<Site> => {
     const exporter = stack.use(await startExporter());
     const targets = [{ name: 'web', url: `http://127.0.0.1:${exporter.port}/metrics`, labels: { env: 'prod' }, paths: ['/probe', '/federate*'] }, ...more];
-    const agent = stack.use(await startAgent({ dir: dir.path, pki, name, gatewayPort, targets, config }));
+    const agent = stack.use(await startAgent({ dir: dir.path, pki, name, gatewayPort, targets, config, ...(name === 'site-a' ? shifted : {}) }));
     await agent.waitUntilReady();
     return { exporter, agent };
   };

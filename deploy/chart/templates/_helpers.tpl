@@ -57,7 +57,7 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 
 {{- define "scrapeway.gatewayConfig" -}}
 {{- $gateway := .Values.gateway -}}
-{{- if not $gateway.config.tenants }}{{ fail "gateway.config.tenants: at least one tenant is needed (or give gateway.existingSecret or gateway.existingConfigMap)" }}{{ end -}}
+{{- if not (or $gateway.config.tenants .Values.kubernetes.enabled) }}{{ fail "gateway.config.tenants: at least one tenant is needed (or give gateway.existingSecret or gateway.existingConfigMap, or kubernetes.enabled)" }}{{ end -}}
 {{- $fullname := include "scrapeway.fullname" . -}}
 {{- $own := list $fullname (printf "%s.%s" $fullname .Release.Namespace) (printf "%s.%s.svc" $fullname .Release.Namespace) (printf "%s.%s.svc.cluster.local" $fullname .Release.Namespace) -}}
 {{- $scrapeTls := dict "certFile" "/etc/scrapeway/tls/scrape/tls.crt" "keyFile" "/etc/scrapeway/tls/scrape/tls.key" -}}
@@ -72,8 +72,21 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- $_ := set $config "runtimeDir" (include "scrapeway.runtimeDir" .) -}}
 {{- $_ := set $config "dataThreads" (int $gateway.dataThreads) -}}
 {{- $_ := set $config "metrics" (dict "address" (printf "%s:%d" $gateway.listenAddress (int $gateway.ports.metrics))) -}}
+{{- if .Values.kubernetes.enabled }}
+{{- $k := .Values.kubernetes -}}
+{{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain -}}
+{{- if $k.metricAccess.enabled }}
+{{- $access := dict "withoutTerms" $k.metricAccess.withoutTerms -}}
+{{- with $k.metricAccess.namespaces }}{{ $_ := set $access "namespaces" . }}{{ end -}}
+{{- $_ := set $block "metricAccess" $access -}}
+{{- end -}}
+{{- if $k.tokenReview.enabled }}{{ $_ := set $block "tokenReview" (dict "audiences" $k.tokenReview.audiences "tenantFromNamespace" $k.tokenReview.tenantFromNamespace) }}{{ end -}}
+{{- $_ := set $config "kubernetes" $block -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
+
+{{- define "scrapeway.leaseName" -}}{{ include "scrapeway.fullname" . }}{{- end -}}
 
 {{- define "scrapeway.agentConfig" -}}
 {{- $agent := .Values.agent -}}
@@ -130,4 +143,17 @@ priorityClassName: {{ . | quote }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* What the gateway's image reads, at its start (bootstrap) and after. */}}
+{{- define "scrapeway.gatewayMounts" -}}
+{{- $ca := .Values.gateway.tls.scrape.clientCa -}}
+- { name: runtime, mountPath: /run/scrapeway }
+- { name: tls-scrape, mountPath: /etc/scrapeway/tls/scrape, readOnly: true }
+- { name: tls-agents, mountPath: /etc/scrapeway/tls/agents, readOnly: true }
+- { name: agents-ca, mountPath: /etc/scrapeway/tls/agents-ca, readOnly: true }
+{{- if or $ca.secretName $ca.configMapName }}
+- { name: clients-ca, mountPath: /etc/scrapeway/tls/clients-ca, readOnly: true }
+{{- end }}
+{{ include "scrapeway.configMounts" (dict "values" .Values.gateway) }}
 {{- end -}}

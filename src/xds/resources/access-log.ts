@@ -24,6 +24,8 @@ const LINE = {
   tenant: decided('tenant'),
   agent: decided('agent'),
   target: decided('target'),
+  // Which member of a site has answered: the hub says so.
+  member: '%RESP(X-SCRAPEWAY-MEMBER)%',
   decision: decided('decision'),
   rule: decided('rule'),
   auth: decided('auth'),

@@ -10,7 +10,7 @@ import { LocalRateLimitSchema } from '../../gen/envoy/extensions/filters/http/lo
 import { RouterSchema } from '../../gen/envoy/extensions/filters/http/router/v3/router_pb.js';
 import type { HttpFilterSchema } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { StatusCode } from '../../gen/envoy/type/v3/http_status_pb.js';
-import type { Tenant, TenantLimits } from '../../model/desired-state.js';
+import type { DesiredState, Rate, TenantLimits } from '../../model/desired-state.js';
 import { CLUSTER, FILTER, PEER_ISSUER_HEADER, PEER_SERIAL_HEADER } from './names.js';
 import type { Door } from './names.js';
 import { pack, seconds } from './pack.js';
@@ -92,8 +92,8 @@ export function localRateLimit(): HttpFilter {
 
 /** What a tenant gets between the moment that ext_authz knows it and the moment that Envoy does. */
 const UNKNOWN_TENANT: TenantLimits = { requestsPerSecond: 100, burst: 200 };
-/** How many such tenants have a bucket of their own; beyond it the least recently used starts full again. Default: 20. */
-const MAX_UNKNOWN_TENANTS = 1000;
+/** How many such tenants, and how many pairs of tenant and target of a template, have a bucket of their own; beyond it the least recently used starts full again. Default: 20. */
+const MAX_BUCKETS = 10_000;
 /** Requests that have no tenant (health, refusals to unknown clients do not come this far). */
 const NO_TENANT: TenantLimits = { requestsPerSecond: 1000, burst: 1000 };
 
@@ -101,7 +101,7 @@ const NO_TENANT: TenantLimits = { requestsPerSecond: 1000, burst: 1000 };
  * Rates of all tenants, for `typed_per_filter_config` of a whole RouteConfiguration: at the level of virtual hosts each would
  * have buckets of its own, and a tenant twice its rate by using two doors. A descriptor without a value is the fallback.
  */
-export function tenantRates(tenants: readonly Tenant[]): PerRoute {
+export function tenantRates({ tenants, templates = [] }: Pick<DesiredState, 'tenants' | 'templates'>): PerRoute {
   const byName = [...tenants].sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     [FILTER.localRateLimit]: pack(LocalRateLimitSchema, {
@@ -110,28 +110,31 @@ export function tenantRates(tenants: readonly Tenant[]): PerRoute {
       filterEnforced: { defaultValue: { numerator: 100 } },
       tokenBucket: tokenBucket(NO_TENANT),
       alwaysConsumeDefaultTokenBucket: false, // true: one tenant could drain the common bucket
-      maxDynamicDescriptors: MAX_UNKNOWN_TENANTS,
+      maxDynamicDescriptors: MAX_BUCKETS,
       rateLimits: [
-        {
-          actions: [
-            {
-              actionSpecifier: {
-                case: 'metadata',
-                value: {
-                  descriptorKey: 'tenant',
-                  metadataKey: { key: FILTER.extAuthz, path: [{ segment: { case: 'key', value: 'tenant' } }] },
-                },
-              },
-            },
-          ],
-        },
+        { actions: [decided('tenant')] },
+        // Of a target without such a template there is no `template`, and so no descriptor.
+        { actions: [decided('template'), decided('tenant'), decided('agent'), decided('target')] },
       ],
       descriptors: [
+        ...templates.flatMap(({ name, limits }) =>
+          limits?.rate === undefined ? [] : [{ entries: [{ key: 'template', value: name }, { key: 'tenant' }, { key: 'agent' }, { key: 'target' }], tokenBucket: tokenBucket(limits.rate) }],
+        ),
         ...byName.map((tenant) => ({ entries: [{ key: 'tenant', value: tenant.name }], tokenBucket: tokenBucket(tenant.limits) })),
         { entries: [{ key: 'tenant' }], tokenBucket: tokenBucket(UNKNOWN_TENANT) },
       ],
       enableRetryAfterHeader: true, // remote-write senders obey it
     }),
+  };
+}
+
+/** What ext_authz said of the request, as part of a descriptor. */
+function decided(name: 'tenant' | 'template' | 'agent' | 'target') {
+  return {
+    actionSpecifier: {
+      case: 'metadata' as const,
+      value: { descriptorKey: name, metadataKey: { key: FILTER.extAuthz, path: [{ segment: { case: 'key' as const, value: name } }] } },
+    },
   };
 }
 
@@ -141,7 +144,7 @@ const MAX_FILL_SECONDS = 60;
  * Envoy fills whole tokens in a whole multiple of the common interval (1 s): the shortest interval in which the rate comes to
  * a whole number, so 2.5/s is 5 in 2 s and 0.1/s is 1 in 10 s.
  */
-export function tokenBucket(limits: TenantLimits): {
+export function tokenBucket(limits: Rate): {
   maxTokens: number;
   tokensPerFill: number;
   fillInterval: ReturnType<typeof seconds>;

@@ -82,7 +82,7 @@ export function scrapeRoutes(state: DesiredState): MessageInitShape<typeof Route
   const issuers = state.gateway.issuers ?? [];
   return {
     name: ROUTE.scrape,
-    typedPerFilterConfig: tenantRates(state.tenants),
+    typedPerFilterConfig: tenantRates(state),
     virtualHosts: [
       { name: 'own', domains: ownDomains(state.gateway.names), typedPerFilterConfig: { ...askingAs('none'), ...verifying(issuers, 'own') }, routes: ownRoutes(state) },
       { name: 'proxy', domains: ['*'], typedPerFilterConfig: { ...askingAs('proxy'), ...verifying(issuers, 'proxy') }, routes: proxyRoutes(state) },

@@ -1,0 +1,94 @@
+import type { Logger } from '../lib/logger.js';
+import type { Backend, BackendDiscovery } from '../model/desired-state.js';
+import type { KubeApi } from './api.js';
+import { readEndpoints, urlsOf } from './endpoints.js';
+import type { Endpoints } from './endpoints.js';
+import { collectionPath, ENDPOINT_SLICE, POD, SERVICE } from './kinds.js';
+import { listWatch } from './list-watch.js';
+import type { ListWatch } from './list-watch.js';
+
+/**
+ * Endpoints of backends that are discovered. One watch for each place and set of labels that any backend asks for: the API server
+ * chooses the objects, so that a cluster of 20,000 pods costs what its few Prometheus pods cost.
+ */
+export interface Discovery {
+  /** Watches what these backends need, and nothing else. */
+  follow(backends: readonly Backend[]): void;
+  /** The backend with the endpoints that are there; as it is where it discovers none. */
+  resolve(backend: Backend): Backend;
+  waitingFor(): readonly string[];
+  /** Number of objects watched. */
+  size(): number;
+  close(): Promise<void>;
+}
+
+export interface DiscoveryOptions {
+  readonly api: KubeApi;
+  readonly clusterDomain: string;
+  readonly onChange: () => void;
+  readonly logger: Logger;
+}
+
+const KINDS = { EndpointSlice: ENDPOINT_SLICE, Pod: POD, Service: SERVICE };
+/** Of one backend: a hundred places of the same data are a mistake in the labels. */
+const MAX_ENDPOINTS = 100;
+
+export function createDiscovery({ api, clusterDomain, onChange, logger }: DiscoveryOptions): Discovery {
+  const watches = new Map<string, ListWatch<Endpoints>>();
+  const closing = new Set<Promise<void>>();
+
+  const start = (key: string, resource: BackendDiscovery['resource'], place: Place): void => {
+    const watch = listWatch<Endpoints>({
+      api,
+      ...place,
+      keep: (object, before) => keepIfSame(readEndpoints(object, resource, clusterDomain), before),
+      onChange,
+      logger,
+    });
+    watches.set(key, watch);
+  };
+
+  return {
+    follow: (backends) => {
+      const wanted = new Map(backends.flatMap(({ discover }) => (discover === undefined ? [] : placesOf(discover).map((place) => [keyOf(place), { resource: discover.resource, place }] as const))));
+      for (const [key, watch] of watches) {
+        if (wanted.has(key)) continue;
+        watches.delete(key);
+        const closed: Promise<void> = watch.close().finally(() => closing.delete(closed));
+        closing.add(closed);
+      }
+      for (const [key, { resource, place }] of wanted) if (!watches.has(key)) start(key, resource, place);
+    },
+    resolve: (backend) => {
+      const { discover } = backend;
+      if (discover === undefined) return backend;
+      const found = placesOf(discover).flatMap((place) => [...(watches.get(keyOf(place))?.items().values() ?? [])]);
+      const [url = backend.url, ...replicas] = urlsOf(found, discover).slice(0, MAX_ENDPOINTS);
+      return { ...backend, url, replicas };
+    },
+    waitingFor: () => [...watches].flatMap(([key, watch]) => (watch.waitingFor() === undefined ? [] : [`${key}: ${watch.waitingFor() ?? ''}`])),
+    size: () => [...watches.values()].reduce((sum, watch) => sum + watch.items().size, 0),
+    close: async () => {
+      await Promise.all([...[...watches.values()].map((watch) => watch.close()), ...closing]);
+    },
+  };
+}
+
+interface Place {
+  readonly path: string;
+  readonly labelSelector: string;
+}
+
+function placesOf({ resource, namespaces, labels }: BackendDiscovery): readonly Place[] {
+  const labelSelector = Object.entries(labels).map(([name, value]) => `${name}=${value}`).toSorted().join(',');
+  return (namespaces ?? [undefined]).map((namespace) => ({ path: collectionPath(KINDS[resource], namespace), labelSelector }));
+}
+
+function keyOf({ path, labelSelector }: Place): string {
+  return labelSelector === '' ? path : `${path} (${labelSelector})`;
+}
+
+/** A pod's heartbeat is no change. */
+function keepIfSame(now: Endpoints | undefined, before: Endpoints | undefined): Endpoints | undefined {
+  return JSON.stringify(now) === JSON.stringify(before) ? before : now;
+}

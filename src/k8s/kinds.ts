@@ -1,0 +1,30 @@
+/** The kinds of objects that are read, and where the API server has them. */
+
+export interface Kind {
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+}
+
+export const METRIC_ACCESS: Kind = { group: 'observability.ethos.io', version: 'v1alpha1', plural: 'metricaccesses', kind: 'MetricAccess' };
+export const TENANT: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'tenants', kind: 'Tenant' };
+export const AGENT: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'agents', kind: 'Agent' };
+export const BACKEND: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'backends', kind: 'Backend' };
+export const SECRET: Kind = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret' };
+export const SERVICE: Kind = { group: '', version: 'v1', plural: 'services', kind: 'Service' };
+export const POD: Kind = { group: '', version: 'v1', plural: 'pods', kind: 'Pod' };
+export const ENDPOINT_SLICE: Kind = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices', kind: 'EndpointSlice' };
+export const LEASE: Kind = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease' };
+export const EVENT: Kind = { group: '', version: 'v1', plural: 'events', kind: 'Event' };
+
+/** `apiVersion` of its objects. */
+export function apiVersionOf({ group, version }: Kind): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+/** Of all objects, or of one namespace's. */
+export function collectionPath(kind: Kind, namespace: string | undefined): string {
+  const root = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  return `${root}${namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`}/${kind.plural}`;
+}

@@ -1,0 +1,184 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Logger } from '../lib/logger.js';
+import { KubeError, messageOf, parse } from './api.js';
+import type { KubeApi } from './api.js';
+import { get, listAt, textAt } from './values.js';
+
+/**
+ * All objects of one kind, kept up to date: listed in pages, then watched from the version of the list. Of each object only what
+ * `keep` makes of it stays in memory.
+ *
+ * One loop, two states: with a version it watches from there, without one it lists. A watch that ends or breaks leaves the version,
+ * so it goes on where it was; only what the server calls expired (410) takes it away. Until a new list is whole, the old one stays.
+ */
+export interface ListWatchOptions<T extends object> {
+  readonly api: KubeApi;
+  /** Of the collection: `/api/v1/namespaces/monitoring/secrets`. */
+  readonly path: string;
+  /** `app=prometheus,role=infra`; empty = all. */
+  readonly labelSelector?: string;
+  /** What is kept of an object, `before` of its last version; undefined = nothing, as if it were not there. */
+  readonly keep: (object: unknown, before: T | undefined) => T | undefined;
+  /** After the first whole list, after each change, and where the first list cannot be had. Many come at once: gather them. */
+  readonly onChange: () => void;
+  readonly logger: Logger;
+}
+
+export interface ListWatch<T extends object> {
+  /** Why the whole list was not had yet; undefined = it was. */
+  waitingFor(): string | undefined;
+  /** By namespace and name; the same object for as long as it does not change. */
+  items(): ReadonlyMap<string, T>;
+  close(): Promise<void>;
+}
+
+/** `waitingFor` until the first answer. */
+export const FIRST_LIST = 'its first list';
+
+const PAGE = 500;
+const RETRY_MIN_MS = 250;
+const RETRY_MAX_MS = 30_000;
+/** The server ends a watch after this, and half as much again by chance: not all at once. */
+const WATCH_S = 240;
+/** Two bookmarks missed. */
+const IDLE_MS = 130_000;
+/** A watch that lived as long was a good one, however it ended. */
+const GOOD_MS = 5_000;
+
+interface Kept<T> {
+  readonly version: string;
+  readonly value: T | undefined;
+}
+
+/** Starts at once. */
+export function listWatch<T extends object>(options: ListWatchOptions<T>): ListWatch<T> {
+  const running = new Loop(options);
+  const done = running.run();
+  return {
+    waitingFor: () => running.waiting,
+    items: () => running.items,
+    close: async () => {
+      running.stop.abort();
+      await done;
+    },
+  };
+}
+
+/** The version is too old to watch from. */
+class Expired extends Error {}
+
+class Loop<T extends object> {
+  readonly stop = new AbortController();
+  readonly items = new Map<string, T>();
+  waiting: string | undefined = FIRST_LIST;
+  readonly #options: ListWatchOptions<T>;
+  #kept = new Map<string, Kept<T>>();
+  #version: string | undefined;
+  #failures = 0;
+
+  constructor(options: ListWatchOptions<T>) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { logger, path } = this.#options;
+    while (!this.stop.signal.aborted) {
+      const startedMs = performance.now();
+      try {
+        this.#version ??= await this.#list();
+        await this.#watch(this.#version);
+        if (performance.now() - startedMs > GOOD_MS) this.#failures = 0;
+        else await this.#pause();
+      } catch (error) {
+        if (this.stop.signal.aborted) return;
+        if (error instanceof Expired) this.#version = undefined;
+        if (this.waiting !== undefined) {
+          this.waiting = error instanceof Error ? error.message : String(error);
+          this.#options.onChange();
+        }
+        const delayMs = await this.#pause();
+        logger.warn({ path, err: error, delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
+      }
+    }
+  }
+
+  async #list(): Promise<string> {
+    const found = new Map<string, Kept<T>>();
+    let version = '';
+    let next = '';
+    do {
+      const { status, body } = await this.#options.api.send({ method: 'GET', path: this.#url({ limit: String(PAGE), ...(next !== '' && { continue: next }) }), signal: this.stop.signal });
+      if (status === 410) throw new Expired('the list expired between two pages');
+      if (status !== 200) throw new KubeError(status, messageOf(body));
+      for (const item of listAt(body, 'items')) this.#keep(found, item);
+      version = textAt(body, 'metadata', 'resourceVersion') ?? '';
+      next = textAt(body, 'metadata', 'continue') ?? '';
+    } while (next !== '');
+    this.#kept = found;
+    this.items.clear();
+    for (const [key, { value }] of found) if (value !== undefined) this.items.set(key, value);
+    this.waiting = undefined;
+    this.#options.onChange();
+    return version;
+  }
+
+  async #watch(from: string): Promise<void> {
+    const timeoutSeconds = String(Math.round(WATCH_S * (1 + Math.random() / 2)));
+    // Bookmarks keep the version of a quiet kind young, so that resuming after a break does not end in 410 and a new list.
+    const path = this.#url({ watch: '1', allowWatchBookmarks: 'true', resourceVersion: from, timeoutSeconds });
+    try {
+      await this.#options.api.watch(path, { signal: this.stop.signal, idleMs: IDLE_MS, onLine: (line) => this.#event(parse(line)) });
+    } catch (error) {
+      if (error instanceof KubeError && error.status === 410) throw new Expired('too old to watch from');
+      throw error;
+    }
+  }
+
+  #event(event: unknown): void {
+    const type = get(event, 'type');
+    const object = get(event, 'object');
+    if (type === 'ERROR') {
+      if (get(object, 'code') === 410) throw new Expired('too old to watch from');
+      throw new KubeError(Number(get(object, 'code') ?? 0), messageOf(object));
+    }
+    const version = textAt(object, 'metadata', 'resourceVersion');
+    if (version === undefined) throw new Error('an event of the watch cannot be read');
+    this.#version = version;
+    this.#failures = 0;
+    if (type === 'BOOKMARK') return;
+    const key = keyOf(object);
+    if (type === 'DELETED') this.#kept.delete(key);
+    else this.#keep(this.#kept, object);
+    const before = this.items.get(key);
+    const now = this.#kept.get(key)?.value;
+    if (now === undefined) this.items.delete(key);
+    else this.items.set(key, now);
+    if (before !== now) this.#options.onChange();
+  }
+
+  /** An object that is known in this version is not made again: what was worked out from it stays known too. */
+  #keep(into: Map<string, Kept<T>>, object: unknown): void {
+    const key = keyOf(object);
+    const version = textAt(object, 'metadata', 'resourceVersion') ?? '';
+    const known = this.#kept.get(key);
+    into.set(key, known?.version === version ? known : { version, value: this.#options.keep(object, known?.value) });
+  }
+
+  #url(query: Readonly<Record<string, string>>): string {
+    const { path, labelSelector = '' } = this.#options;
+    return `${path}?${new URLSearchParams({ ...query, ...(labelSelector !== '' && { labelSelector }) }).toString()}`;
+  }
+
+  /** Full jitter; resolves early when it is to stop. */
+  async #pause(): Promise<number> {
+    const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 16);
+    await setTimeout(delayMs, undefined, { signal: this.stop.signal }).catch(() => {});
+    return delayMs;
+  }
+}
+
+/** Neither part can contain a slash. */
+function keyOf(object: unknown): string {
+  return `${textAt(object, 'metadata', 'namespace') ?? ''}/${textAt(object, 'metadata', 'name') ?? ''}`;
+}
