@@ -89,6 +89,10 @@ export class Pipeline implements Export {
     if (end.segment !== this.snapshot.at.segment || end.offset - this.snapshot.at.offset > SNAPSHOT_BYTES) this.save();
   }
 
+  halt(): void {
+    for (const { delivery } of this.deliveries) delivery.close();
+  }
+
   async end(timeoutMs: number): Promise<void> {
     await this.collector.end();
     await Promise.race([Promise.all(this.deliveries.map(({ delivery }) => delivery.drained())), timer(timeoutMs)]);
@@ -118,7 +122,7 @@ export class Pipeline implements Export {
   }
 
   private async stop(): Promise<void> {
-    for (const { delivery } of this.deliveries) delivery.close();
+    this.halt();
     await Promise.all([this.source.close(), ...this.deliveries.map(({ receiver }) => receiver.close())]);
     this.spool.close();
     this.options.metrics.forget(this.labels.tenant, this.labels.export, this.deliveries.map(({ receiver }) => receiver.name));

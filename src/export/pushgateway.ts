@@ -45,6 +45,7 @@ export class PushgatewayExport implements Export {
   private readonly groupLabels: ReadonlySet<string>;
   private last: ReadonlyMap<PackedLabels, Value> = new Map();
   private pushedMs: number | undefined;
+  private readonly halted = new AbortController();
 
   constructor(private readonly options: PushgatewayOptions) {
     const { job, logger } = options;
@@ -91,6 +92,10 @@ export class PushgatewayExport implements Export {
     return 0;
   }
 
+  halt(): void {
+    this.halted.abort();
+  }
+
   async end(timeoutMs: number): Promise<void> {
     await this.push('DELETE', undefined, AbortSignal.timeout(timeoutMs));
     await this.close();
@@ -134,7 +139,7 @@ export class PushgatewayExport implements Export {
     let result = 'none';
     try {
       const headers = { ...(await this.receiver.headers()), 'content-type': 'text/plain; version=0.0.4', 'user-agent': 'scrapeway' };
-      const answer = await request(this.url, { method, headers, body: body ?? null, dispatcher: this.receiver.dispatcher, signal: AbortSignal.any([signal, AbortSignal.timeout(job.destination.timeoutMs)]) });
+      const answer = await request(this.url, { method, headers, body: body ?? null, dispatcher: this.receiver.dispatcher, signal: AbortSignal.any([signal, this.halted.signal, AbortSignal.timeout(job.destination.timeoutMs)]) });
       const text = await answer.body.text();
       result = String(answer.statusCode);
       if (answer.statusCode >= 300) logger.warn({ status: answer.statusCode, text: text.slice(0, MAX_TEXT_BYTES) }, 'the Pushgateway refused a push');

@@ -12,6 +12,8 @@ export interface Export {
   collect(signal: AbortSignal): Promise<void>;
   /** The export is no more: ends at the receivers what it has begun there, within this time, and leaves nothing behind. */
   end(timeoutMs: number): Promise<void>;
+  /** Nothing is sent from now on; `end` or `close` follows. */
+  halt(): void;
   /** To go on later. */
   close(): Promise<void>;
   /** Brings gauges up to date. */
@@ -54,6 +56,16 @@ export class Running {
     return this.export_?.view() ?? '';
   }
 
+  get isHalted(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  /** Sends nothing more, from now on. */
+  halt(): void {
+    this.stopping.abort();
+    this.export_?.halt();
+  }
+
   async stop(): Promise<void> {
     await this.stopped();
     await this.export_?.close();
@@ -78,6 +90,7 @@ export class Running {
     while (!this.stopping.signal.aborted) {
       const running = this.export_ ?? (await this.opened());
       this.export_ = running;
+      if (this.stopping.signal.aborted) return running?.halt();
       if (running !== undefined) await this.collectOnce(running);
       const nowMs = clock.nowMs();
       dueMs += job.spec.intervalMs;

@@ -13,6 +13,7 @@ import { collectionPath, METRIC_ACCESS } from './kinds.js';
 import { keepObject } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
 import { campaign } from './lease.js';
+import type { Campaign } from './lease.js';
 import { FIRST_LIST, listWatch } from './list-watch.js';
 import { watchOwnObjects } from './own-objects.js';
 import type { CompileEntry } from './own-objects.js';
@@ -32,6 +33,8 @@ export interface KubernetesOptions {
   readonly identity: string;
   readonly compileEntry: CompileEntry;
   readonly claimsOf: ClaimsOf;
+  /** Whether this gateway is the one that exports, and writes statuses. False: resolves when it does no more. */
+  readonly onLeading: (leading: boolean) => Promise<void>;
   readonly logger: Logger;
   readonly registry: Registry;
 }
@@ -74,7 +77,8 @@ class Source implements KubernetesSource {
   readonly #own;
   readonly #discovery: Discovery;
   readonly #writer;
-  readonly #campaign;
+  readonly #startCampaign: () => Campaign;
+  #campaign: Campaign | undefined;
   readonly #translate = createTranslate();
   readonly #metrics;
   readonly #synced = Promise.withResolvers<void>();
@@ -103,7 +107,8 @@ class Source implements KubernetesSource {
     this.#discovery = createDiscovery({ ...shared, clusterDomain: settings.clusterDomain });
     const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
     this.#writer = says ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
-    this.#campaign = says ? campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) }) : undefined;
+    this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) });
+    if (says) this.#campaign = this.#startCampaign();
     this.#metrics = this.#register(registry);
     // With nothing to wait for, nothing else would say so.
     this.#changed();
@@ -196,6 +201,8 @@ class Source implements KubernetesSource {
     const same = known !== undefined && known.inputs.length === inputs.length && inputs.every((input, index) => input === known.inputs[index]);
     const kept = same ? { ...output, state: known.output.state } : output;
     this.#output = { inputs, output: kept };
+    // Who has no statuses to write campaigns only where there is something to export.
+    if (kept.state.tenants.some(({ exports = [] }) => exports.length > 0)) this.#campaign ??= this.#startCampaign();
     return kept;
   }
 
@@ -209,11 +216,12 @@ class Source implements KubernetesSource {
     return [...own, ...(file.backends ?? [])];
   }
 
-  #led(leading: boolean): void {
+  async #led(leading: boolean): Promise<void> {
     this.#writer?.setLeading(leading);
     // What another has said since, or left unsaid, is not known.
     this.#told = new WeakMap();
     if (leading) this.#tell();
+    await this.#options.onLeading(leading);
   }
 
   #tell(): void {
@@ -238,7 +246,7 @@ class Source implements KubernetesSource {
         objects.set({ kind: 'endpoints' }, this.#discovery.size());
       },
     });
-    const leader: Gauge = new Gauge({ name: 'scrapeway_kubernetes_leader', help: '1 for the gateway that writes statuses and Events.', registers: [registry], collect: () => { leader.set(this.#campaign?.leading() === true ? 1 : 0); } });
+    const leader: Gauge = new Gauge({ name: 'scrapeway_kubernetes_leader', help: '1 for the gateway that exports, and writes statuses and Events.', registers: [registry], collect: () => { leader.set(this.#campaign?.leading() === true ? 1 : 0); } });
     return { refused: new Counter({ name: 'scrapeway_kubernetes_refused_total', help: 'States made of objects that could not be taken as a whole; the last good one stayed.', registers: [registry] }) };
   }
 }

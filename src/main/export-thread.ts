@@ -24,7 +24,9 @@ port.on('message', (message: ToExportThread) => {
       void exporter.configure(exportJobs(message.state, (tenant, name, why) => logger.error({ tenant, export: name, why }, 'an export reads nothing')));
       return;
     case 'active':
+      // What it stops, it stops before it returns.
       void exporter.setActive(message.active);
+      tell({ type: 'settled', id: message.id });
       return;
     case 'collect':
       exporter.publish();

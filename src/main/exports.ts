@@ -11,19 +11,19 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 export interface Exports {
   setState(state: DesiredState): void;
-  /** Whether this gateway is the one that exports; true from the start. */
-  setActive(active: boolean): void;
+  /** Whether this gateway is the one that exports. False: resolves when nothing is sent any more. */
+  setActive(active: boolean): Promise<void>;
   collect(): Promise<MetricObject[]>;
   /** What the tenant's exports have collected last; undefined where the thread does not answer. */
   view(tenant: string): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
-export function startExports(thread: ExportThreadOptions, logger: Logger): Exports {
+export function startExports({ active: first, ...thread }: ExportThreadOptions & { readonly active: boolean }, logger: Logger): Exports {
   const answers = new Map<number, (message: FromExportThread) => void>();
   let worker: Worker | undefined;
   let state: DesiredState | undefined;
-  let active = true;
+  let active = first;
   let lastId = 0;
   let closing = false;
   let closed = (): void => {};
@@ -42,7 +42,7 @@ export function startExports(thread: ExportThreadOptions, logger: Logger): Expor
       logger.error({ code, restartInMs: RESTART_PAUSE_MS }, 'the thread of exports ended; starting it again');
       setTimeout(() => closing || start(), RESTART_PAUSE_MS).unref();
     });
-    post({ type: 'active', active });
+    post({ type: 'active', active, id: 0 });
     if (state !== undefined) post({ type: 'state', state });
   }
 
@@ -67,9 +67,9 @@ export function startExports(thread: ExportThreadOptions, logger: Logger): Expor
       if (worker !== undefined) post({ type: 'state', state: next });
       else if (!closing && next.tenants.some(({ exports = [] }) => exports.length > 0)) start();
     },
-    setActive: (next) => {
+    setActive: async (next) => {
       active = next;
-      post({ type: 'active', active: next });
+      await ask((id) => ({ type: 'active', active: next, id }));
     },
     collect: async () => {
       const answer = await ask((id) => ({ type: 'collect', id }));

@@ -40,8 +40,8 @@ export interface Gateway {
   /** Why no work should come now; empty = ready. */
   notReady(): readonly string[];
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Of several replicas one exports: whoever decides which, says so here. True from the start. */
-  setExporting(active: boolean): void;
+  /** Of several replicas one exports: whoever decides which, says so here. True from the start, unless a cluster's Lease decides. */
+  setExporting(active: boolean): Promise<void>;
   /** Refuses what is new and resolves when no scrape is in flight. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -84,7 +84,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
-  const exports = startExports({ folder: exportFolder, logLevel }, logger.child({ component: 'export' }));
+  const exports = startExports({ folder: exportFolder, logLevel, active: config.process.kubernetes === undefined }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 

@@ -13,6 +13,8 @@ export interface KubernetesLife {
   readonly first: GatewayConfig;
   /** From now on changes of the cluster go there, together with the file; the function returned is for new versions of the file. */
   follow(apply: Apply): Apply;
+  /** Told at once, and at every change, whether this gateway is the one of its replicas that exports. */
+  followLeader(setExporting: (active: boolean) => Promise<void>): void;
   notReady(): readonly string[];
   close(): Promise<void>;
 }
@@ -28,12 +30,18 @@ const FIRST_LISTS_MS = 10_000;
 /** Rejects where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
-  if (settings === undefined) return { first, follow: (apply) => apply, notReady: () => [], close: async () => {} };
+  if (settings === undefined) return { first, follow: (apply) => apply, followLeader: () => {}, notReady: () => [], close: async () => {} };
+  let isLeading = false;
+  let tellLeader: (active: boolean) => Promise<void> = async () => {};
   const source = startKubernetes({
     settings,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
     claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
+    onLeading: (leading) => {
+      isLeading = leading;
+      return tellLeader(leading);
+    },
     logger: logger.child({ component: 'kubernetes' }),
     registry,
   });
@@ -51,6 +59,10 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
         else source.stateFor(file.state);
         return faults;
       };
+    },
+    followLeader: (setExporting) => {
+      tellLeader = setExporting;
+      void setExporting(isLeading);
     },
     notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
     close: () => source.close(),

@@ -50,7 +50,8 @@ export interface ExportThreadOptions {
 
 export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
-  | { readonly type: 'active'; readonly active: boolean }
+  /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
+  | { readonly type: 'active'; readonly active: boolean; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'view'; readonly id: number; readonly tenant: string }
   | { readonly type: 'close' };
@@ -58,4 +59,5 @@ export type ToExportThread =
 export type FromExportThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'view'; readonly id: number; readonly text: string }
+  | { readonly type: 'settled'; readonly id: number }
   | { readonly type: 'closed' };
