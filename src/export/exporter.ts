@@ -6,6 +6,7 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { assertNever } from '../lib/result.js';
+import type { ExportReport } from '../model/export-report.js';
 import { jobKey } from './job.js';
 import type { ExportJob } from './job.js';
 import { createExportMetrics } from './metrics.js';
@@ -36,6 +37,8 @@ export interface Exporter {
   setActive(active: boolean): Promise<void>;
   /** What the tenant's exports have collected last. */
   view(tenant: string): string;
+  /** What became of each export so far. */
+  reports(): readonly ExportReport[];
   /** Brings gauges up to date, before they are read. */
   publish(): void;
   close(): Promise<void>;
@@ -107,6 +110,7 @@ export function createExporter(options: ExporterOptions): Exporter {
       return change(() => {});
     },
     view: (tenant) => [...running.values()].filter(({ job }) => job.tenant === tenant).map((each) => each.view()).join(''),
+    reports: () => [...running.values()].map((each) => each.report()),
     publish: () => {
       for (const each of running.values()) each.publish();
     },

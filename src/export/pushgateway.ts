@@ -9,7 +9,7 @@ import type { ExportMetrics } from './metrics.js';
 import { createReceiver } from './receiver.js';
 import type { RawSeries } from './remote-read.js';
 import type { Receiver } from './receiver.js';
-import type { Export } from './running.js';
+import type { Delivered, Export } from './running.js';
 import { shapeOf, unpackLabels } from './shape.js';
 import type { PackedLabels } from './shape.js';
 import { Source, SourceError } from './source.js';
@@ -45,6 +45,7 @@ export class PushgatewayExport implements Export {
   private readonly groupLabels: ReadonlySet<string>;
   private last: ReadonlyMap<PackedLabels, Value> = new Map();
   private pushedMs: number | undefined;
+  private problem: string | undefined;
   private readonly halted = new AbortController();
 
   constructor(private readonly options: PushgatewayOptions) {
@@ -113,6 +114,10 @@ export class PushgatewayExport implements Export {
     metrics.lagSeconds.set({ tenant: job.tenant, export: job.spec.name, receiver: this.receiver.name }, (nowMs() - this.pushedMs) / 1000);
   }
 
+  delivered(): Delivered {
+    return { any: this.pushedMs !== undefined, problem: this.problem, series: this.last.size };
+  }
+
   view(): string {
     const { job } = this.options;
     const lines = [...this.last].map(([labels, { value, timestampMs }]) => `${seriesText(unpackLabels(labels))} ${valueText(value)} ${timestampMs}\n`);
@@ -147,6 +152,7 @@ export class PushgatewayExport implements Export {
     } catch (error) {
       logger.warn({ err: error }, 'the Pushgateway gave no answer');
     }
+    this.problem = result.startsWith('2') ? undefined : `the Pushgateway ${result === 'none' ? 'does not answer' : `refuses a push: ${result}`}`;
     if (!result.startsWith('2') && method === 'PUT') metrics.droppedSamples.inc({ ...labels, reason: 'refused' }, this.last.size);
     metrics.requests.inc({ ...labels, result });
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { ExportJob } from './job.js';
 import type { ExportMetrics } from './metrics.js';
 import { SourceError } from './source.js';
@@ -20,6 +21,16 @@ export interface Export {
   publish(): void;
   /** What the tenant may look at: exposition lines with times. */
   view(): string;
+  delivered(): Delivered;
+}
+
+/** How far what was collected has come. */
+export interface Delivered {
+  /** A receiver has taken something. */
+  readonly any: boolean;
+  /** Why a receiver does not take it now. */
+  readonly problem: string | undefined;
+  readonly series: number;
 }
 
 export interface RunningOptions {
@@ -38,6 +49,8 @@ export class Running {
   private readonly labels: { readonly tenant: string; readonly export: string };
   private readonly done: Promise<void>;
   private export_: Export | undefined;
+  private failure: string | undefined;
+  private lastCollectionMs: number | undefined;
 
   constructor(private readonly options: RunningOptions) {
     this.labels = { tenant: options.job.tenant, export: options.job.spec.name };
@@ -54,6 +67,13 @@ export class Running {
 
   view(): string {
     return this.export_?.view() ?? '';
+  }
+
+  report(): ExportReport {
+    const { tenant, spec } = this.job;
+    const { any = false, problem, series = 0 } = this.export_?.delivered() ?? {};
+    const why = this.failure ?? problem;
+    return { tenant, name: spec.name, state: why === undefined ? { kind: any ? 'running' : 'pending' } : { kind: 'failing', why }, lastCollectionMs: this.lastCollectionMs, series };
   }
 
   get isHalted(): boolean {
@@ -107,6 +127,7 @@ export class Running {
       return await this.options.open();
     } catch (error) {
       this.options.logger.error({ err: error }, 'an export cannot start');
+      this.failure = 'spool_failed';
       this.options.metrics.collections.inc({ ...this.labels, result: 'spool_failed' });
       return undefined;
     }
@@ -119,9 +140,12 @@ export class Running {
     try {
       await running.collect(AbortSignal.any([this.stopping.signal, AbortSignal.timeout(job.backend.timeoutMs)]));
       metrics.lastCollection.set(this.labels, Date.now() / 1000);
+      this.lastCollectionMs = Date.now();
+      this.failure = undefined;
     } catch (error) {
       if (this.stopping.signal.aborted) return;
       result = error instanceof SourceError ? error.reason : 'spool_failed';
+      this.failure = result;
       logger.warn({ err: error, reason: result }, 'a collection failed');
     }
     metrics.collections.inc({ ...this.labels, result });

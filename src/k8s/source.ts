@@ -4,6 +4,7 @@ import { formatFault } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { KubernetesAccess } from '../model/kubernetes.js';
 import { createKubeApi } from './api.js';
 import { createDiscovery } from './discovery.js';
@@ -59,6 +60,8 @@ export interface KubernetesSource {
   waitingFor(): readonly string[];
   /** Resolves when all lists were had for the first time, when one cannot be had now, or with the time. */
   synced(withinMs: number): Promise<void>;
+  /** What became of the exports that objects ask for; told to their owners. */
+  report(reports: readonly ExportReport[]): void;
   close(): Promise<void>;
 }
 
@@ -68,6 +71,10 @@ const GATHER_MS = 25;
 /** Throws where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export function startKubernetes(options: KubernetesOptions): KubernetesSource {
   return new Source(options);
+}
+
+function reportKey(tenant: string, name: string): string {
+  return JSON.stringify([tenant, name]);
 }
 
 class Source implements KubernetesSource {
@@ -93,6 +100,7 @@ class Source implements KubernetesSource {
   #closed = false;
   /** Whether the first lists have got where they should. */
   #inForce = false;
+  #reports: ReadonlyMap<string, ExportReport> = new Map();
 
   constructor(options: KubernetesOptions) {
     this.#options = options;
@@ -140,6 +148,12 @@ class Source implements KubernetesSource {
     const timer = setTimeout(() => this.#synced.resolve(), withinMs);
     await this.#synced.promise;
     clearTimeout(timer);
+  }
+
+  report(reports: readonly ExportReport[]): void {
+    this.#reports = new Map(reports.map((each) => [reportKey(each.tenant, each.name), each]));
+    for (const { kind, object } of this.#output?.output.sayings ?? []) if (kind === METRIC_ACCESS) this.#told.delete(object);
+    this.#tell();
   }
 
   async close(): Promise<void> {
@@ -197,12 +211,12 @@ class Source implements KubernetesSource {
     const resolved = new Map(backends.map((backend) => [backend.name, backend]));
     const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined))];
     const known = this.#output;
-    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf, tenantFromNamespace: settings.tenantFromNamespace }, this.#translate);
+    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf, tenantFromNamespace: settings.tenantFromNamespace, clusterDomain: settings.clusterDomain, reportOf: (tenant, name) => this.#reports.get(reportKey(tenant, name)) }, this.#translate);
     const same = known !== undefined && known.inputs.length === inputs.length && inputs.every((input, index) => input === known.inputs[index]);
     const kept = same ? { ...output, state: known.output.state } : output;
     this.#output = { inputs, output: kept };
-    // Who has no statuses to write campaigns only where there is something to export.
-    if (kept.state.tenants.some(({ exports = [] }) => exports.length > 0)) this.#campaign ??= this.#startCampaign();
+    // Who has no statuses to write campaigns only where there is other work for one alone.
+    if (kept.state.tenants.some(({ exports = [] }) => exports.length > 0) || kept.state.pushTargets?.some(({ groupTtl }) => groupTtl !== undefined) === true) this.#campaign ??= this.#startCampaign();
     return kept;
   }
 

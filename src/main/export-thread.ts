@@ -35,6 +35,9 @@ port.on('message', (message: ToExportThread) => {
     case 'view':
       tell({ type: 'view', id: message.id, text: exporter.view(message.tenant) });
       return;
+    case 'report':
+      tell({ type: 'reports', id: message.id, reports: exporter.reports() });
+      return;
     case 'close':
       void exporter.close().then(() => tell({ type: 'closed' }));
       return;

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
 const RESTART_PAUSE_MS = 1_000;
@@ -16,6 +17,8 @@ export interface Exports {
   collect(): Promise<MetricObject[]>;
   /** What the tenant's exports have collected last; undefined where the thread does not answer. */
   view(tenant: string): Promise<string | undefined>;
+  /** What became of each export so far; none where the thread does not answer. */
+  reports(): Promise<readonly ExportReport[]>;
   close(): Promise<void>;
 }
 
@@ -79,6 +82,10 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
       if (worker === undefined) return '';
       const answer = await ask((id) => ({ type: 'view', id, tenant }));
       return answer?.type === 'view' ? answer.text : undefined;
+    },
+    reports: async () => {
+      const answer = await ask((id) => ({ type: 'report', id }));
+      return answer?.type === 'reports' ? answer.reports : [];
     },
     close: async () => {
       closing = true;

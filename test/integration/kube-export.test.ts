@@ -3,6 +3,8 @@ import { eventually } from '../support/eventually.js';
 import { startExporter, textAnswer } from '../support/exporter.js';
 import { dump } from '../support/export-rig.js';
 import type { RunningGateway } from '../support/gateway.js';
+import type { Manifest } from '../support/helm.js';
+import { fetchJson } from '../support/http.js';
 import { kubeWorldMissing, startKubeWorld } from '../support/kube-world.js';
 import type { KubeWorld } from '../support/kube-world.js';
 import { startPrometheus } from '../support/prometheus.js';
@@ -76,5 +78,33 @@ withKube('the exports of two gateways', () => {
     second.process.signal('SIGKILL');
     await eventually(async () => expect(await metric(third, 'scrapeway_export_active')).toBe(1), { timeoutMs: 30_000, intervalMs: 200 });
     await arrived();
+    await third.stop();
   }, 180_000);
+
+  it('that a MetricAccess asks for run within the terms, say that they do, and say why they do not', async () => {
+    const namespace = await world.kube.freshNamespace();
+    const access = (name: string, url: string, more: object = {}): Manifest => ({
+      apiVersion: 'observability.ethos.io/v1alpha1', kind: 'MetricAccess', metadata: { name },
+      spec: { source: namespace, metrics: ['load'], remoteWrite: { enabled: true, interval: '5s', target: { type: 'remote_write' }, remoteWrite: { url }, extraLabels: { via: name }, ...more } },
+    });
+    const terms = { namespaces: [namespace], within: [{ metrics: ['load{core="7"}'] }], exports: { backend: 'main', destinations: ['own'] } };
+    const config: ConfigFile = {
+      backends: [{ name: 'main', url: source.url }],
+      exportDestinations: [{ name: 'own', kind: 'remote_write', url: `${receiver.url}/api/v1/write`, tenantLabel: 'tenant' }],
+      exports: { folder: world.dir.join('exports-objects') },
+    };
+    await world.apply({ apiVersion: 'scrapeway.io/v1alpha1', kind: 'Tenant', metadata: { name: 'shop' }, spec: { metricAccess: terms } });
+    await world.apply(access('mine', `${receiver.url}/api/v1/write`), namespace);
+    await world.apply(access('elsewhere', `${source.url}/api/v1/write`), namespace);
+    await world.start({ name: 'gw-9', config });
+    const said = (name: string): Promise<unknown> => world.condition('MetricAccess', name, { namespace, type: 'RemoteWrite' });
+    await eventually(async () => expect(await said('mine')).toMatchObject({ status: 'True', reason: 'Exporting' }), { timeoutMs: 40_000, intervalMs: 300 });
+    expect(await said('elsewhere')).toMatchObject({ status: 'False', reason: 'NotAllowed', message: expect.stringContaining(source.url) });
+    const untilMs = Date.now();
+    const arrivedHere = await dump(receiver.url, '{via=~".+"}', startedMs - 1000, untilMs);
+    expect([...arrivedHere.keys()]).toEqual([expect.stringMatching(/core=7,.*tenant=shop,via=mine/)]);
+
+    await world.remove('MetricAccess', 'mine', namespace);
+    await eventually(async () => expect((await fetchJson<{ data: { result: unknown[] } }>({ url: `${receiver.url}/api/v1/query?query=${encodeURIComponent('{via="mine"}')}` })).data.result).toEqual([]), { timeoutMs: 20_000, intervalMs: 500 });
+  }, 120_000);
 });
