@@ -13,7 +13,7 @@ import { createPasswordChecker } from './password.js';
 import type { PasswordChecker } from './password.js';
 import { createServiceAccounts } from './service-accounts.js';
 import type { ReviewToken } from '../model/kubernetes.js';
-import type { Decision } from './question.js';
+import type { Decision, Question } from './question.js';
 import { readQuestion, writeDecision } from './wire.js';
 
 /**
@@ -58,13 +58,19 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   const inventory = new Inventory();
   let policy: Policy | undefined;
 
-  function decideOn(request: Buffer): MaybePromise<Decision> {
+  function decideOn(question: Question): MaybePromise<Decision> {
+    const asked = policy;
+    if (asked === undefined) return { allow: false, reason: 'authz_starting', audit: { door: question.door } };
+    const { limits, limitsOf, queriers, pushers } = asked;
+    return whenReady(identify(asked, credentialChecks, question, wallMs()), (caller) =>
+      // What was checked while the tables changed may be revoked: from the start, and this time the answer is remembered.
+      asked === policy ? decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }) : decideOn(question),
+    );
+  }
+
+  function answer(request: Buffer): MaybePromise<Decision> {
     const read = readQuestion(request);
-    if (!read.ok) return { allow: false, reason: 'malformed_request', audit: { door: 'none' } };
-    const question = read.value;
-    if (policy === undefined) return { allow: false, reason: 'authz_starting', audit: { door: question.door } };
-    const { limits, limitsOf, queriers, pushers } = policy;
-    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }));
+    return read.ok ? decideOn(read.value) : { allow: false, reason: 'malformed_request', audit: { door: 'none' } };
   }
 
   function record(decision: Decision, startMs: number): Buffer {
@@ -83,7 +89,7 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
     setRegistration: (agent, targets) => inventory.register(agent, targets),
     check(request) {
       const startMs = performance.now();
-      return whenReady(decideOn(request), (decision) => record(decision, startMs));
+      return whenReady(answer(request), (decision) => record(decision, startMs));
     },
   };
 }
