@@ -63,29 +63,38 @@ async function startRig(shape: Parameters<Wan['shape']>[0]): Promise<Rig> {
 
 const all = (rig: Rig): ReturnType<Rig['scrape']>[] => Array.from({ length: TARGETS }, (_, index) => rig.scrape(index));
 
+function percentiles(times: readonly number[]): Readonly<Record<'least' | 'p50' | 'p99', number>> {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share: number): number => Math.round(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Infinity);
+  return { least: at(0), p50: at(0.5), p99: at(0.99) };
+}
+
 describe('a site behind a WAN', () => {
-  onWan(`with 100 ms of round trip: ${TARGETS} targets scraped at once take p50 < 150 ms, p99 < 250 ms`, async () => {
-    await using rig = await startRig({ rttMs: 100 });
+  onWan(`with 100 ms of round trip: ${TARGETS} targets scraped at once take p50 < 150 ms, p99 < 250 ms, beyond what they take without`, async () => {
+    await using rig = await startRig({ rttMs: 0 });
+    const times: Record<0 | 100, number[]> = { 0: [], 100: [] };
     await Promise.all(all(rig));
-    const times: number[] = [];
+    // in turn, so that whatever else the machine does falls on both alike
     for (let round = 0; round < ROUNDS; round += 1) {
-      const answers = await Promise.all(all(rig));
-      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-      times.push(...answers.map(({ ms }) => ms));
+      for (const rttMs of [0, 100] as const) {
+        rig.wan.shape({ rttMs });
+        const answers = await Promise.all(all(rig));
+        expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+        times[rttMs].push(...answers.map(({ ms }) => ms));
+      }
     }
-    const sorted = times.toSorted((a, b) => a - b);
-    const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1] ?? Infinity);
-    process.stdout.write(`${sorted.length} scrapes at 100 ms RTT: min ${at(0.001)} ms, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms\n`);
+    const figures = { without: percentiles(times[0]), with: percentiles(times[100]) };
+    process.stdout.write(`${TARGETS * ROUNDS} scrapes, ${TARGETS} at once, ms: ${JSON.stringify(figures)}\n`);
     // less would mean that the link does not delay
-    expect(at(0.001)).toBeGreaterThanOrEqual(100);
-    expect(at(0.5)).toBeLessThan(150);
-    expect(at(0.99)).toBeLessThan(250);
+    expect(figures.with.least).toBeGreaterThanOrEqual(100);
+    expect(figures.with.p50 - figures.without.p50).toBeLessThan(150);
+    expect(figures.with.p99 - figures.without.p99).toBeLessThan(250);
   });
 
   onWan('with 300 ms and 2 % loss: no false alarm, no failed scrape', async () => {
     await using rig = await startRig({ rttMs: 300, lossPercent: 2 });
-    const connections = async (): Promise<number> => (rig.agent.process.log().match(/tunnel is up|"tunnel up"|connected/g) ?? []).length;
-    const before = await connections();
+    const connections = (): number => (rig.agent.process.log().match(/tunnel up/g) ?? []).length;
+    expect(connections()).toBe(1);
     const untilMs = performance.now() + 20_000;
     let scrapes = 0;
     while (performance.now() < untilMs) {
@@ -95,7 +104,7 @@ describe('a site behind a WAN', () => {
     }
     expect(scrapes).toBeGreaterThan(TARGETS * 5);
     expect([...(await rig.agent.metric('scrapeway_agent_tunnel_up')).values()]).toEqual([1]);
-    expect(await connections()).toBe(before);
+    expect(connections()).toBe(1);
   });
 
   onWan('that becomes a black hole is noticed by both ends in under 10 s; it comes back by itself', async () => {
