@@ -13,6 +13,7 @@ import { evaluationOptions, instantTimes, rangeTimes, readParameters, windowTime
 import type { EvaluationTimes } from './parameters.js';
 import { JSON_TYPE, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
+import { readPlan } from './remote-read/plan.js';
 
 /**
  * The one table of what there is on this door. What is not in it does not exist here: administration, status, targets, writing,
@@ -35,6 +36,7 @@ const PROMETHEUS_ENDPOINTS: readonly Endpoint[] = [
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/parse_query', plan: (question) => text(question, '/api/v1/parse_query') },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/status/buildinfo', plan: () => ok(forward('GET', '/api/v1/status/buildinfo', [])) },
   { api: 'prometheus', methods: ['GET'], path: '/federate', plan: federate },
+  { api: 'prometheus', methods: ['POST'], path: '/api/v1/read', takes: 'message', plan: readPlan },
 ];
 
 export const ENDPOINTS: readonly Endpoint[] = [
