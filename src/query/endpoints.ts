@@ -14,9 +14,11 @@ import type { EvaluationTimes } from './parameters.js';
 import { JSON_TYPE, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
 import { readPlan } from './remote-read/plan.js';
+import { searchPlan } from './search.js';
+import { scrapePoolsPlan, targetMetadataPlan, targetsPlan } from './targets.js';
 
 /**
- * The one table of what there is on this door. What is not in it does not exist here: administration, status, targets, writing,
+ * The one table of what there is on this door. What is not in it does not exist here: administration, status, writing,
  * profiles, the web pages.
  */
 
@@ -32,6 +34,12 @@ const PROMETHEUS_ENDPOINTS: readonly Endpoint[] = [
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/metadata', plan: metadataPlan },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/rules', plan: rulesPlan },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/alerts', plan: alertsPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/targets', plan: targetsPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/targets/metadata', plan: targetMetadataPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/scrape_pools', plan: scrapePoolsPlan },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/search/metric_names', plan: (question) => searchPlan(question, 'metric_names') },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/search/label_names', plan: (question) => searchPlan(question, 'label_names') },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/search/label_values', plan: (question) => searchPlan(question, 'label_values') },
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/format_query', plan: (question) => text(question, '/api/v1/format_query') },
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/parse_query', plan: (question) => text(question, '/api/v1/parse_query') },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/status/buildinfo', plan: () => ok(forward('GET', '/api/v1/status/buildinfo', [])) },
