@@ -31,6 +31,8 @@ export interface UpstreamRequest {
   readonly parameters: readonly (readonly [string, string])[];
   /** Body of a request that changes something: it is sent once, to one replica. */
   readonly json?: string;
+  /** The tenant's rules, each a selector, for a backend that takes them in a header. */
+  readonly policies?: readonly string[];
   /** In place of parameters: a remote read, packed. */
   readonly packed?: Buffer;
 }
@@ -49,6 +51,8 @@ export interface ReadPlan {
   /** How many the caller has sent. */
   readonly askedQueries: number;
   readonly policy: Policy;
+  /** As in UpstreamRequest. */
+  readonly policies?: readonly string[];
 }
 
 export interface OwnedReadQuery extends ReadQuery {

@@ -68,13 +68,13 @@ function plain(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
 
 function evaluation(question: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
   if (!times.ok) return times;
-  const { form, limits } = question;
+  const { form, limits, union } = question;
   const options = evaluationOptions(form, limits);
   if (!options.ok) return options;
   const restricted = restrictQuery(queryText(form), question, times.value);
   if (!restricted.ok) return restricted;
   const { query, filters } = restricted.value;
-  const plan = forward('POST', path, [['query', query], ...filters.map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
+  const plan = forward('POST', path, [['query', query], ...(union === 'extra_filters' ? filters : []).map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
   return question.group === undefined ? ok(plan) : overGroup(plan, question, question.group);
 }
 

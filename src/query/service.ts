@@ -18,6 +18,7 @@ import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
 import type { View } from './grants.js';
 import { registerCacheMetrics, registerQueryMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
+import { withPolicies } from './policies.js';
 import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
 import type { Limits } from './limits.js';
@@ -137,7 +138,8 @@ class Service implements QueryService {
     if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
     const { view } = found;
     if (endpoint.api !== undefined && endpoint.api !== view.api) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
-    const plan = endpoint.plan({ ...view, ...asking.value, segment });
+    const planned = endpoint.plan({ ...view, ...asking.value, segment });
+    const plan = planned.ok ? withPolicies(planned.value, view) : planned;
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
     return this.#run(exchange, plan.value, { ...found, tenant, backend });

@@ -19,9 +19,9 @@ export interface StreamedReply {
 }
 
 /** Undefined: of what is asked nothing is allowed. */
-export async function upstreamRead({ queries, responseTypes }: ReadPlan): Promise<UpstreamRequest | undefined> {
+export async function upstreamRead({ queries, responseTypes, policies }: ReadPlan): Promise<UpstreamRequest | undefined> {
   if (queries.length === 0) return undefined;
-  return { method: 'POST', path: '/api/v1/read', parameters: [], packed: await pack(encodeReadRequest({ queries, responseTypes })) };
+  return { method: 'POST', path: '/api/v1/read', parameters: [], packed: await pack(encodeReadRequest({ queries, responseTypes })), ...(policies && { policies }) };
 }
 
 /** `answer` is undefined where nobody was asked. Rejects, as the pieces do, where it is none to this question. */
