@@ -15,7 +15,7 @@ export interface EventuallyOptions {
 
 /** Resolves with what `probe` returns as soon as it does not throw. Rejects with its last error at the deadline. */
 export async function eventually<T>(probe: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
-  const { timeoutMs = 10_000, intervalMs = 25, what = 'the condition', hopeless } = options;
+  const { timeoutMs = 20_000, intervalMs = 25, what = 'the condition', hopeless } = options;
   const deadline = performance.now() + timeoutMs;
   let lastError: unknown = new Error('the first try never came back');
   for (;;) {

@@ -48,7 +48,7 @@ const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 10_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 30_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
   const statusUrl = `http://127.0.0.1:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
