@@ -6,6 +6,7 @@ import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import type { Policy, Rule } from '../promql/enforce/policy.js';
 import { printMatcher } from '../promql/print.js';
+import type { Memory } from './known-queries.js';
 import { limitsOf } from './limits.js';
 import type { Limits } from './limits.js';
 
@@ -23,6 +24,8 @@ export interface View {
   readonly api: NonNullable<Backend['api']>;
   /** Where it is several backends in one. */
   readonly group?: BackendGroup | undefined;
+  /** What was made of queries under these rules and limits before; undefined = nothing is remembered. */
+  readonly known?: Memory;
 }
 
 /** Undefined: no such tenant or backend, or no grant for it. */

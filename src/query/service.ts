@@ -87,8 +87,8 @@ class Service implements QueryService {
     this.#state.set(state);
     const names = new Set(state.tenants.map(({ name }) => name));
     for (const name of this.#gates.keys()) if (!names.has(name)) this.#gates.delete(name);
-    for (const { tenant, backend, rights, abort } of this.#running) {
-      if (rightsOf(this.#state.view(tenant, backend)?.view) !== rights) abort.abort(new RightsChanged());
+    for (const { tenant, backend, view, abort } of this.#running) {
+      if (rightsOf(this.#state.view(tenant, backend)?.view) !== rightsOf(view)) abort.abort(new RightsChanged());
     }
   }
 
@@ -144,7 +144,7 @@ class Service implements QueryService {
     const { response } = exchange;
     const { limits } = view;
     const abort = new AbortController();
-    const running: Running = { tenant, backend, rights: rightsOf(view), abort };
+    const running: Running = { tenant, backend, view, abort };
     this.#running.add(running);
     const timer = setTimeout(() => abort.abort(new TimeIsUp()), limits.timeoutMs);
     const gone = (): void => abort.abort(new CallerGone());
@@ -282,7 +282,7 @@ type TalkPlan = Extract<Plan, { kind: 'talk' }>;
 interface Running {
   readonly tenant: string;
   readonly backend: string;
-  readonly rights: string;
+  readonly view: View;
   readonly abort: AbortController;
 }
 

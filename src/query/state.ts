@@ -3,6 +3,7 @@ import type { Logger } from '../lib/logger.js';
 import type { Backend, DesiredState, QueryLimits } from '../model/desired-state.js';
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
+import { KnownQueries } from './known-queries.js';
 import { Upstream } from './upstream.js';
 import type { Member } from './group.js';
 
@@ -18,8 +19,11 @@ export class QueryState {
   readonly #logger: Logger;
   readonly #limits: QueryLimits | undefined;
   #state: DesiredState | undefined;
-  #views = new Map<string, View | undefined>();
+  #views = new Map<string, View>();
+  /** Of the state before: what did not change keeps what it knows. */
+  #viewsBefore: ReadonlyMap<string, View> = new Map();
   #upstreams: ReadonlyMap<string, { readonly upstream: Upstream; readonly key: string }> = new Map();
+  readonly #known = new KnownQueries();
   #failuresOfThePast = 0;
 
   constructor(logger: Logger, limits: QueryLimits | undefined) {
@@ -34,6 +38,7 @@ export class QueryState {
     const kept = new Set([...this.#upstreams.values()].map(({ upstream }) => upstream));
     for (const { upstream } of before.values()) if (!kept.has(upstream)) void this.#drop(upstream);
     this.#state = state;
+    this.#viewsBefore = this.#views;
     this.#views = new Map();
   }
 
@@ -47,7 +52,8 @@ export class QueryState {
       if (made === undefined) return undefined;
       // Here and not for all at once: a state may have thousands of tenants, of which few ask before the next state.
       for (const fault of queryGrantFaults(state.tenants.find(({ name }) => name === tenant)?.query ?? [])) this.#logger.error({ tenant }, formatFault(fault));
-      this.#views.set(key, made);
+      const before = this.#viewsBefore.get(key);
+      this.#views.set(key, { ...made, known: before?.known !== undefined && sameRules(before, made) ? before.known : this.#known.memory() });
     }
     const view = this.#views.get(key);
     const names = view?.group?.members ?? [backend];
@@ -79,4 +85,10 @@ export class QueryState {
     this.#failuresOfThePast += upstream.failures;
     await upstream.retire();
   }
+}
+
+/** Equal in all that decides what becomes of a query's text. */
+function sameRules(one: View, other: View): boolean {
+  const rules = ({ policy, limits }: View): string => JSON.stringify([policy.rules.map((rule) => rule.map(({ matcher }) => matcher)), limits]);
+  return rules(one) === rules(other);
 }
