@@ -59,6 +59,7 @@ export interface TenantFile {
   readonly scrape: readonly GrantFile[];
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
+  readonly queryDryRun?: { readonly until: string };
   readonly push?: readonly string[];
   readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[] };
   readonly exports?: readonly ExportFile[];

@@ -24,6 +24,8 @@ export interface View {
   readonly api: NonNullable<Backend['api']>;
   /** Where it is several backends in one. */
   readonly group?: BackendGroup | undefined;
+  /** Until then the rules are only tried out (dry-run.ts). */
+  readonly dryRunUntilMs?: number | undefined;
   /** What was made of queries under these rules and limits before; undefined = nothing is remembered. */
   readonly known?: Memory;
 }
@@ -49,7 +51,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group, dryRunUntilMs: tenant.queryDryRunUntilMs };
 }
 
 /** The most patient member's. */

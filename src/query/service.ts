@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
+import { ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
 import type { BackendGroup, DesiredState, QueryLimits } from '../model/desired-state.js';
 import { asked, NO_CONTENT } from './asked.js';
 import type { Asked } from './asked.js';
 import { jsonOf } from './backend-error.js';
-import type { Plan, ReadAnswer, UpstreamRequest } from './endpoint.js';
+import { DRY_RUN_HEADER, isDryRun, tryOut } from './dry-run.js';
+import type { Endpoint, Plan, Question, ReadAnswer, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
 import { askGroup } from './group.js';
@@ -79,7 +82,7 @@ class Service implements QueryService {
     this.#cache = cache === undefined ? undefined : new RangeCache(cache);
     this.#state = new QueryState(logger, limits);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
-    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures });
+    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures, dryRuns: () => this.#state.dryRuns(Date.now()).length });
     if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
   }
 
@@ -133,10 +136,21 @@ class Service implements QueryService {
     if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
     const { view } = found;
     if (endpoint.api !== undefined && endpoint.api !== view.api) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
-    const plan = endpoint.plan({ ...view, ...asking.value, segment });
+    const plan = this.#plan(exchange, endpoint, { ...view, ...asking.value, segment });
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
     return this.#run(exchange, plan.value, { ...found, tenant, backend });
+  }
+
+  #plan({ response, tenant, route }: Exchange, endpoint: Endpoint, question: Question): Result<Plan, Refusal> {
+    const enforced = endpoint.plan(question);
+    const trial = isDryRun(question, Date.now()) ? tryOut(endpoint, question, enforced) : undefined;
+    if (trial === undefined) return enforced;
+    const { would, plan, ...texts } = trial;
+    this.#metrics.dryRun(would);
+    response.setHeader(DRY_RUN_HEADER, would);
+    if (would !== 'unchanged') this.#logger.warn({ tenant, backend: route?.backend, endpoint: endpoint.path, would, ...texts }, 'dry run: passed on without rules');
+    return ok(plan);
   }
 
   /** Within the tenant's places and time, for as long as the caller is there and the rights stay what they are. */
@@ -288,7 +302,7 @@ interface Running {
 
 /** Equal where the rules are, and where they hold. */
 function rightsOf(view: View | undefined): string {
-  return view === undefined ? '' : JSON.stringify([view.ruleNames, view.group]);
+  return view === undefined ? '' : JSON.stringify([view.ruleNames, view.group, view.dryRunUntilMs]);
 }
 
 interface Asking extends Asked {
