@@ -55,7 +55,7 @@ function compileDryRun(draft: Draft, place: Path, until: string | undefined): nu
   if (until === undefined) return undefined;
   const untilMs = Date.parse(until);
   if (Number.isNaN(untilMs)) draft.fault([...place, 'until'], 'there is no such time');
-  else if (untilMs - Date.now() > MAX_DRY_RUN_MS) draft.fault([...place, 'until'], `more than ${MAX_DRY_RUN_MS / DAY_MS} days away; the tenant's rules do not hold until then`);
+  else if (untilMs - draft.nowMs > MAX_DRY_RUN_MS) draft.fault([...place, 'until'], `more than ${MAX_DRY_RUN_MS / DAY_MS} days away; the tenant's rules do not hold until then`);
   return untilMs;
 }
 

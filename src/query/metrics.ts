@@ -65,3 +65,17 @@ export function registerCacheMetrics(registry: Registry, cache: CacheGauges): vo
     collect() { this.reset(); for (const [result, count] of Object.entries(cache.results)) this.inc({ result }, count); },
   });
 }
+
+export interface SharedCacheGauges {
+  readonly isUp: boolean;
+  readonly results: Readonly<Record<'hit' | 'miss' | 'failed' | 'skipped', number>>;
+}
+
+export function registerSharedCacheMetrics(registry: Registry, cache: SharedCacheGauges): void {
+  const registers = [registry];
+  void new Gauge({ name: 'scrapeway_query_shared_cache_up', help: 'Whether the shared cache is asked (1) or not, since it did not answer (0).', registers, collect() { this.set(cache.isUp ? 1 : 0); } });
+  void new Counter({
+    name: 'scrapeway_query_shared_cache_requests_total', help: 'Questions to the shared cache: hit, miss, failed (among them too late), or skipped while it does not answer.', labelNames: ['result'], registers,
+    collect() { this.reset(); for (const [result, count] of Object.entries(cache.results)) this.inc({ result }, count); },
+  });
+}

@@ -5,6 +5,7 @@ import type { Logger } from '../lib/logger.js';
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { BackendGroup, DesiredState, QueryLimits } from '../model/desired-state.js';
+import type { SharedCacheOptions } from '../model/shared-cache.js';
 import { asked, NO_CONTENT } from './asked.js';
 import type { Asked } from './asked.js';
 import { jsonOf } from './backend-error.js';
@@ -17,8 +18,9 @@ import type { Member } from './group.js';
 import { isObject, pick } from './json.js';
 import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
 import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
+import { SharedCache } from './shared-cache.js';
 import type { View } from './grants.js';
-import { registerCacheMetrics, registerQueryMetrics } from './metrics.js';
+import { registerCacheMetrics, registerQueryMetrics, registerSharedCacheMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
 import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
@@ -41,7 +43,7 @@ export interface QueryServiceOptions {
   /** For tenants that have none of their own. */
   readonly limits?: QueryLimits;
   /** Keeps the settled part of range queries' answers; without it, none is kept. */
-  readonly cache?: RangeCacheOptions;
+  readonly cache?: Omit<RangeCacheOptions, 'shared'> & { readonly shared?: SharedCacheOptions | undefined };
 }
 
 export interface QueryService {
@@ -73,17 +75,20 @@ class Service implements QueryService {
   readonly #logger: Logger;
   readonly #state: QueryState;
   readonly #gates = new Map<string, Gate>();
+  readonly #shared: SharedCache | undefined;
   readonly #cache: RangeCache | undefined;
   readonly #running = new Set<Running>();
   readonly #metrics;
 
   constructor({ logger, registry, limits, cache }: QueryServiceOptions) {
     this.#logger = logger;
-    this.#cache = cache === undefined ? undefined : new RangeCache(cache);
+    this.#shared = cache?.shared === undefined ? undefined : new SharedCache(cache.shared, logger);
+    this.#cache = cache === undefined ? undefined : new RangeCache({ ...cache, shared: this.#shared });
     this.#state = new QueryState(logger, limits);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
     this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures, dryRuns: () => this.#state.dryRuns(Date.now()).length });
     if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
+    if (this.#shared !== undefined) registerSharedCacheMetrics(registry, this.#shared);
   }
 
   setState(state: DesiredState): void {
@@ -96,6 +101,7 @@ class Service implements QueryService {
   }
 
   async close(): Promise<void> {
+    this.#shared?.close();
     await this.#state.close();
   }
 
@@ -233,6 +239,7 @@ class Service implements QueryService {
   /** The settled beginning from the cache, only the rest from the backend. */
   async #remembered(exchange: Exchange, request: UpstreamRequest, { question, cache, asking }: { readonly question: RangeQuestion; readonly cache: RangeCache; readonly asking: Asking }): Promise<Outcome> {
     const { response } = exchange;
+    await cache.prepare(question, Date.now());
     const known = cache.find(question);
     if (known !== undefined && known.toMs >= question.endMs) return send(response, successReply(dataOf(known)), 'answered');
     const fromMs = known === undefined ? question.startMs : known.toMs + question.stepMs;
