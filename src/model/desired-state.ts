@@ -303,6 +303,8 @@ export interface Tenant {
   readonly exports?: readonly TenantExport[];
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
+  /** Until then its queries are passed on without its rules, and what the rules would have made of them is logged. Ms since the epoch. */
+  readonly queryDryRunUntilMs?: number;
   /** Whose MetricAccess objects add to `query`, and the most that they can. */
   readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrant[]; readonly exports?: ExportTerms | undefined };
   readonly limits: TenantLimits;

@@ -88,10 +88,10 @@ function overGroup(plan: Plan, { form, limits }: Question, { disjointBy }: Backe
 }
 
 /** Prometheus takes all selectors of the query and nothing else. */
-function exemplars({ form, policy, limits }: Question): Result<Plan, Refusal> {
-  const window = windowTimes(form);
+function exemplars(question: Question): Result<Plan, Refusal> {
+  const window = windowTimes(question.form);
   if (!window.ok) return window;
-  const restricted = restrictExpression(queryText(form), policy, limits, { rangeMs: 0, stepMs: 0 });
+  const restricted = restrictExpression(queryText(question.form), question, { rangeMs: 0, stepMs: 0 });
   return restricted.ok ? ok(forward('POST', '/api/v1/query_exemplars', [['query', restricted.value.query], ...window.value])) : restricted;
 }
 

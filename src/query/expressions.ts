@@ -30,11 +30,18 @@ function readWithin(text: string, limits: Limits, times: Times): Result<Expr, Re
   return over === undefined ? expr : refuse('query_over_limit', over);
 }
 
-export function restrictExpression(text: string, policy: Policy, limits: Limits, times: Times): Result<Enforced, Refusal> {
-  const expr = readWithin(text, limits, times);
+export function restrictExpression(text: string, { policy, limits, known }: Pick<View, 'policy' | 'limits' | 'known'>, times: Times): Result<Enforced, Refusal> {
+  const before = known?.find(text);
+  const expr = before === undefined ? readExpression(text, limits) : ok(before.expr);
   if (!expr.ok) return expr;
+  const over = overLimit(expr.value, times, limits);
+  if (over !== undefined) return refuse('query_over_limit', over);
+  if (before !== undefined) return ok(before.enforced);
   const enforced = enforce(text, policy, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth, maxBranches: limits.maxBranches });
-  if (enforced.ok) return ok(enforced.value);
+  if (enforced.ok) {
+    known?.keep(text, { expr: expr.value, enforced: enforced.value });
+    return ok(enforced.value);
+  }
   const { reason, message } = enforced.error;
   switch (reason) {
     case 'invalid':
@@ -58,10 +65,11 @@ export interface RestrictedQuery {
 }
 
 /** By rewriting, or by the backend's own means. */
-export function restrictQuery(text: string, { policy, limits, union }: View, times: Times): Result<RestrictedQuery, Refusal> {
+export function restrictQuery(text: string, view: View, times: Times): Result<RestrictedQuery, Refusal> {
+  const { policy, limits, union } = view;
   switch (union) {
     case 'rewrite': {
-      const restricted = restrictExpression(text, policy, limits, times);
+      const restricted = restrictExpression(text, view, times);
       return restricted.ok ? ok({ ...restricted.value, filters: [] }) : restricted;
     }
     case 'extra_filters':

@@ -26,6 +26,8 @@ export interface Route {
 
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
+const PATTERNS = ENDPOINTS.map((endpoint) => ({ endpoint, pattern: endpoint.path.split('/').slice(1) }));
+
 /** `/query/<backend>/<path of the API>?…`; undefined where it is not even that. Of endpoints with one path, the one with this method. */
 export function routeOf(url: string, method?: string): Route | undefined {
   const mark = url.indexOf('?');
@@ -33,8 +35,8 @@ export function routeOf(url: string, method?: string): Route | undefined {
   const segments = path.split('/').map(decodePercent);
   const [empty, door, backend, ...rest] = segments;
   if (empty !== '' || door !== 'query' || backend === undefined || backend === '' || rest.length === 0) return undefined;
-  const found = ENDPOINTS.flatMap((endpoint) => {
-    const segment = matchPath(endpoint.path.split('/').slice(1), rest);
+  const found = PATTERNS.flatMap(({ endpoint, pattern }) => {
+    const segment = matchPath(pattern, rest);
     return segment === undefined ? [] : [{ endpoint, segment }];
   });
   const { endpoint, segment } = found.find((one) => isAllowed(one.endpoint, method)) ?? found[0] ?? { endpoint: undefined, segment: '' };
