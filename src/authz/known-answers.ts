@@ -67,8 +67,11 @@ function saysNothing(token: TokenFindings | undefined): boolean {
   return token === undefined || (token.payload === undefined && token.failures.size === 0);
 }
 
-/** No two questions have it alike: lengths stand before the values, and `-` for what is absent. */
-function everything(question: Question): string {
+/**
+ * No two questions have it alike: lengths stand before the values, and `-` for what is absent. Takes questions only while all that they
+ * have beside the token are texts.
+ */
+function everything(question: Readonly<Record<Exclude<keyof Question, 'token'>, string | undefined>>): string {
   let text = '';
   for (const value of Object.values(question)) text += typeof value === 'string' ? `${value.length}:${value}` : '-';
   return text;
