@@ -1,6 +1,6 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import { FieldCursor } from '../remotewrite/wire.js';
+import { FieldCursor } from '../lib/wire.js';
 
 /**
  * Remote read with streamed chunks: the one way to have from a Prometheus what it has stored, as it has stored it, a piece at a time

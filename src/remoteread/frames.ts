@@ -1,6 +1,6 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import { FieldWriter } from '../remotewrite/wire.js';
+import { FieldWriter } from '../lib/wire.js';
 import { crc32c } from './crc32c.js';
 
 /** The body of a streamed answer: one message after the other, each with its length and its checksum. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FieldWriter } from '../remotewrite/wire.js';
+import { FieldWriter } from '../lib/wire.js';
 import { decodeFrame } from './chunks.js';
 import { crc32c } from './crc32c.js';
 import { framed, FrameReader } from './frames.js';

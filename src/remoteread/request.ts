@@ -4,7 +4,7 @@ import type { Result } from '../lib/result.js';
 import { METRIC_NAME_LABEL } from '../promql/ast.js';
 import type { Matcher } from '../promql/ast.js';
 import { escapeRegex } from '../promql/enforce/merge.js';
-import { DELIMITED, FieldCursor, FieldWriter, readPacked, VARINT } from '../remotewrite/wire.js';
+import { DELIMITED, FieldCursor, FieldWriter, readPacked, VARINT } from '../lib/wire.js';
 
 /**
  * What a remote read asks: times and matchers, several queries at once, and in which form it may be answered. Hints say how an answer

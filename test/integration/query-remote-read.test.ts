@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { REASON_HEADER } from '../../src/model/reasons.js';
 import { decodeSeries } from '../../src/remotewrite/decode.js';
 import { pack, unpack } from '../../src/remotewrite/snappy.js';
-import { FieldCursor } from '../../src/remotewrite/wire.js';
+import { FieldCursor } from '../../src/lib/wire.js';
 import { decodeFrame } from '../../src/remoteread/chunks.js';
 import { FrameReader } from '../../src/remoteread/frames.js';
 import { encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from '../../src/remoteread/request.js';

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { framed, FrameReader } from '../../remoteread/frames.js';
 import { encodeReadRequest, SAMPLES_CONTENT_TYPE, STREAMED_CONTENT_TYPE } from '../../remoteread/request.js';
 import { pack, unpack } from '../../remotewrite/snappy.js';
-import { FieldCursor, FieldWriter } from '../../remotewrite/wire.js';
+import { FieldCursor, FieldWriter } from '../../lib/wire.js';
 import type { ReadPlan, UpstreamRequest } from '../endpoint.js';
 import { readBytes, TooLarge } from '../reading.js';
 import type { UpstreamAnswer } from '../upstream.js';

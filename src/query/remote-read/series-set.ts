@@ -1,8 +1,8 @@
 import type { Policy } from '../../promql/enforce/policy.js';
 import { decodeLabel } from '../../remotewrite/decode.js';
 import type { Label } from '../../remotewrite/series.js';
-import { DELIMITED } from '../../remotewrite/wire.js';
-import type { FieldCursor } from '../../remotewrite/wire.js';
+import { DELIMITED } from '../../lib/wire.js';
+import type { FieldCursor } from '../../lib/wire.js';
 import { TooLarge } from '../reading.js';
 
 /**
