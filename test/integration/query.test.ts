@@ -242,7 +242,7 @@ describe('the query door', () => {
       expect([answer.status, answer.headers[REASON_HEADER], json(answer).errorType]).toEqual([400, 'query_malformed', 'bad_data']);
     });
 
-    it.each(['/api/v1/targets', '/api/v1/status/tsdb', '/api/v1/status/config', '/api/v1/admin/tsdb/snapshot', '/-/reload', '/-/quit', '/metrics', '/api/v1/read', '/api/v1/write', '/api/v1/rules/', '/api/v1/../v1/query', '//api/v1/query'])('and knows no %s', async (path) => {
+    it.each(['/api/v1/targets/relabel_steps', '/api/v1/status/tsdb', '/api/v1/status/config', '/api/v1/admin/tsdb/snapshot', '/-/reload', '/-/quit', '/metrics', '/api/v1/write', '/api/v1/rules/', '/api/v1/../v1/query', '//api/v1/query'])('and knows no %s', async (path) => {
       for (const method of ['GET', 'POST']) {
         const answer = await door.ask('label', `/query/main${path}`, { method });
         expect([answer.status, answer.headers[REASON_HEADER]]).toEqual([404, 'query_no_endpoint']);
