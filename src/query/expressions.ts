@@ -52,7 +52,7 @@ export function restrictExpression(text: string, policy: Policy, limits: Limits,
 /** What leaves: the query, and the rules beside it where they are not in it. */
 export interface RestrictedQuery {
   readonly query: string;
-  /** `extra_filters[]`: each a selector, ORed. */
+  /** Each a selector, ORed; how they leave is the backend's `union`. */
   readonly filters: readonly string[];
   readonly decisions: readonly Decision[];
 }
@@ -64,7 +64,8 @@ export function restrictQuery(text: string, { policy, limits, union }: View, tim
       const restricted = restrictExpression(text, policy, limits, times);
       return restricted.ok ? ok({ ...restricted.value, filters: [] }) : restricted;
     }
-    case 'extra_filters': {
+    case 'extra_filters':
+    case 'policy_header': {
       const expr = readWithin(text, limits, times);
       return expr.ok ? ok({ query: print(expr.value), filters: filtersOf(policy), decisions: [] }) : expr;
     }
@@ -72,7 +73,7 @@ export function restrictQuery(text: string, { policy, limits, union }: View, tim
 }
 
 /** Never none: that would mean everything. */
-function filtersOf({ rules }: Policy): readonly string[] {
+export function filtersOf({ rules }: Policy): readonly string[] {
   const filters = rules.map((rule) => print({ ...EVERYTHING, matchers: rule.map(({ matcher }) => matcher) }));
   return filters.length > 0 ? filters : [print(selectingNothing(EVERYTHING))];
 }
