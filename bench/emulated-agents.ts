@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { connect as connectTls, createSecureContext } from 'node:tls';
 import { Connection, encodeBlock, fieldValue, SocketIo, STRICT_LIMITS } from '../src/h2/index.js';
 import type { ConnectionHandler, ConnectionOptions, FieldList, Stream } from '../src/h2/index.js';
+import { createBackoff } from '../src/tunnel/backoff.js';
 import { AGENT_HEADER, upgradeRequest } from '../src/tunnel/handshake.js';
 import { createLineDecoder, encodeMessage, readHubLine } from '../src/tunnel/messages.js';
 import { CONTROL_AUTHORITY } from '../src/tunnel/streams.js';
@@ -27,15 +29,20 @@ export interface AgentsOptions {
   /** Wait for the hub's word that the target is registered; else the upgrade's answer will do. */
   readonly registers: boolean;
   readonly bodyFile: string;
+  /** A tunnel that is lost is opened again, as a real agent does it. */
+  readonly reconnects?: boolean;
 }
 
-export interface AgentsMessage {
-  readonly type: 'ready';
-}
+export type AgentsMessage =
+  | { readonly type: 'ready' }
+  /** All that were lost are back. Times are of the wall clock, ms: handshakes with TLS, also those that led nowhere, and returns. */
+  | { readonly type: 'back'; readonly handshakesAtMs: readonly number[]; readonly returnsAtMs: readonly number[] };
 
 /** Target that each agent offers. */
 const TARGET = { name: 'node', scheme: 'http', host: '127.0.0.1', port: 9100, path: '/metrics', labels: { env: 'bench' } } as const;
-/** Handshakes under way at a time. */
+/** A real agent's. */
+const BACKOFF = { baseMs: 250, maxMs: 30_000 };
+/** Handshakes under way at a time, in the beginning. */
 const DIALLING = 32;
 
 const options = optionsFromParent<AgentsOptions>();
@@ -108,6 +115,7 @@ async function dial(name: string): Promise<Socket> {
   const secureContext = createSecureContext({ ca: readFileSync(caFile), cert: file('crt'), key: file('key'), minVersion: 'TLSv1.3' });
   const socket = connectTls({ host, port, servername: serverName, secureContext });
   await once(socket, 'secureConnect');
+  handshakesAtMs.push(Date.now());
   return socket;
 }
 
@@ -119,6 +127,7 @@ async function openTunnel(name: string): Promise<void> {
   const lost = (detail: string): void => {
     // Before it is up that is a failure; later the benchmark is ending, or the load sees it.
     ready.reject(new Error(`tunnel of ${name}: ${detail}`));
+    if (up.delete(name) && options.reconnects === true) void comeBack(name);
   };
   let received = Buffer.alloc(0);
   io.attach({
@@ -137,6 +146,22 @@ async function openTunnel(name: string): Promise<void> {
   });
   io.write(Buffer.from(upgradeRequest('localhost', randomUUID()).replace(/\r\n$/, `${stamp}\r\n`), 'latin1'));
   await ready.promise;
+  up.add(name);
+}
+
+const up = new Set<string>();
+const handshakesAtMs: number[] = [];
+const returnsAtMs: number[] = [];
+
+/** With the pauses of a real agent. */
+async function comeBack(name: string): Promise<void> {
+  const backoff = createBackoff(BACKOFF);
+  while (!up.has(name)) {
+    await setTimeout(backoff.next());
+    await openTunnel(name).catch(() => undefined);
+  }
+  returnsAtMs.push(Date.now());
+  if (up.size === options.names.length) await tell<AgentsMessage>({ type: 'back', handshakesAtMs, returnsAtMs });
 }
 
 async function run(): Promise<void> {
@@ -145,6 +170,7 @@ async function run(): Promise<void> {
     for (const name of names) await openTunnel(name);
   };
   await Promise.all(Array.from({ length: DIALLING }, dialler));
+  handshakesAtMs.length = 0;
   await tell<AgentsMessage>({ type: 'ready' });
 }
 

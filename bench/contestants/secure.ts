@@ -41,12 +41,14 @@ export interface SecureGateway {
   readonly certificates: TestPki;
 }
 
-export async function startSecureGateway({ dir, runDir, agents }: Round, started: AsyncDisposableStack): Promise<SecureGateway> {
+/** `ports`: those of a gateway that was there before. */
+export async function startSecureGateway({ dir, runDir, agents }: Round, started: AsyncDisposableStack, ports?: GatewayPorts): Promise<SecureGateway> {
   pki ??= issueAll(`${runDir}/pki`, agents);
   const certificates = await pki;
   const gateway = started.use(
     await startGateway({
       dir,
+      ...(ports !== undefined && { ports }),
       pki: certificates,
       tenants: [
         {
