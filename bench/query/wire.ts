@@ -23,7 +23,7 @@ export function restricted(question: Question, state: DesiredState, tenant: stri
   const view = viewOf(state, tenant, backend);
   const read = formOf(Buffer.alloc(0), route?.query ?? '');
   if (view === undefined || route?.endpoint === undefined || !read.ok) throw new Error(`${question.name} is no question of this door`);
-  const plan = route.endpoint.plan({ ...view, form: read.value, json: undefined, segment: route.segment });
+  const plan = route.endpoint.plan({ ...view, form: read.value, json: undefined, message: undefined, segment: route.segment });
   if (!plan.ok || plan.value.kind !== 'forward') throw new Error(`${question.name} is not passed on: ${JSON.stringify(plan)}`);
   const { path, parameters } = plan.value.request;
   return { method, path, form: new URLSearchParams(parameters.map(([name, value]): [string, string] => [name, value])).toString() };

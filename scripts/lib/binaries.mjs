@@ -56,6 +56,21 @@ export const BINARIES = {
     accepts: (text) => /version 3\./.test(text),
     sources: [PROMETHEUS_3],
   },
+  /** With its discovery by Kubernetes, which the other one is built without: twice the size. */
+  prometheusKubernetes: {
+    title: 'Prometheus 3.15.0 with discovery by Kubernetes',
+    variable: 'PROMETHEUS_KUBERNETES_BIN',
+    command: 'prometheus-kubernetes',
+    sources: [
+      goBuild({
+        folder: 'prometheus-kubernetes-3.15.0',
+        file: 'prometheus',
+        moduleDir: 'test/realservers/prometheus',
+        package: 'github.com/prometheus/prometheus/cmd/prometheus',
+        tags: ['remove_all_sd', 'enable_kubernetes_sd'],
+      }),
+    ],
+  },
   /** For the quick start, which does with any Prometheus of these years. */
   anyPrometheus: {
     title: 'Prometheus',
@@ -196,7 +211,7 @@ export const NEEDED = {
   // For the test of the shared cache, which is skipped without it.
   redis: ['redis'],
   // Minutes of building: asked for on purpose. Tests that need these say so and are skipped without them.
-  kubernetes: ['helm', 'kubeApiserver', 'etcd'],
+  kubernetes: ['helm', 'kubeApiserver', 'etcd', 'prometheusKubernetes'],
 };
 
 export function cacheDir(env = process.env) {

@@ -102,6 +102,17 @@ describe('the authorizer', () => {
     await expect(pending).resolves.toBe('bad_credentials');
   });
 
+  it('does not let in by a password that was removed while it was checked', async () => {
+    const password = Promise.withResolvers<'right'>();
+    const authorizer = createAuthorizer({ registry: new Registry(), passwords: { matches: () => password.promise } });
+    authorizer.setState(STATE);
+    authorizer.setRegistration('site-1', [target('node')]);
+    const pending = reasonOf(authorizer, request('/scrape/site-1/node'));
+    authorizer.setState({ ...STATE, tenants: STATE.tenants.map((tenant) => ({ ...tenant, credentials: [] })) });
+    password.resolve('right');
+    await expect(pending).resolves.toBe('bad_credentials');
+  });
+
   it('counts what it decides', async () => {
     const { authorizer, registry } = setUp();
     authorizer.setRegistration('site-1', [target('node')]);

@@ -64,12 +64,13 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   let policy: Policy | undefined;
 
   function decideOn(question: Question): MaybePromise<Decided> {
-    if (policy === undefined) return decided({ allow: false, reason: 'authz_starting', audit: { door: question.door } });
-    const { limits, limitsOf, queriers, pushers } = policy;
-    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => ({
-      decision: decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }),
-      lasts: isLasting(caller),
-    }));
+    const asked = policy;
+    if (asked === undefined) return decided({ allow: false, reason: 'authz_starting', audit: { door: question.door } });
+    const { limits, limitsOf, queriers, pushers } = asked;
+    return whenReady(identify(asked, credentialChecks, question, wallMs()), (caller) =>
+      // What was checked while the tables changed may be revoked: from the start, and this time the answer is remembered.
+      asked === policy ? { decision: decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }), lasts: isLasting(caller) } : decideOn(question),
+    );
   }
 
   function record({ audit: { door }, ...decision }: Decision): void {

@@ -1,4 +1,4 @@
-import type { DnsRecordType } from '../model/agent-settings.js';
+import type { AttachMetadata, DnsRecordType, KubernetesRole } from '../model/agent-settings.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 
@@ -32,11 +32,23 @@ export interface DiscoveryFile extends FetchFile {
   readonly name: string;
   readonly file_sd_configs: readonly { readonly files: readonly string[] }[];
   readonly dns_sd_configs: readonly { readonly names: readonly string[]; readonly type: DnsRecordType; readonly port?: number; readonly refresh_interval: string; readonly servers: readonly string[] }[];
+  readonly kubernetes_sd_configs: readonly KubernetesDiscoveryFile[];
   readonly scheme: 'http' | 'https';
   readonly metrics_path: string;
   readonly params: Readonly<Record<string, readonly [string]>>;
   readonly relabel_configs: readonly RelabelConfig[];
   readonly maxTargets: number;
+}
+
+export interface KubernetesDiscoveryFile {
+  readonly role: KubernetesRole;
+  readonly kubeconfig_file?: string;
+  readonly api_server?: string;
+  readonly tls_config?: { readonly ca_file?: string };
+  readonly authorization?: { readonly credentials_file: string };
+  readonly namespaces: { readonly own_namespace: boolean; readonly names: readonly string[] };
+  readonly selectors: readonly { readonly role: KubernetesRole; readonly label: string; readonly field: string }[];
+  readonly attach_metadata: AttachMetadata;
 }
 
 /** How targets are asked: the same keys for a static target and for all that a job finds. */
@@ -45,6 +57,7 @@ export interface FetchFile {
   readonly metric_relabel_configs: readonly RelabelConfig[];
   /** 0 = no limit, as in Prometheus. */
   readonly sample_limit: number;
+  readonly always_scrape_classic_histograms: boolean;
   readonly timeout?: string;
   readonly maxBodySize?: string;
   readonly tls?: TargetTlsFile;

@@ -1,6 +1,7 @@
 import type { DiscoveryJob, DiscoverySource } from '../model/agent-settings.js';
 import type { AgentFile, DiscoveryFile } from './agent-file.js';
 import type { Draft } from './draft.js';
+import { compileKubernetesDiscovery } from './kubernetes-discovery.js';
 import { checkRelabel } from './relabel.js';
 import { compileFetch } from './targets.js';
 import { formatPath } from './yaml-source.js';
@@ -19,8 +20,8 @@ export async function compileDiscovery(draft: Draft, file: AgentFile, maxBodyByt
     first.set(job.name, taken ?? formatPath(place));
     const { name, scheme, metrics_path: metricsPath, params, maxTargets, paths } = job;
     checkRelabel(draft, [...place, 'relabel_configs'], job.relabel_configs);
-    const sources = compileSources(draft, place, job);
-    if (sources.length === 0) draft.fault(place, 'finds nothing: it needs `file_sd_configs` or `dns_sd_configs`');
+    const sources = await compileSources(draft, place, job);
+    if (job.file_sd_configs.length + job.dns_sd_configs.length + job.kubernetes_sd_configs.length === 0) draft.fault(place, 'finds nothing: it needs `file_sd_configs`, `dns_sd_configs` or `kubernetes_sd_configs`');
     const fetch = await compileFetch(draft, place, { file: job, maxBodyBytes });
     return {
       name,
@@ -39,7 +40,7 @@ export async function compileDiscovery(draft: Draft, file: AgentFile, maxBodyByt
 /** After a fault: keeps other checks going. */
 const DEFAULT_REFRESH_MS = 30_000;
 
-function compileSources(draft: Draft, place: Path, job: DiscoveryFile): readonly DiscoverySource[] {
+async function compileSources(draft: Draft, place: Path, job: DiscoveryFile): Promise<readonly DiscoverySource[]> {
   const files = job.file_sd_configs.map(({ files: names }): DiscoverySource => ({ kind: 'file', files: names.map((name) => draft.resolve(name)) }));
   const dns = job.dns_sd_configs.map((config, index): DiscoverySource => {
     const at = [...place, 'dns_sd_configs', index];
@@ -48,5 +49,6 @@ function compileSources(draft: Draft, place: Path, job: DiscoveryFile): readonly
     const refreshMs = draft.durationMs([...at, 'refresh_interval'], config.refresh_interval, { minMs: 1000, maxMs: 86_400_000 });
     return { kind: 'dns', names: config.names, recordType: config.type, port: config.port ?? 0, servers: config.servers, refreshMs: refreshMs ?? DEFAULT_REFRESH_MS };
   });
-  return [...files, ...dns];
+  const kubernetes = await Promise.all(job.kubernetes_sd_configs.map(async (config, index) => compileKubernetesDiscovery(draft, [...place, 'kubernetes_sd_configs', index], config)));
+  return [...files, ...dns, ...kubernetes.flat()];
 }

@@ -190,7 +190,7 @@ export interface BackendFile {
   readonly bearerTokenFile?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
-  readonly union: 'rewrite' | 'extra_filters';
+  readonly union: 'rewrite' | 'extra_filters' | 'policy_header';
   readonly api: 'prometheus' | 'alertmanager';
 }
 

@@ -2,6 +2,7 @@ import type { KubernetesAccess, TokenReviewSpec } from '../model/kubernetes.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { KubernetesAccessFile, KubernetesFile } from './gateway-file.js';
+import type { Path } from './yaml-source.js';
 
 /**
  * How the cluster's API server is reached: a kubeconfig file, or a server with a token; with neither, as a pod of the cluster.
@@ -19,22 +20,30 @@ export async function compileKubernetesAccess(draft: Draft, { kubeconfig, contex
     const text = await draft.readFile([PLACE, 'kubeconfig'], kubeconfig);
     return text === undefined ? undefined : { kind: 'kubeconfig', file: draft.resolve(kubeconfig), context };
   }
-  return server === undefined ? { kind: 'in-cluster' } : compileServer(draft, { server, caFile, tokenFile });
+  if (server === undefined) return { kind: 'in-cluster' };
+  return compileServer(draft, { server: { value: server, place: [PLACE, 'server'] }, caFile: { value: caFile, place: [PLACE, 'caFile'] }, tokenFile: { value: tokenFile, place: [PLACE, 'tokenFile'] } });
 }
 
-async function compileServer(draft: Draft, { server, caFile, tokenFile }: { readonly server: string; readonly caFile: string | undefined; readonly tokenFile: string | undefined }): Promise<KubernetesAccess | undefined> {
-  const url = URL.parse(server);
+/** A key's value, and where it stands. */
+interface Placed<T> {
+  readonly value: T;
+  readonly place: Path;
+}
+
+/** A server with a token. Undefined after a fault. */
+export async function compileServer(draft: Draft, { server, caFile, tokenFile }: { readonly server: Placed<string>; readonly caFile: Placed<string | undefined>; readonly tokenFile: Placed<string | undefined> }): Promise<KubernetesAccess | undefined> {
+  const url = URL.parse(server.value);
   if (url === null || url.username !== '' || url.password !== '') {
-    draft.fault([PLACE, 'server'], 'must be an https:// URL without user and password');
+    draft.fault(server.place, 'must be an https:// URL without user and password');
     return undefined;
   }
-  const caPem = caFile === undefined ? undefined : await readCas(draft, [{ file: caFile, place: [PLACE, 'caFile'] }]);
-  if (tokenFile === undefined) {
-    draft.fault([PLACE, 'tokenFile'], 'is missing: the API server wants to know who asks');
+  const caPem = caFile.value === undefined ? undefined : await readCas(draft, [{ file: caFile.value, place: caFile.place }]);
+  if (tokenFile.value === undefined) {
+    draft.fault(tokenFile.place, 'is missing: the API server wants to know who asks');
     return undefined;
   }
-  const token = await draft.readSecret([PLACE, 'tokenFile'], tokenFile);
-  return token === undefined || (caFile !== undefined && caPem === undefined) ? undefined : { kind: 'server', url: url.href.replace(/\/+$/, ''), caPem, tokenFile: draft.resolve(tokenFile) };
+  const token = await draft.readSecret(tokenFile.place, tokenFile.value);
+  return token === undefined || (caFile.value !== undefined && caPem === undefined) ? undefined : { kind: 'server', url: url.href.replace(/\/+$/, ''), caPem, tokenFile: draft.resolve(tokenFile.value) };
 }
 
 /** Undefined without one, and after a fault. */

@@ -34,6 +34,62 @@ async function load(file: Readonly<Record<string, unknown>>, variables: Readonly
 }
 
 describe('discovery', () => {
+  it('looks at a cluster as Prometheus would: as a pod of it, by a kubeconfig, or at a server', async () => {
+    await writeFile(dir.join('kubeconfig'), '{}');
+    const settings = await load({
+      discovery: [
+        {
+          name: 'cluster',
+          kubernetes_sd_configs: [
+            { role: 'pod', namespaces: { own_namespace: true, names: ['shop'] }, selectors: [{ role: 'pod', label: 'app=web' }], attach_metadata: { node: true } },
+            { role: 'node', kubeconfig_file: 'kubeconfig' },
+            { role: 'endpointslice', api_server: 'https://10.0.0.1:6443/', tls_config: { ca_file: pki.serverCaFile }, authorization: { type: 'Bearer', credentials_file: 'password' } },
+          ],
+        },
+      ],
+    });
+    const nothing = { namespaces: [], ownNamespace: false, selectors: [], attach: { node: false, namespace: false, deployment: false, job: false, cronjob: false } };
+    expect(settings).toMatchObject({
+      discovery: [
+        {
+          sources: [
+            { kind: 'kubernetes', role: 'pod', access: { kind: 'in-cluster' }, namespaces: ['shop'], ownNamespace: true, selectors: [{ role: 'pod', label: 'app=web', field: '' }], attach: { ...nothing.attach, node: true } },
+            { ...nothing, role: 'node', access: { kind: 'kubeconfig', file: dir.join('kubeconfig') } },
+            { ...nothing, role: 'endpointslice', access: { kind: 'server', url: 'https://10.0.0.1:6443', caPem: expect.stringContaining('BEGIN CERTIFICATE'), tokenFile: dir.join('password') } },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('refuses of a cluster what Prometheus would refuse', async () => {
+    await writeFile(dir.join('kubeconfig'), '{}');
+    const faults = await load({
+      discovery: [
+        {
+          name: 'cluster',
+          kubernetes_sd_configs: [
+            { role: 'pod', api_server: 'https://x', kubeconfig_file: 'kubeconfig', namespaces: { own_namespace: true } },
+            { role: 'service', tls_config: {}, authorization: { credentials_file: 'password' }, selectors: [{ role: 'pod' }, { role: 'service' }, { role: 'service' }] },
+            { role: 'pod', api_server: 'https://x' },
+            { role: 'pod', kubeconfig_file: 'nowhere' },
+          ],
+        },
+      ],
+    });
+    const at = 'discovery[0].kubernetes_sd_configs';
+    expect(faults).toEqual([
+      `${at}[0].api_server: stands beside \`kubeconfig_file\`, which names a server too`,
+      `${at}[0].namespaces.own_namespace: is that of a pod of the cluster: without \`api_server\` and \`kubeconfig_file\` only`,
+      `${at}[1].tls_config: is for \`api_server\` only`,
+      `${at}[1].authorization: is for \`api_server\` only`,
+      `${at}[1].selectors[0].role: the role service looks at no pod: one of service`,
+      `${at}[1].selectors[2].role: service has a selector already`,
+      `${at}[2].authorization: is missing: the API server wants to know who asks`,
+      `${at}[3].kubeconfig_file: ${dir.join('nowhere')} does not exist`,
+    ]);
+  });
+
   it('has its defaults filled in, and paths made absolute', async () => {
     const relabel = [{ source_labels: ['a'], target_label: 'b' }];
     const settings = await load({
@@ -75,7 +131,7 @@ describe('discovery', () => {
     });
     expect(faults).toEqual([
       'targets[0].metric_relabel_configs[0].replacement: `replacement` must not be empty for the action labelmap',
-      'discovery[0]: finds nothing: it needs `file_sd_configs` or `dns_sd_configs`',
+      'discovery[0]: finds nothing: it needs `file_sd_configs`, `dns_sd_configs` or `kubernetes_sd_configs`',
       'discovery[1].name: the name "a" is taken by discovery[0]',
       'discovery[1].dns_sd_configs[0]: needs a `port`: A records have none',
       'discovery[1].dns_sd_configs[0].servers[0]: must be ADDRESS:PORT such as 10.0.0.53:53',

@@ -1,11 +1,11 @@
 import type { Logger } from '../lib/logger.js';
 import type { Backend, BackendDiscovery } from '../model/desired-state.js';
-import type { KubeApi } from './api.js';
+import type { KubeApi } from '../kube/api.js';
 import { readEndpoints, urlsOf } from './endpoints.js';
 import type { Endpoints } from './endpoints.js';
-import { collectionPath, ENDPOINT_SLICE, POD, SERVICE } from './kinds.js';
-import { listWatch } from './list-watch.js';
-import type { ListWatch } from './list-watch.js';
+import { collectionPath, ENDPOINT_SLICE, POD, SERVICE } from '../kube/kinds.js';
+import { listWatch } from '../kube/list-watch.js';
+import type { ListWatch } from '../kube/list-watch.js';
 
 /**
  * Endpoints of backends that are discovered. One watch for each place and set of labels that any backend asks for: the API server

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { BackendDiscovery } from '../model/desired-state.js';
-import { get, listAt, textAt, textsAt } from './values.js';
+import { get, listAt, textAt, textsAt } from '../kube/values.js';
 
 /**
  * An object of a cluster → the base URLs that a backend finds in it. Three kinds, one shape: addresses, and ports with names; which

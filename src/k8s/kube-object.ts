@@ -1,5 +1,5 @@
 import type { ObjectRef } from './metric-access.js';
-import { get, textAt } from './values.js';
+import { get, textAt } from '../kube/values.js';
 
 /**
  * What is kept of an object. It is the same value for as long as the object's generation is, so that whatever was worked out from it

@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from '../lib/logger.js';
-import { KubeError, messageOf } from './api.js';
-import type { KubeAnswer, KubeApi } from './api.js';
-import { collectionPath, LEASE } from './kinds.js';
-import { get, textAt } from './values.js';
+import { KubeError, messageOf } from '../kube/api.js';
+import type { KubeAnswer, KubeApi } from '../kube/api.js';
+import { collectionPath, LEASE } from '../kube/kinds.js';
+import { get, textAt } from '../kube/values.js';
 
 /**
  * Leader election by a Lease: who has it renews it, and who cannot renew it stops in time, well before another may take it.

@@ -1,17 +1,17 @@
 import type { Logger } from '../lib/logger.js';
 import { err } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import type { KubeApi } from './api.js';
-import { AGENT, BACKEND, collectionPath, SECRET, TENANT } from './kinds.js';
-import type { Kind } from './kinds.js';
+import type { KubeApi } from '../kube/api.js';
+import { AGENT, BACKEND, collectionPath, SECRET, TENANT } from '../kube/kinds.js';
+import type { Kind } from '../kube/kinds.js';
 import { keepObject } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
-import { listWatch } from './list-watch.js';
-import type { ListWatch } from './list-watch.js';
+import { listWatch } from '../kube/list-watch.js';
+import type { ListWatch } from '../kube/list-watch.js';
 import { keepSecret, secretText } from './secrets.js';
 import type { SecretData } from './secrets.js';
 import type { CompiledObject, Entry, OwnObject } from './store.js';
-import { get } from './values.js';
+import { get } from '../kube/values.js';
 
 /**
  * Tenants, Agents and Backends of one namespace, compiled with the Secrets that they refer to. An object is compiled again when it,

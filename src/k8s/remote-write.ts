@@ -4,7 +4,7 @@ import type { Fault, Result } from '../lib/result.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import { compileRelabel } from '../relabel/relabel.js';
 import { parseGoDuration } from './go-duration.js';
-import { get, listAt, textAt, textsAt } from './values.js';
+import { get, listAt, textAt, textsAt } from '../kube/values.js';
 
 /**
  * `spec.remoteWrite` of a MetricAccess (facts/metricaccess.md §1.2) → what it asks for. Whether it may have it is not decided here.

@@ -1,6 +1,6 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import { textAt, textsAt } from './values.js';
+import { textAt, textsAt } from '../kube/values.js';
 
 /** What is kept of a Secret: its data as it comes, decoded when somebody refers to it. */
 export interface SecretData {

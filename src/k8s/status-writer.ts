@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../lib/logger.js';
-import { KubeError, MERGE_PATCH, messageOf } from './api.js';
-import type { KubeApi } from './api.js';
-import { apiVersionOf, collectionPath, EVENT } from './kinds.js';
-import type { Kind } from './kinds.js';
+import { KubeError, MERGE_PATCH, messageOf } from '../kube/api.js';
+import type { KubeApi } from '../kube/api.js';
+import { apiVersionOf, collectionPath, EVENT } from '../kube/kinds.js';
+import type { Kind } from '../kube/kinds.js';
 import type { KubeObject } from './kube-object.js';
 import { newsOf } from './status.js';
 import type { StatusPatch } from './status.js';

@@ -2,7 +2,7 @@ import { assertNever } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { ExportVerdict, Verdict } from './translate.js';
-import { get, listAt, textAt } from './values.js';
+import { get, listAt, textAt } from '../kube/values.js';
 
 /**
  * What is to be said of an object → its status, as a merge patch. Nothing is written that says what stands there already: a status

@@ -3,7 +3,7 @@ import { desiredState } from '../../test/support/desired-state.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Tenant } from '../model/desired-state.js';
-import { METRIC_ACCESS, TENANT } from './kinds.js';
+import { METRIC_ACCESS, TENANT } from '../kube/kinds.js';
 import type { KubeObject } from './kube-object.js';
 import { combine } from './store.js';
 import type { CompiledObject, OwnObject, StoreInput, StoreOutput } from './store.js';

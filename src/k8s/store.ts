@@ -1,8 +1,8 @@
 import type { Fault, Result } from '../lib/result.js';
 import type { Agent, Backend, DesiredState, ExportDestination, QueryGrant, Tenant } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
-import { METRIC_ACCESS } from './kinds.js';
-import type { Kind } from './kinds.js';
+import { METRIC_ACCESS } from '../kube/kinds.js';
+import type { Kind } from '../kube/kinds.js';
 import { byAge } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
 import type { ObjectExport } from './object-export.js';

@@ -2,7 +2,7 @@ import { request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { ReviewToken, TokenReviewSpec, TokenVerdict } from '../model/kubernetes.js';
-import { kubeConfigOf } from './kube-config.js';
+import { kubeConfigOf } from '../kube/kube-config.js';
 
 /**
  * Whose a token is, by `POST …/tokenreviews`: the API server checks key, time, audience, and that the service account and what the

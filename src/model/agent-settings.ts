@@ -1,3 +1,4 @@
+import type { KubernetesAccess } from './kubernetes.js';
 import type { RelabelConfig } from './relabel-config.js';
 import type { Target } from './target.js';
 
@@ -99,7 +100,33 @@ export type TargetFetch = Omit<TargetSpec, 'target' | 'allowedPaths' | 'discover
 export type DiscoverySource =
   /** Files of Prometheus's file_sd or of our own form. Absolute paths; `*` in the last part only. */
   | { readonly kind: 'file'; readonly files: readonly string[] }
-  | { readonly kind: 'dns'; readonly names: readonly string[]; readonly recordType: DnsRecordType; readonly port: number; readonly servers: readonly string[]; readonly refreshMs: number };
+  | { readonly kind: 'dns'; readonly names: readonly string[]; readonly recordType: DnsRecordType; readonly port: number; readonly servers: readonly string[]; readonly refreshMs: number }
+  | KubernetesDiscovery;
+
+/** Objects of a cluster, as Prometheus's kubernetes_sd sees them. */
+export interface KubernetesDiscovery {
+  readonly kind: 'kubernetes';
+  readonly access: KubernetesAccess;
+  readonly role: KubernetesRole;
+  /** Empty and without the own one = all. */
+  readonly namespaces: readonly string[];
+  /** Beside those, the one that the agent runs in. */
+  readonly ownNamespace: boolean;
+  /** At most one for each kind of object. */
+  readonly selectors: readonly { readonly role: KubernetesRole; readonly label: string; readonly field: string }[];
+  readonly attach: AttachMetadata;
+}
+
+export type KubernetesRole = 'node' | 'pod' | 'service' | 'endpoints' | 'endpointslice' | 'ingress';
+
+/** Further metadata, at the price of further watches. */
+export interface AttachMetadata {
+  readonly node: boolean;
+  readonly namespace: boolean;
+  readonly deployment: boolean;
+  readonly job: boolean;
+  readonly cronjob: boolean;
+}
 
 export type DnsRecordType = 'SRV' | 'A' | 'AAAA' | 'MX' | 'NS';
 
@@ -108,6 +135,8 @@ export interface MetricFilter {
   readonly relabelConfigs: readonly RelabelConfig[];
   /** Samples that may be left after relabelling; more fail the scrape. Undefined = no limit. */
   readonly sampleLimit: number | undefined;
+  /** Prometheus's `always_scrape_classic_histograms`: it reads the classic buckets of native histograms, too. */
+  readonly readsClassic?: boolean;
 }
 
 /** How an `https` target is dialled. */

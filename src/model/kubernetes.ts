@@ -1,6 +1,6 @@
 /**
  * A cluster's API server, for whatever asks it: how it is reached, and what of its word counts. Plain data, as all of the model;
- * `k8s/kube-config.ts` makes a client's configuration of it.
+ * `kube/kube-config.ts` makes a client's configuration of it.
  */
 export type KubernetesAccess =
   /** As a pod of the cluster, by its service account. */

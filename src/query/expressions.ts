@@ -59,7 +59,7 @@ export function restrictExpression(text: string, { policy, limits, known }: Pick
 /** What leaves: the query, and the rules beside it where they are not in it. */
 export interface RestrictedQuery {
   readonly query: string;
-  /** `extra_filters[]`: each a selector, ORed. */
+  /** Each a selector, ORed; how they leave is the backend's `union`. */
   readonly filters: readonly string[];
   readonly decisions: readonly Decision[];
 }
@@ -72,7 +72,8 @@ export function restrictQuery(text: string, view: View, times: Times): Result<Re
       const restricted = restrictExpression(text, view, times);
       return restricted.ok ? ok({ ...restricted.value, filters: [] }) : restricted;
     }
-    case 'extra_filters': {
+    case 'extra_filters':
+    case 'policy_header': {
       const expr = readWithin(text, limits, times);
       return expr.ok ? ok({ query: print(expr.value), filters: filtersOf(policy), decisions: [] }) : expr;
     }
@@ -80,7 +81,7 @@ export function restrictQuery(text: string, view: View, times: Times): Result<Re
 }
 
 /** Never none: that would mean everything. */
-function filtersOf({ rules }: Policy): readonly string[] {
+export function filtersOf({ rules }: Policy): readonly string[] {
   const filters = rules.map((rule) => print({ ...EVERYTHING, matchers: rule.map(({ matcher }) => matcher) }));
   return filters.length > 0 ? filters : [print(selectingNothing(EVERYTHING))];
 }

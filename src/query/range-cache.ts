@@ -113,7 +113,7 @@ function sizeOf({ series }: Extent): number {
 }
 
 /** The question that a request is; undefined where its answer is none to be kept. */
-export function rangeQuestion({ path, parameters }: UpstreamRequest, tenant: string, backend: string): RangeQuestion | undefined {
+export function rangeQuestion({ path, parameters, policies = [] }: UpstreamRequest, tenant: string, backend: string): RangeQuestion | undefined {
   const first = (name: string): string => parameters.find(([key]) => key === name)?.[1] ?? '';
   const [startMs, lastMs, stepMs] = [readTime(first('start')), readTime(first('end')), readDuration(first('step'))];
   if (path !== '/api/v1/query_range' || first('limit') !== '' || first('stats') !== '') return undefined;
@@ -121,7 +121,7 @@ export function rangeQuestion({ path, parameters }: UpstreamRequest, tenant: str
   const query = first('query');
   const parsed = parse(query, { maxLength: query.length, maxDepth: Infinity });
   if (!parsed.ok || !isSettling(parsed.value)) return undefined;
-  const asked = JSON.stringify(parameters.filter(([name]) => !TIMES.has(name)));
+  const asked = JSON.stringify([parameters.filter(([name]) => !TIMES.has(name)), policies]);
   return { tenant, backend, asked, startMs, endMs: startMs + Math.floor((lastMs - startMs) / stepMs) * stepMs, stepMs };
 }
 

@@ -10,7 +10,7 @@ import { asked, NO_CONTENT } from './asked.js';
 import type { Asked } from './asked.js';
 import { jsonOf } from './backend-error.js';
 import { DRY_RUN_HEADER, isDryRun, tryOut } from './dry-run.js';
-import type { Endpoint, Plan, Question, ReadAnswer, UpstreamRequest } from './endpoint.js';
+import type { Endpoint, Plan, Question, ReadAnswer, ReadPlan, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
 import { askGroup } from './group.js';
@@ -22,9 +22,13 @@ import { SharedCache } from './shared-cache.js';
 import type { View } from './grants.js';
 import { registerCacheMetrics, registerQueryMetrics, registerSharedCacheMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
+import { withPolicies } from './policies.js';
 import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
+import type { Limits } from './limits.js';
 import { readAll, readRequest, TooLarge } from './reading.js';
+import { readReply, upstreamRead } from './remote-read/reply.js';
+import type { StreamedReply } from './remote-read/reply.js';
 import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
@@ -149,7 +153,8 @@ class Service implements QueryService {
   }
 
   #plan({ response, tenant, route }: Exchange, endpoint: Endpoint, question: Question): Result<Plan, Refusal> {
-    const enforced = endpoint.plan(question);
+    const planned = endpoint.plan(question);
+    const enforced = planned.ok ? withPolicies(planned.value, question) : planned;
     const trial = isDryRun(question, Date.now()) ? tryOut(endpoint, question, enforced) : undefined;
     if (trial === undefined) return enforced;
     const { would, plan, ...texts } = trial;
@@ -190,7 +195,7 @@ class Service implements QueryService {
   async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
     if (asking.group !== undefined) {
-      if (plan.kind === 'talk') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
+      if (plan.kind === 'talk' || plan.kind === 'read') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
       const answer = await askGroup(plan, asking.group, asking);
       if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
       this.#metrics.bytes(Buffer.byteLength(answer.value.body));
@@ -199,6 +204,8 @@ class Service implements QueryService {
     switch (plan.kind) {
       case 'talk':
         return this.#talk(exchange, plan.next, asking);
+      case 'read':
+        return this.#read(exchange, plan, asking);
       case 'forward': {
         const question = this.#cache === undefined ? undefined : rangeQuestion(plan.request, exchange.tenant, asking.upstream.identity);
         if (this.#cache !== undefined && question !== undefined) return this.#remembered(exchange, plan.request, { question, cache: this.#cache, asking });
@@ -268,9 +275,21 @@ class Service implements QueryService {
       body.destroy();
       throw length > limits.maxResponseBytes ? new TooLarge() : new Error(`not an answer of the API: ${answer.contentType}`);
     }
-    response.writeHead(200, { 'content-type': answer.contentType, ...(answer.length === undefined ? {} : { 'content-length': answer.length }) });
+    return this.#pieces(response, { headers: { 'content-type': answer.contentType, ...(answer.length === undefined ? {} : { 'content-length': answer.length }) }, pieces: body }, limits, signal);
+  }
+
+  /** A remote read, merged and held to the policy as it passes. */
+  async #read(exchange: Exchange, plan: ReadPlan, asking: Asking): Promise<Outcome> {
+    const request = await upstreamRead(plan);
+    const answer = request === undefined ? ok(undefined) : await asked(request, asking);
+    if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(exchange.response, answer.error, 'backend_error');
+    return this.#pieces(exchange.response, await readReply(plan, answer.value, asking.limits.maxResponseBytes), asking.limits, asking.signal);
+  }
+
+  async #pieces(response: ServerResponse, { headers, pieces }: StreamedReply, limits: Limits, signal: AbortSignal): Promise<Outcome> {
+    response.writeHead(200, headers);
     let bytes = 0;
-    for await (const chunk of body) {
+    for await (const chunk of pieces) {
       bytes += Buffer.byteLength(chunk);
       if (bytes > limits.maxResponseBytes) throw new TooLarge();
       this.#metrics.bytes(Buffer.byteLength(chunk));

@@ -32,6 +32,8 @@ export interface PrometheusOptions {
   readonly config: PrometheusConfig;
   /** Added to the command line: `--enable-feature=…`, `--web.enable-remote-write-receiver`. */
   readonly args?: readonly string[];
+  /** Another one than the usual. */
+  readonly command?: string;
 }
 
 export interface RunningPrometheus extends AsyncDisposable {
@@ -52,13 +54,13 @@ interface ApiAnswer<T> {
   readonly data: T;
 }
 
-export async function startPrometheus({ config, args = [] }: PrometheusOptions): Promise<RunningPrometheus> {
+export async function startPrometheus({ config, args = [], command }: PrometheusOptions): Promise<RunningPrometheus> {
   const dir = await createTempDir();
   const configFile = dir.join('prometheus.yml');
   await writeFile(configFile, JSON.stringify(config));
   const child = startProcess({
     name: 'prometheus',
-    command: await binary('prometheus'),
+    command: command ?? (await binary('prometheus')),
     args: [`--config.file=${configFile}`, `--storage.tsdb.path=${dir.join('data')}`, '--web.listen-address=127.0.0.1:0', ...args],
     cwd: dir.path,
   });

@@ -15,8 +15,12 @@ import type { Target } from '../../model/target.js';
 import { mustCompileRelabel } from '../../relabel/relabel.js';
 import type { Labels } from '../../relabel/relabel.js';
 import { deriveTarget } from './derive.js';
+import type { Derivation } from './derive.js';
 import { startDnsSource } from './dns-source.js';
 import { startFileSource } from './file-source.js';
+import { createClusters } from './kubernetes/clusters.js';
+import type { Clusters } from './kubernetes/clusters.js';
+import { startKubernetesSource } from './kubernetes/source.js';
 import type { DiscoveryMetrics } from './metrics.js';
 import { nameTargets } from './names.js';
 import type { Source, SourceEvents } from './source.js';
@@ -59,6 +63,8 @@ interface Entry {
   readonly key: string;
   /** For metrics and log: `files[0]`. */
   readonly label: string;
+  /** What became of a set; sources hand on the same one for as long as it does not change. */
+  readonly known: WeakMap<Labels, Derivation>;
   /** Derived from `sets`; compared by identity, so that a job is worked through only when it has news. */
   derived: { readonly sets: readonly Labels[]; readonly targets: readonly Target[] } | undefined;
 }
@@ -66,6 +72,7 @@ interface Entry {
 /** Nothing runs until the first `configure`. */
 export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }: DiscoveryOptions): Discovery {
   const running = new Map<string, Running>();
+  const clusters = createClusters(logger);
   let entries: readonly Entry[] = [];
   let jobsNow: readonly DiscoveryJob[] = [];
   let staticNow: readonly string[] = [];
@@ -121,7 +128,7 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
     working = false;
     if (!stopped && (timeIsUp || [...running.values()].every(({ wasGood }) => wasGood))) settle();
   };
-  const derive = async ({ job, label }: Entry, sets: readonly Labels[]): Promise<readonly Target[]> => {
+  const derive = async ({ job, label, known }: Entry, sets: readonly Labels[]): Promise<readonly Target[]> => {
     const relabel = mustCompileRelabel(job.relabelConfigs);
     const targets: Target[] = [];
     const faults: string[] = [];
@@ -129,7 +136,8 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
     for (const [index, set] of sets.entries()) {
       // scrapes do not wait for thousands of targets
       if (index % SLICE === SLICE - 1) await turn();
-      const result = deriveTarget(set, job, relabel);
+      const result = known.get(set) ?? deriveTarget(set, job, relabel);
+      known.set(set, result);
       if (result === 'dropped') dropped += 1;
       else if (result.ok) targets.push(result.value);
       else faults.push(result.error);
@@ -149,7 +157,7 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
       sets: NOTHING,
       hasLooked: false,
       wasGood: false,
-      source: startSource(source, job.maxTargets, clock, {
+      source: startSource(source, { maxTargets: job.maxTargets, clock, clusters }, {
         onTargets: (sets) => {
           state.sets = sets;
           void work();
@@ -172,7 +180,7 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
   return {
     configure: (jobs, staticNames) => {
       if (!isDeepStrictEqual(jobs, jobsNow)) {
-        const sources = jobs.flatMap((job) => job.sources.map((source, index) => ({ source, entry: { job, key: JSON.stringify([job.name, job.maxTargets, source]), label: `${source.kind}[${index}]`, derived: undefined } })));
+        const sources = jobs.flatMap((job) => job.sources.map((source, index) => ({ source, entry: { job, key: JSON.stringify([job.name, job.maxTargets, source]), label: `${source.kind}[${index}]`, known: new WeakMap(), derived: undefined } })));
         entries = sources.map(({ entry }) => entry);
         const wanted = new Set(entries.map(({ key }) => key));
         metrics.reset();
@@ -194,12 +202,14 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
   };
 }
 
-function startSource(source: DiscoverySource, maxTargets: number, clock: Clock, events: SourceEvents): Source {
+function startSource(source: DiscoverySource, { maxTargets, clock, clusters }: { readonly maxTargets: number; readonly clock: Clock; readonly clusters: Clusters }, events: SourceEvents): Source {
   switch (source.kind) {
     case 'file':
       return startFileSource({ ...source, maxTargets, clock, ...events });
     case 'dns':
       return startDnsSource({ ...source, maxTargets, clock, ...events });
+    case 'kubernetes':
+      return startKubernetesSource({ discovery: source, maxTargets, clusters, clock, ...events });
     default:
       return assertNever(source, 'source of targets');
   }

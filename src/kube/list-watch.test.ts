@@ -13,6 +13,7 @@ interface Script {
   readonly watches: ((readonly unknown[]) | Error)[];
 }
 
+const SELECTORS = 'labelSelector=app%3Da&fieldSelector=status.phase%3DRunning';
 const open: ListWatch<object>[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((each) => each.close()));
@@ -35,16 +36,17 @@ function watching(script: Script): { readonly names: () => readonly string[]; re
       const answer = script.lists.shift() ?? new Error('away');
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     },
-    watch: async (path, { onLine, signal }) => {
+    watch: async (path, { onOpen, onLine, signal }) => {
       asked.push(`watch from ${new URLSearchParams(path.replace(/^.*\?/, '')).get('resourceVersion') ?? ''}`);
       const lines = script.watches.shift();
       if (lines instanceof Error) throw lines;
+      onOpen();
       for (const line of lines ?? []) onLine(JSON.stringify(line));
       if (lines === undefined) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     },
     close: () => {},
   };
-  const watch = listWatch<object>({ api, path: '/apis/x', labelSelector: 'app=a', keep: (each) => Object(each), onChange: () => void reasons.push(watch.waitingFor()), logger: silentLogger });
+  const watch = listWatch<object>({ api, path: '/apis/x', labelSelector: 'app=a', fieldSelector: 'status.phase=Running', keep: (each) => Object(each), onChange: () => void reasons.push(watch.waitingFor()), logger: silentLogger });
   open.push(watch);
   return { watch, asked, reasons, names: () => [...watch.items().values()].map((each) => `${textAt(each, 'metadata', 'name') ?? ''}@${textAt(each, 'metadata', 'resourceVersion') ?? ''}`).toSorted() };
 }
@@ -58,7 +60,7 @@ describe('a list and its watch', () => {
     expect([watch.waitingFor(), names()]).toEqual(['its first list', []]);
     await eventually(() => expect(names()).toEqual(['one@7', 'three@6']));
     expect(watch.waitingFor()).toBeUndefined();
-    expect(asked.slice(0, 3)).toEqual(['limit=500&labelSelector=app%3Da', 'limit=500&continue=more&labelSelector=app%3Da', 'watch from 5']);
+    expect(asked.slice(0, 3)).toEqual([`limit=500&${SELECTORS}`, `limit=500&continue=more&${SELECTORS}`, 'watch from 5']);
   });
 
   it('goes on from the last version when the watch ends or breaks, a bookmark counting', async () => {
@@ -81,5 +83,16 @@ describe('a list and its watch', () => {
     const { reasons, names } = watching({ lists: [{ status: 403, body: { message: 'forbidden to list x' } }, page([object('one', 1)], 5, 'more'), { status: 410, body: {} }, page([object('two', 2)], 6)], watches: [] });
     await eventually(() => expect(names()).toEqual(['two@2']));
     expect(reasons).toEqual(['403: forbidden to list x', 'the list expired between two pages', undefined]);
+  });
+
+  it('says that what is known may be old, from a failure until the server answers again', async () => {
+    const failures: (string | undefined)[] = [];
+    const { watch, reasons } = watching({ lists: [page([object('one', 1)], 5)], watches: [[], new Error('connection refused'), new KubeError(403, 'not any more')] });
+    await eventually(() => {
+      failures.push(watch.failing());
+      expect(reasons.length).toBe(4);
+    }, { intervalMs: 1 });
+    expect(failures).toEqual(expect.arrayContaining([undefined, 'connection refused', '403: not any more']));
+    expect([watch.failing(), watch.waitingFor(), watch.items().size]).toEqual([undefined, undefined, 1]);
   });
 });

@@ -15,6 +15,12 @@ export const SECRET: Kind = { group: '', version: 'v1', plural: 'secrets', kind:
 export const SERVICE: Kind = { group: '', version: 'v1', plural: 'services', kind: 'Service' };
 export const POD: Kind = { group: '', version: 'v1', plural: 'pods', kind: 'Pod' };
 export const ENDPOINT_SLICE: Kind = { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices', kind: 'EndpointSlice' };
+export const ENDPOINTS: Kind = { group: '', version: 'v1', plural: 'endpoints', kind: 'Endpoints' };
+export const NODE: Kind = { group: '', version: 'v1', plural: 'nodes', kind: 'Node' };
+export const NAMESPACE: Kind = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace' };
+export const INGRESS: Kind = { group: 'networking.k8s.io', version: 'v1', plural: 'ingresses', kind: 'Ingress' };
+export const REPLICA_SET: Kind = { group: 'apps', version: 'v1', plural: 'replicasets', kind: 'ReplicaSet' };
+export const JOB: Kind = { group: 'batch', version: 'v1', plural: 'jobs', kind: 'Job' };
 export const LEASE: Kind = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease' };
 export const EVENT: Kind = { group: '', version: 'v1', plural: 'events', kind: 'Event' };
 

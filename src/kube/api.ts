@@ -14,7 +14,7 @@ export interface KubeApi {
   /** Rejects where there is no answer; any status is one. */
   send(request: KubeRequest): Promise<KubeAnswer>;
   /** Calls `onLine` for each line of a watch; resolves when the server ends it. Rejects with KubeError where it begins with a refusal. */
-  watch(path: string, options: { readonly onLine: (line: string) => void; readonly signal: AbortSignal; readonly idleMs: number }): Promise<void>;
+  watch(path: string, options: WatchOptions): Promise<void>;
   close(): void;
 }
 
@@ -25,6 +25,14 @@ export interface KubeRequest {
   /** Default: application/json. */
   readonly contentType?: string;
   readonly signal?: AbortSignal;
+}
+
+export interface WatchOptions {
+  /** The server has taken it. */
+  readonly onOpen: () => void;
+  readonly onLine: (line: string) => void;
+  readonly signal: AbortSignal;
+  readonly idleMs: number;
 }
 
 export interface KubeAnswer {
@@ -79,12 +87,13 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
       const text = await readAll(response);
       return { status: response.statusCode ?? 0, body: /json/.test(response.headers['content-type'] ?? '') ? parse(text) : text };
     },
-    watch: async (path, { onLine, signal, idleMs }) => {
+    watch: async (path, { onOpen, onLine, signal, idleMs }) => {
       const request = await open({ method: 'GET', path, signal }, { pooled: false });
       // A connection whose other end has vanished says nothing; a live watch has a bookmark each minute.
       request.setTimeout(idleMs, () => request.destroy(new Error(`silent for ${idleMs} ms`)));
       const response = await answerOf(request);
       if (response.statusCode !== 200) throw new KubeError(response.statusCode ?? 0, messageOf(parse(await readAll(response))));
+      onOpen();
       await readLines(response, onLine);
     },
     close: () => agents.close(),

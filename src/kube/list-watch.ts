@@ -17,9 +17,11 @@ export interface ListWatchOptions<T extends object> {
   readonly path: string;
   /** `app=prometheus,role=infra`; empty = all. */
   readonly labelSelector?: string;
+  /** `status.phase=Running`; empty = all. */
+  readonly fieldSelector?: string;
   /** What is kept of an object, `before` of its last version; undefined = nothing, as if it were not there. */
   readonly keep: (object: unknown, before: T | undefined) => T | undefined;
-  /** After the first whole list, after each change, and where the first list cannot be had. Many come at once: gather them. */
+  /** After the first whole list, after each change, where the first list cannot be had, and where `failing` changes. Many come at once: gather them. */
   readonly onChange: () => void;
   readonly logger: Logger;
 }
@@ -27,6 +29,8 @@ export interface ListWatchOptions<T extends object> {
 export interface ListWatch<T extends object> {
   /** Why the whole list was not had yet; undefined = it was. */
   waitingFor(): string | undefined;
+  /** Why what is known may be old: the last failure, until the server answers again. */
+  failing(): string | undefined;
   /** By namespace and name; the same object for as long as it does not change. */
   items(): ReadonlyMap<string, T>;
   close(): Promise<void>;
@@ -56,6 +60,7 @@ export function listWatch<T extends object>(options: ListWatchOptions<T>): ListW
   const done = running.run();
   return {
     waitingFor: () => running.waiting,
+    failing: () => running.failing,
     items: () => running.items,
     close: async () => {
       running.stop.abort();
@@ -71,6 +76,7 @@ class Loop<T extends object> {
   readonly stop = new AbortController();
   readonly items = new Map<string, T>();
   waiting: string | undefined = FIRST_LIST;
+  failing: string | undefined;
   readonly #options: ListWatchOptions<T>;
   #kept = new Map<string, Kept<T>>();
   #version: string | undefined;
@@ -92,14 +98,24 @@ class Loop<T extends object> {
       } catch (error) {
         if (this.stop.signal.aborted) return;
         if (error instanceof Expired) this.#version = undefined;
-        if (this.waiting !== undefined) {
-          this.waiting = error instanceof Error ? error.message : String(error);
-          this.#options.onChange();
-        }
+        // What is merely too old is listed again at once; that it failed shows if the list fails.
+        if (!(error instanceof Expired) || this.waiting !== undefined) this.#failed(error instanceof Error ? error.message : String(error));
         const delayMs = await this.#pause();
         logger.warn({ path, err: error, delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
       }
     }
+  }
+
+  #failed(why: string): void {
+    if (this.waiting !== undefined) this.waiting = why;
+    this.failing = why;
+    this.#options.onChange();
+  }
+
+  #worked(): void {
+    if (this.failing === undefined) return;
+    this.failing = undefined;
+    this.#options.onChange();
   }
 
   async #list(): Promise<string> {
@@ -118,6 +134,7 @@ class Loop<T extends object> {
     this.items.clear();
     for (const [key, { value }] of found) if (value !== undefined) this.items.set(key, value);
     this.waiting = undefined;
+    this.failing = undefined;
     this.#options.onChange();
     return version;
   }
@@ -127,7 +144,7 @@ class Loop<T extends object> {
     // Bookmarks keep the version of a quiet kind young, so that resuming after a break does not end in 410 and a new list.
     const path = this.#url({ watch: '1', allowWatchBookmarks: 'true', resourceVersion: from, timeoutSeconds });
     try {
-      await this.#options.api.watch(path, { signal: this.stop.signal, idleMs: IDLE_MS, onLine: (line) => this.#event(parse(line)) });
+      await this.#options.api.watch(path, { signal: this.stop.signal, idleMs: IDLE_MS, onOpen: () => this.#worked(), onLine: (line) => this.#event(parse(line)) });
     } catch (error) {
       if (error instanceof KubeError && error.status === 410) throw new Expired('too old to watch from');
       throw error;
@@ -165,8 +182,8 @@ class Loop<T extends object> {
   }
 
   #url(query: Readonly<Record<string, string>>): string {
-    const { path, labelSelector = '' } = this.#options;
-    return `${path}?${new URLSearchParams({ ...query, ...(labelSelector !== '' && { labelSelector }) }).toString()}`;
+    const { path, labelSelector = '', fieldSelector = '' } = this.#options;
+    return `${path}?${new URLSearchParams({ ...query, ...(labelSelector !== '' && { labelSelector }), ...(fieldSelector !== '' && { fieldSelector }) }).toString()}`;
   }
 
   /** Full jitter; resolves early when it is to stop. */

@@ -1,0 +1,88 @@
+/**
+ * Targets from a cluster, as Prometheus's kubernetes_sd. Watches only say that something has changed; a moment later the whole list
+ * is handed on. A cluster that is away, or does not let us look any more, keeps its last targets.
+ */
+import type { Clock } from '../../../lib/clock.js';
+import type { KubernetesDiscovery } from '../../../model/agent-settings.js';
+import type { Labels } from '../../../relabel/relabel.js';
+import type { Source, SourceEvents } from '../source.js';
+import type { Cluster, Clusters } from './clusters.js';
+import { openView } from './view.js';
+import type { View } from './view.js';
+
+export interface KubernetesSourceOptions extends SourceEvents {
+  readonly discovery: KubernetesDiscovery;
+  readonly maxTargets: number;
+  readonly clusters: Clusters;
+  readonly clock: Clock;
+}
+
+/** Changes within it are one: a deployment that is rolled out is a hundred of them. */
+const GATHER_MS = 250;
+
+/** Connects at once. */
+export function startKubernetesSource({ discovery, maxTargets, clusters, clock, onTargets, onLook }: KubernetesSourceOptions): Source {
+  let cluster: Cluster | undefined;
+  let views: readonly View[] = [];
+  let stopped = false;
+  let looking = Promise.resolve();
+  let cancel: (() => void) | undefined;
+  let last: readonly Labels[] | undefined;
+  let told: string | undefined;
+
+  async function look(): Promise<void> {
+    if (stopped || views.some((view) => view.isPending())) return;
+    const ready = views.filter((view) => view.isReady());
+    const sets = (await Promise.all(ready.map(async (view) => view.targets()))).flat();
+    if (stopped) return;
+    const tooMany = sets.length > maxTargets ? [`the cluster has ${sets.length} of them before relabelling, more than maxTargets (${maxTargets}); selectors narrow it`] : [];
+    if (tooMany.length === 0 && ready.length > 0 && !isSame(sets, last)) {
+      last = sets;
+      onTargets(sets);
+    }
+    tell([...views.flatMap((view) => view.faults()), ...tooMany]);
+  }
+  /** Once for each state: a busy cluster changes four times a second, its faults do not. */
+  const tell = (faults: readonly string[]): void => {
+    const text = JSON.stringify(faults);
+    if (text === told) return;
+    told = text;
+    onLook(faults);
+  };
+  const changed = (): void => {
+    if (stopped || cancel !== undefined) return;
+    cancel = clock.after(GATHER_MS, () => {
+      cancel = undefined;
+      looking = looking.then(look);
+    });
+  };
+  const open = async (): Promise<void> => {
+    const opened = await clusters.open(discovery.access, changed);
+    if (stopped) {
+      opened.close();
+      return;
+    }
+    cluster = opened;
+    views = namespacesOf(discovery, opened).map((namespace) => openView(discovery, opened, namespace));
+  };
+  open().catch((error: unknown) => tell([error instanceof Error ? error.message : String(error)]));
+  return {
+    stop: () => {
+      stopped = true;
+      cancel?.();
+      cluster?.close();
+    },
+  };
+}
+
+function isSame(sets: readonly Labels[], before: readonly Labels[] | undefined): boolean {
+  return before?.length === sets.length && sets.every((set, index) => set === before[index]);
+}
+
+function namespacesOf({ role, namespaces, ownNamespace }: KubernetesDiscovery, cluster: Cluster): readonly (string | undefined)[] {
+  // nodes are in none
+  if (role === 'node') return [undefined];
+  if (ownNamespace && cluster.ownNamespace === undefined) throw new Error('own_namespace: this is no pod of a cluster');
+  const named = new Set([...namespaces, ...(ownNamespace ? [cluster.ownNamespace] : [])]);
+  return named.size === 0 ? [undefined] : [...named];
+}
