@@ -25,7 +25,7 @@ import { queryTable, SERVER_ROLE } from './report.js';
 import type { Cell } from './report.js';
 import { bytesOf } from './wire.js';
 
-const WARM_UP_SECONDS = 0.3;
+const WARM_UP_SECONDS = 0.5;
 const text = { type: 'string' } as const;
 const { rounds = '3', seconds = '1', connections = '8', only } = parseArgs({ options: { rounds: text, seconds: text, connections: text, only: text } }).values;
 const print = (line: string): void => void process.stdout.write(`${line}\n`);

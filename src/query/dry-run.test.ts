@@ -5,6 +5,7 @@ import { isDryRun, tryOut } from './dry-run.js';
 import type { Trial } from './dry-run.js';
 import { viewOf } from './grants.js';
 import { KnownQueries } from './known-queries.js';
+import { withPolicies } from './policies.js';
 import { formOf, routeOf } from './route.js';
 
 const RULES = ['x{ns="a"}', 'y{job=~"j.*"}'];
@@ -19,7 +20,8 @@ function trial(url: string, union?: Backend['union']): Trial | undefined {
   const form = formOf(Buffer.alloc(0), route?.query ?? '');
   if (route?.endpoint === undefined || view === undefined || !form.ok) throw new Error('no question');
   const question = { ...view, known: new KnownQueries().memory(), form: form.value, json: undefined, message: undefined, segment: route.segment };
-  return tryOut(route.endpoint, question, route.endpoint.plan(question));
+  const planned = route.endpoint.plan(question);
+  return tryOut(route.endpoint, question, planned.ok ? withPolicies(planned.value, view) : planned);
 }
 
 function passed(url: string): unknown {
@@ -53,6 +55,11 @@ describe('a dry run', () => {
   it('takes the rules off what VictoriaMetrics is asked, too', () => {
     const { would, plan } = trial('/api/v1/query?query=x', 'extra_filters') ?? {};
     expect([would, JSON.stringify(plan)]).toEqual(['rewritten', expect.not.stringContaining('extra_filters')]);
+  });
+
+  it('takes them off the header that Mimir has, too', () => {
+    const { would, plan, instead } = trial('/api/v1/query?query=z', 'policy_header') ?? {};
+    expect([would, plan?.kind === 'forward' && plan.request.policies, instead]).toEqual(['rewritten', undefined, expect.stringContaining('ns="a"')]);
   });
 
   it.each([[undefined, 1, false], [2_000, 1_999, true], [2_000, 2_000, false]])('until %s is, at %s, in force: %s', (dryRunUntilMs, nowMs, expected) => {

@@ -49,9 +49,9 @@ function sent(plan: Plan): string {
 
 /** Queries and selectors; the other parameters are the same. */
 function textOf(plan: Plan): string {
-  const parameters = plan.kind === 'forward' ? plan.request.parameters : [];
-  return parameters
-    .flatMap(([name, value]) => (name === 'query' || name.endsWith('[]') ? [value] : []))
+  if (plan.kind !== 'forward') return '';
+  const { parameters, policies = [] } = plan.request;
+  return [...parameters.flatMap(([name, value]) => (name === 'query' || name.endsWith('[]') ? [value] : [])), ...policies]
     .join('\n')
     .slice(0, MAX_LOGGED_CHARS);
 }

@@ -45,7 +45,8 @@ describe('a dry run', () => {
 
   it('opens no other backend, no other endpoint, and is for nobody else', async () => {
     expect(await ask('/query/other/api/v1/query?query=load')).toMatchObject({ status: 403, dryRun: undefined });
-    expect(await ask('/query/main/api/v1/targets')).toMatchObject({ status: 404, dryRun: undefined });
+    expect(await ask('/query/main/api/v1/status/config')).toMatchObject({ status: 404, dryRun: undefined });
+    expect(await ask('/query/main/api/v1/targets')).toMatchObject({ status: 200, dryRun: undefined });
     expect((await world.ask('team-b', '/query/main/api/v1/query?query=load')).status).toBe(404);
   });
 
