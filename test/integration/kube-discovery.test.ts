@@ -50,7 +50,7 @@ const CASES: Readonly<Record<string, Case>> = {
   ingresses: { role: 'ingress', attach: { ...NOTHING_ATTACHED, namespace: true } },
 };
 
-/** As docs/kubernetes.md has them. */
+/** As docs/kubernetes.md has them, but for the name. */
 const ANNOTATED_PODS: readonly RelabelConfig[] = [
   { source_labels: ['__meta_kubernetes_pod_annotation_prometheus_io_scrape'], regex: 'true', action: 'keep' },
   { source_labels: ['__meta_kubernetes_pod_container_init'], regex: 'true', action: 'drop' },
