@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- OPTIONS]`: the set-up, then the benchmark (bench/main.ts). Its processes form a group of their own, of which
- * nothing is left behind.
+ * nothing is left behind. With `--compare COMMIT` this commit against that one (bench/compare.ts).
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,9 @@ const TIMEOUT_MS = 6 * 60 * 60_000;
 
 await runCommand(async () => {
   const env = await setUp(projectDir, 'bench');
-  const { code, leftProcesses } = await runGroup(nodePath(projectDir), [join(projectDir, 'dist/bench/main.js'), ...process.argv.slice(2)], {
+  const args = process.argv.slice(2);
+  const program = args.some((arg) => arg === '--compare' || arg.startsWith('--compare=')) ? 'compare' : 'main';
+  const { code, leftProcesses } = await runGroup(nodePath(projectDir), [join(projectDir, `dist/bench/${program}.js`), ...args], {
     cwd: projectDir,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],

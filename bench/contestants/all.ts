@@ -2,6 +2,7 @@ import type { Contestant } from '../contestant.js';
 import { behindEnvoy } from './behind-envoy.js';
 import { pushProx } from './pushprox.js';
 import { secure } from './secure.js';
+import { LESS_CONTESTANTS } from './less.js';
 
 /** Everybody, in the order of a round. */
 export const CONTESTANTS: readonly Contestant[] = [
@@ -22,3 +23,6 @@ export const CONTESTANTS: readonly Contestant[] = [
   pushProx,
   secure,
 ];
+
+/** Those who take part only where they are named: what each part of the security costs. */
+export const BY_NAME: readonly Contestant[] = LESS_CONTESTANTS;

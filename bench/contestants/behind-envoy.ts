@@ -46,7 +46,7 @@ async function start({ role, program, registers }: Relay, { dir, agents, bodyFil
 }
 
 /** What ext_authz would have put on the request. */
-function stamps(agent: string): readonly string[] {
+export function stamps(agent: string): readonly string[] {
   return [`x-scrapeway-tenant: team-a`, `x-scrapeway-agent: ${agent}`, 'x-scrapeway-target: node', 'x-scrapeway-path: /metrics', 'x-scrapeway-timeout-ms: 9500'];
 }
 

@@ -2,6 +2,7 @@ import { hash } from '@node-rs/bcrypt';
 import { createTestPki } from '../../test/support/certificates.js';
 import type { TestPki } from '../../test/support/certificates.js';
 import { startGateway } from '../../test/support/gateway.js';
+import type { GatewayPorts, RunningGateway } from '../../test/support/gateway.js';
 import { startChild } from '../child.js';
 import { ENVOY_WORKERS, scrapeRequest, START_TIMEOUT_MS } from '../contestant.js';
 import type { Contestant, Round, Running } from '../contestant.js';
@@ -29,10 +30,18 @@ async function issueAll(dir: string, agents: readonly string[]): Promise<TestPki
 export const secure: Contestant = {
   name: 'secure',
   what: 'load → TLS, password → Envoy with ext_authz, rate limit, access log → hub → mTLS tunnels through Envoy; `scrapeway up`, hub and ext_authz on one data thread',
-  start,
+  start: async (round, started) => {
+    const { gateway, certificates } = await startSecureGateway(round, started);
+    return connectAll(round, started, { gateway, certificates, envoyPid: findDescendant(gateway.process.pid, 'envoy'), ports: gateway.ports });
+  },
 };
 
-async function start({ dir, runDir, agents, bodyFile }: Round, started: AsyncDisposableStack): Promise<Running> {
+export interface SecureGateway {
+  readonly gateway: RunningGateway;
+  readonly certificates: TestPki;
+}
+
+export async function startSecureGateway({ dir, runDir, agents }: Round, started: AsyncDisposableStack): Promise<SecureGateway> {
   pki ??= issueAll(`${runDir}/pki`, agents);
   const certificates = await pki;
   const gateway = started.use(
@@ -50,11 +59,31 @@ async function start({ dir, runDir, agents, bodyFile }: Round, started: AsyncDis
       config: { dataThreads: 1, envoy: { concurrency: ENVOY_WORKERS } },
     }),
   );
-  const { ports } = gateway;
+  return { gateway, certificates };
+}
+
+export interface Way extends SecureGateway {
+  /** The Envoy that counts, and where it listens. */
+  readonly envoyPid: number;
+  readonly ports: GatewayPorts;
+  /** Default: true. */
+  readonly doorTls?: boolean;
+  /** Agents dial the hub's own socket. Default: false, they dial Envoy. */
+  readonly plainTunnels?: boolean;
+  /** Headers that the load brings besides its password. */
+  readonly stamps?: (agent: string) => readonly string[];
+}
+
+/** The agents, and what the load has to know. */
+export async function connectAll({ dir, runDir, agents, bodyFile }: Round, started: AsyncDisposableStack, way: Way): Promise<Running> {
+  const { gateway, certificates, envoyPid, ports, doorTls = true, plainTunnels = false, stamps = () => [] } = way;
+  const caFile = certificates.serverCaFile;
   const emulated = started.use(
     await startChild<AgentsOptions, AgentsMessage>('emulated-agents', dir, {
       names: agents,
-      dial: { kind: 'tls', host: '127.0.0.1', port: ports.agents, serverName: 'localhost', caFile: certificates.serverCaFile, certificateDir: `${runDir}/pki/agents` },
+      dial: plainTunnels
+        ? { kind: 'unix', socketPath: `${dir}/run/tunnel-0.sock` }
+        : { kind: 'tls', host: '127.0.0.1', port: ports.agents, serverName: 'localhost', caFile, certificateDir: `${runDir}/pki/agents` },
       registers: true,
       bodyFile,
     }),
@@ -63,15 +92,15 @@ async function start({ dir, runDir, agents, bodyFile }: Round, started: AsyncDis
   const authorization = `Authorization: Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
   return {
     servers: [
-      { role: 'Envoy', pid: findDescendant(gateway.process.pid, 'envoy') },
+      { role: 'Envoy', pid: envoyPid },
       { role: 'gateway', pid: gateway.process.pid },
     ],
     agentsPid: emulated.pid,
     load: {
       host: '127.0.0.1',
       port: ports.scrape,
-      tls: { serverName: 'localhost', caFile: certificates.serverCaFile },
-      requests: agents.map((agent) => scrapeRequest(`/scrape/${agent}/node`, `localhost:${ports.scrape}`, [authorization])),
+      tls: doorTls ? { serverName: 'localhost', caFile } : undefined,
+      requests: agents.map((agent) => scrapeRequest(`/scrape/${agent}/node`, `localhost:${ports.scrape}`, [authorization, ...stamps(agent)])),
     },
   };
 }

@@ -27,12 +27,19 @@ export function headersToTarget(received: readonly string[], own: Readonly<Recor
   return headers;
 }
 
-/** The same headers, offering only what the filter can read: no protobuf, no compression but gzip. */
+/** The one form of protobuf that Prometheus asks for: metric families, each with its length before it. */
+export function isDelimitedProtobuf(type: string): boolean {
+  const [name = '', ...parameters] = type.toLowerCase().replaceAll(/[\s"]/g, '').split(';');
+  const has = (parameter: string): boolean => parameters.includes(parameter);
+  return name === 'application/vnd.google.protobuf' && has('proto=io.prometheus.client.metricfamily') && has('encoding=delimited');
+}
+
+/** The same headers, offering only what the filter can read: no other protobuf, no compression but gzip. */
 export function acceptFilterable(headers: readonly string[]): string[] {
   const filterable = [...headers];
   for (let i = 0; i + 1 < filterable.length; i += 2) {
     const value = filterable[i + 1] ?? '';
-    if (filterable[i] === 'accept') filterable[i + 1] = value.split(',').filter((offer) => !/^\s*application\/vnd\.google\.protobuf/i.test(offer)).join(',') || 'text/plain;version=0.0.4';
+    if (filterable[i] === 'accept') filterable[i + 1] = value.split(',').filter((offer) => isDelimitedProtobuf(offer) || !/^\s*application\/vnd\.google\.protobuf/i.test(offer)).join(',') || 'text/plain;version=0.0.4';
     if (filterable[i] === 'accept-encoding') filterable[i + 1] = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(value) ? 'gzip' : 'identity';
   }
   return filterable;

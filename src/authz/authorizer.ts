@@ -5,15 +5,18 @@ import type { MaybePromise } from '../lib/maybe-promise.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { Target } from '../model/target.js';
 import { compilePolicy } from './compile.js';
-import type { Policy } from './compile.js';
+import type { KnownCredential, Policy } from './compile.js';
 import { decide } from './decide.js';
 import { identify } from './identity.js';
+import type { Caller } from './identity.js';
 import { Inventory } from './inventory.js';
+import { createKnownAnswers } from './known-answers.js';
 import { createPasswordChecker } from './password.js';
 import type { PasswordChecker } from './password.js';
+import { DOORS } from './question.js';
+import type { Decision, Question } from './question.js';
 import { createServiceAccounts } from './service-accounts.js';
 import type { ReviewToken } from '../model/kubernetes.js';
-import type { Decision } from './question.js';
 import { readQuestion, writeDecision } from './wire.js';
 
 /**
@@ -56,22 +59,46 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
   const serviceAccounts = reviewToken && createServiceAccounts({ ask: reviewToken, wallMs });
   const credentialChecks = { passwords, serviceAccounts };
   const inventory = new Inventory();
+  const known = createKnownAnswers(() => performance.now());
+  const allowed = new Map(DOORS.map((door) => [door, checks.labels({ door, decision: 'allow', reason: '' })]));
   let policy: Policy | undefined;
 
-  function decideOn(request: Buffer): MaybePromise<Decision> {
-    const read = readQuestion(request);
-    if (!read.ok) return { allow: false, reason: 'malformed_request', audit: { door: 'none' } };
-    const question = read.value;
-    if (policy === undefined) return { allow: false, reason: 'authz_starting', audit: { door: question.door } };
-    const { limits, limitsOf, queriers, pushers } = policy;
-    return whenReady(identify(policy, credentialChecks, question, wallMs()), (caller) => decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }));
+  function decideOn(question: Question): MaybePromise<Decided> {
+    const asked = policy;
+    if (asked === undefined) return decided({ allow: false, reason: 'authz_starting', audit: { door: question.door } });
+    const { limits, limitsOf, queriers, pushers } = asked;
+    return whenReady(identify(asked, credentialChecks, question, wallMs()), (caller) =>
+      // What was checked while the tables changed may be revoked: from the start, and this time the answer is remembered.
+      asked === policy ? { decision: decide(question, caller, { inventory, limits, limitsOf, queriers, pushers }), lasts: isLasting(caller) } : decideOn(question),
+    );
   }
 
-  function record(decision: Decision, startMs: number): Buffer {
-    const { door } = decision.audit;
-    checks.inc(decision.allow ? { door, decision: 'allow', reason: '' } : { door, decision: 'deny', reason: decision.reason });
+  function record({ audit: { door }, ...decision }: Decision): void {
+    if (decision.allow) allowed.get(door)?.inc();
+    else checks.inc({ door, decision: 'deny', reason: decision.reason });
+  }
+
+  /** The answer, before its time is taken. */
+  function answer(request: Buffer): MaybePromise<Buffer> {
+    const read = readQuestion(request);
+    const key = read.ok ? known.keyOf(read.value) : undefined;
+    const before = key === undefined ? undefined : known.get(key);
+    if (before !== undefined && read.ok) {
+      allowed.get(read.value.door)?.inc();
+      return before;
+    }
+    const { epoch } = known;
+    return whenReady(read.ok ? decideOn(read.value) : decided({ allow: false, reason: 'malformed_request', audit: { door: 'none' } }), ({ decision, lasts }) => {
+      record(decision);
+      const bytes = writeDecision(decision);
+      if (key !== undefined && lasts && decision.allow) known.keep(key, bytes, epoch);
+      return bytes;
+    });
+  }
+
+  function timed(bytes: Buffer, startMs: number): Buffer {
     duration.observe((performance.now() - startMs) / 1000);
-    return writeDecision(decision);
+    return bytes;
   }
 
   return {
@@ -79,11 +106,32 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
       policy = compilePolicy(state);
       inventory.setRights(policy.rights, policy.sites);
       serviceAccounts?.configure(state.gateway.tokenReview);
+      known.forget();
     },
-    setRegistration: (agent, targets) => inventory.register(agent, targets),
+    setRegistration(agent, targets) {
+      inventory.register(agent, targets);
+      known.forget();
+    },
     check(request) {
       const startMs = performance.now();
-      return whenReady(decideOn(request), (decision) => record(decision, startMs));
+      return whenReady(answer(request), (bytes) => timed(bytes, startMs));
     },
   };
+}
+
+interface Decided {
+  readonly decision: Decision;
+  /** The same question is decided the same until a table changes. */
+  readonly lasts: boolean;
+}
+
+function decided(decision: Decision): Decided {
+  return { decision, lasts: false };
+}
+
+/** What is listed in the configuration, until it ends. Tokens are somebody else's to end: an issuer's, a cluster's. */
+const LISTED: ReadonlySet<string> = new Set<KnownCredential['method']>(['certificate', 'basic', 'bearer', 'front-proxy']);
+
+function isLasting(caller: Caller): boolean {
+  return caller.kind === 'tenant' && caller.credentials.every(({ method, expiresMs }) => LISTED.has(method) && expiresMs === undefined);
 }

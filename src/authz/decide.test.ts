@@ -181,14 +181,14 @@ describe('a scrape', () => {
         'x-scrapeway-timeout-ms': '9500',
         'x-envoy-upstream-rq-timeout-ms': '9500',
       },
-      remove: ['authorization', 'proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
+      remove: ['authorization', 'proxy-authorization', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
       audit: { door: 'path', ...WHO, agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
     });
   });
 
   it('by the proxy door keeps its path, and the authorization that is the exporter’s', () => {
     const decision = ask({ door: 'proxy', host: '127.0.0.1:9200', path: '/x?y' });
-    expect(decision).toMatchObject({ allow: true, remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'] });
+    expect(decision).toMatchObject({ allow: true, remove: ['proxy-authorization', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'] });
     expect(decision.allow && 'x-scrapeway-path' in decision.stamp).toBe(false);
   });
 
@@ -249,7 +249,7 @@ describe('CONNECT', () => {
     expect(ask({ ...connect, host: '127.0.0.1:9200' })).toEqual({
       allow: true,
       stamp: { 'x-scrapeway-tenant': 'team-a', 'x-scrapeway-credential': 'bearer:1', 'x-scrapeway-agent': 'site-2', 'x-scrapeway-target': 'shared', 'x-scrapeway-timeout-ms': '9500' },
-      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
+      remove: ['proxy-authorization', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
       audit: { door: 'connect', ...WHO, agent: 'site-2', target: 'shared', rule: 'tenants/team-a/scrape[1]' },
     });
   });

@@ -165,7 +165,7 @@ function decideScrape(question: Question, caller: Tenant, view: TenantView, { li
           // for CONNECT the time to be established is the hub's to keep: Envoy's clock would run from the client's half-close on (ADR 12)
           ...(door !== 'connect' && { 'x-envoy-upstream-rq-timeout-ms': String(timeoutMs) }),
         },
-        remove: removed(question),
+        remove: removed(question).filter((name) => name !== CERTIFICATE),
         audit: { ...who, agent, target: target.name, rule, template: bounds?.rateOf },
       };
     }
@@ -220,8 +220,9 @@ function isRead({ method }: Question): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Not the certificate's serial: the hub cuts by it what a revoked certificate has open. */
-const INTERNAL = ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'];
+/** Of a scrape this ends at the hub, which cuts by it what a revoked certificate has open; by its serial too. */
+const CERTIFICATE = 'x-forwarded-client-cert';
+const INTERNAL = ['proxy-authorization', CERTIFICATE, 'x-tenant-namespace', 'x-scrapeway-peer-issuer'];
 const INTERNAL_AND_OURS = ['authorization', ...INTERNAL];
 
 /** Credentials end here; `authorization` goes on where it is the exporter's. */

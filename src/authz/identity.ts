@@ -57,7 +57,7 @@ export function identify(policy: Policy, checks: Checks, question: Question, now
   if (question.door === 'join') return { kind: 'stranger', reason: 'no_credentials' };
   return whenAllReady(claimsOf(policy, checks, question), (claims) => {
     const caller = callerOf(claims, question.door, nowMs);
-    return caller.kind === 'stranger' ? { ...caller, rule: tokenTrouble(policy, checks, question) } : caller;
+    return caller.kind === 'stranger' ? { ...caller, rule: proxyTrouble(policy, question) ?? tokenTrouble(policy, checks, question) } : caller;
   });
 }
 
@@ -98,6 +98,14 @@ export function credentialHeader(door: Door): 'authorization' | 'proxy-authoriza
 
 function shownAuthorization({ door, authorization, proxyAuthorization }: Question): string | undefined {
   return credentialHeader(door) === 'authorization' ? authorization : proxyAuthorization;
+}
+
+/** Why a front proxy is nobody, for the audit line; only ASCII. */
+function proxyTrouble({ credentials, revoked }: Policy, question: Question): string | undefined {
+  const proxies = certificateOwners(credentials.frontProxies, revoked, question);
+  if (proxies === undefined || proxies.size === 0) return undefined;
+  if (question.assertedTenant === undefined) return 'frontProxies: no X-Tenant-Namespace';
+  return assertedBy(proxies, question.assertedTenant).size > 0 ? undefined : `frontProxies: it may not speak for ${question.assertedTenant.replace(/[^!-~]/g, '?').slice(0, 100)}`;
 }
 
 function tokenTrouble({ credentials }: Policy, { serviceAccounts }: Checks, question: Question): string | undefined {

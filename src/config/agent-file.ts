@@ -57,6 +57,7 @@ export interface FetchFile {
   readonly metric_relabel_configs: readonly RelabelConfig[];
   /** 0 = no limit, as in Prometheus. */
   readonly sample_limit: number;
+  readonly always_scrape_classic_histograms: boolean;
   readonly timeout?: string;
   readonly maxBodySize?: string;
   readonly tls?: TargetTlsFile;

@@ -116,8 +116,24 @@ async function compilePushTarget(draft: Draft, place: Path, file: PushTargetFile
   const url = baseUrl(draft, [...place, 'url'], file.url);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   const maxBodyBytes = parseSize(file.maxBodySize);
+  const groupTtl = compileGroupTtl(draft, place, file);
   if (url === undefined || timeoutMs === undefined || maxBodyBytes === undefined) return undefined;
-  return { name, kind, url, tenantLabel, onConflict, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, caPem, timeoutMs, maxBodyBytes };
+  return { name, kind, url, tenantLabel, groupTtl, onConflict, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, caPem, timeoutMs, maxBodyBytes };
+}
+
+const MIN_GROUP_TTL_MS = 10_000;
+const MAX_GROUP_TTL_MS = 365 * 24 * 3_600_000;
+
+function compileGroupTtl(draft: Draft, place: Path, { kind, groupTtl, tenantGroupTtl }: PushTargetFile): PushTarget['groupTtl'] {
+  const bounds = { minMs: MIN_GROUP_TTL_MS, maxMs: MAX_GROUP_TTL_MS };
+  const ms = groupTtl === undefined ? undefined : draft.durationMs([...place, 'groupTtl'], groupTtl, bounds);
+  const byTenant = Object.entries(tenantGroupTtl).flatMap(([tenant, text]) => {
+    const own = draft.durationMs([...place, 'tenantGroupTtl', tenant], text, bounds);
+    return own === undefined ? [] : [[tenant, own] as const];
+  });
+  if (ms === undefined && byTenant.length === 0) return undefined;
+  if (kind !== 'pushgateway') draft.fault([...place, groupTtl === undefined ? 'tenantGroupTtl' : 'groupTtl'], 'is for the kind `pushgateway`: series of remote write end by themselves');
+  return { ms, byTenant: Object.fromEntries(byTenant) };
 }
 
 /** The targets that a tenant may push to. */

@@ -2,7 +2,7 @@ import type { TenantExport } from '../model/desired-state.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import type { Draft } from './draft.js';
-import type { ExportFile, TenantFile } from './gateway-file.js';
+import type { ExportFile, ExportTermsFile, TenantFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
 import type { Known } from './references.js';
 import { checkRelabel } from './relabel.js';
@@ -45,6 +45,16 @@ function checkReferences(draft: Draft, place: Path, entry: ExportFile, { tenant,
     if (enforced !== undefined && Object.hasOwn(entry[key], enforced)) draft.fault([...place, key, enforced], `is set to the tenant's name by the destination "${entry.destination}"`);
   }
   if (destination?.kind === 'remote_write' && entry.job !== undefined) draft.fault([...place, 'job'], 'is for destinations of kind `pushgateway`');
+}
+
+/** Where objects of the cluster may have things sent. */
+export function checkExportTerms(draft: Draft, place: Path, { backend, destinations }: ExportTermsFile, file: Known): void {
+  const backends = named(file.backends);
+  if (backends !== undefined && !backends.has(backend)) draft.fault([...place, 'backend'], unknownName('backend', backend, [...backends.keys()]));
+  const known = named(file.exportDestinations);
+  for (const [index, name] of destinations.entries()) {
+    if (known !== undefined && !known.has(name)) draft.fault([...place, 'destinations', index], unknownName('export destination', name, [...known.keys()]));
+  }
 }
 
 function compileExport(draft: Draft, place: Path, entry: ExportFile): TenantExport | undefined {

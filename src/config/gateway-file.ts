@@ -60,7 +60,7 @@ export interface TenantFile {
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
   readonly push?: readonly string[];
-  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[] };
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[]; readonly exports?: ExportTermsFile };
   readonly exports?: readonly ExportFile[];
   readonly limits: {
     readonly requestsPerSecond: number;
@@ -69,6 +69,13 @@ export interface TenantFile {
     readonly maxBodySize?: string;
     readonly query?: QueryLimitsFile;
   };
+}
+
+export interface ExportTermsFile {
+  readonly backend: string;
+  readonly destinations: readonly string[];
+  readonly ownServices: boolean;
+  readonly maxExports: number;
 }
 
 export interface QueryGrantFile {
@@ -100,6 +107,8 @@ export interface PushTargetFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly maxBodySize: string;
+  readonly groupTtl?: string;
+  readonly tenantGroupTtl: Readonly<Record<string, string>>;
 }
 
 /** Exactly one of `url`, `urls` and `statefulSet`. */

@@ -5,7 +5,7 @@ import { ConfigFiles } from './config-files.js';
 import type { FileVersions } from './config-files.js';
 import { Draft } from './draft.js';
 import { createSchemaCheck } from './schema.js';
-import type { SchemaName } from './schema.js';
+import type { SchemaCheck, SchemaName } from './schema.js';
 import { parseYaml } from './yaml-source.js';
 
 /**
@@ -34,6 +34,15 @@ export async function loadFile<File, T>(file: string, kind: FileKind<File, T>, n
   return { result, warnings, files: files.versions };
 }
 
+/** Making a check takes 200 ms, which a reload that revokes something has not got. */
+const checks = new Map<SchemaName, SchemaCheck>();
+
+function checkOf(schema: SchemaName): SchemaCheck {
+  const check = checks.get(schema) ?? createSchemaCheck(schema);
+  checks.set(schema, check);
+  return check;
+}
+
 async function compileText<File, T>(
   text: string,
   { schema, compile }: FileKind<File, T>,
@@ -42,7 +51,7 @@ async function compileText<File, T>(
   const source = parseYaml(text);
   if (!source.ok) return { result: source, warnings: [] };
   const { value } = source.value;
-  const schemaFaults = createSchemaCheck(schema)(value);
+  const schemaFaults = checkOf(schema)(value);
   const draft = new Draft({ source: source.value, schemaFaults, files, folder, nowMs });
   // Draft keeps compiling functions away from what the schema refused: within them the file has its type.
   const compiled = isFile<File>(value) ? await compile(draft, value) : undefined;

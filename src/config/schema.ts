@@ -38,7 +38,7 @@ export function createListCheck(name: SchemaName, key: string): SchemaCheck {
   return schemaCheck({ ...whole, $id: `${String(whole['$id'])}:${key}`, required: [key], properties: { [key]: whole['properties']?.[key] } });
 }
 
-type SchemaCheck = (value: unknown) => SchemaFault[];
+export type SchemaCheck = (value: unknown) => SchemaFault[];
 
 function schemaCheck(schema: AnySchemaObject): SchemaCheck {
   const ajv = new Ajv2020({ allErrors: true, verbose: true, useDefaults: true, strict: true, strictRequired: false });

@@ -51,7 +51,7 @@ export async function compileFetch(draft: Draft, place: Path, { file, maxBodyByt
   checkRelabel(draft, [...place, 'metric_relabel_configs'], file.metric_relabel_configs);
   const filters = file.metric_relabel_configs.length > 0 || file.sample_limit > 0;
   return {
-    ...(filters && { filter: { relabelConfigs: file.metric_relabel_configs, sampleLimit: file.sample_limit === 0 ? undefined : file.sample_limit } }),
+    ...(filters && { filter: { relabelConfigs: file.metric_relabel_configs, sampleLimit: file.sample_limit === 0 ? undefined : file.sample_limit, ...(file.always_scrape_classic_histograms && { readsClassic: true }) } }),
     timeoutMs,
     maxBodyBytes: file.maxBodySize === undefined ? maxBodyBytes : parseSize(file.maxBodySize),
     tls,

@@ -6,7 +6,7 @@ import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.j
 import { compileCredential, compileSan, credentialKey } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, SiteFile, TenantFile } from './gateway-file.js';
-import { compileExports } from './exports.js';
+import { checkExportTerms, compileExports } from './exports.js';
 import { createClaims, named, unknownName } from './references.js';
 import type { Claim, Known } from './references.js';
 import { parseSize } from './units.js';
@@ -48,7 +48,8 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
 
 async function compileMetricAccess(draft: Draft, place: Path, { access, file }: { readonly access: NonNullable<TenantFile['metricAccess']>; readonly file: Known }): Promise<NonNullable<Tenant['metricAccess']>> {
   const within = await draft.list([...place, 'within'], () => access.within, (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file }));
-  return { namespaces: access.namespaces, within };
+  if (access.exports !== undefined) checkExportTerms(draft, [...place, 'exports'], access.exports, file);
+  return { namespaces: access.namespaces, within, exports: access.exports };
 }
 
 function compileLimits(draft: Draft, place: Path, { requestsPerSecond, burst = requestsPerSecond, maxConcurrentScrapes, maxBodySize, query }: TenantFile['limits']): TenantLimits {

@@ -2,7 +2,7 @@ import { decodeSeries } from '../remotewrite/decode.js';
 import { writePoints } from '../remotewrite/encode.js';
 import { STALE } from '../remotewrite/series.js';
 import type { Series } from '../remotewrite/series.js';
-import { FieldCursor, FieldWriter } from '../remotewrite/wire.js';
+import { FieldCursor, FieldWriter } from '../lib/wire.js';
 import type { RecordHead } from './spool/record.js';
 import type { PackedLabels } from './shape.js';
 import type { Position } from './positions.js';

@@ -6,6 +6,7 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { assertNever } from '../lib/result.js';
+import type { ExportReport } from '../model/export-report.js';
 import { jobKey } from './job.js';
 import type { ExportJob } from './job.js';
 import { createExportMetrics } from './metrics.js';
@@ -36,6 +37,8 @@ export interface Exporter {
   setActive(active: boolean): Promise<void>;
   /** What the tenant's exports have collected last. */
   view(tenant: string): string;
+  /** What became of each export so far. */
+  reports(): readonly ExportReport[];
   /** Brings gauges up to date, before they are read. */
   publish(): void;
   close(): Promise<void>;
@@ -45,6 +48,9 @@ export function createExporter(options: ExporterOptions): Exporter {
   const { folder, logger, clock = systemClock, nowMs = Date.now } = options;
   const metrics = createExportMetrics(options.registry);
   const running = new Map<string, Running>();
+  /** Those that end among them. */
+  const alive = new Set<Running>();
+  metrics.active.set(1);
   let wanted: readonly ExportJob[] = [];
   let isActive = true;
   let isConfigured = false;
@@ -54,7 +60,9 @@ export function createExporter(options: ExporterOptions): Exporter {
   function start(job: ExportJob): Running {
     const log = logger.child({ tenant: job.tenant, export: job.spec.name });
     const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), metrics, logger: log, nowMs });
-    return new Running({ job, open, metrics, logger: log, clock });
+    const started = new Running({ job, open, metrics, logger: log, clock });
+    alive.add(started);
+    return started;
   }
 
   async function settle(): Promise<void> {
@@ -63,9 +71,10 @@ export function createExporter(options: ExporterOptions): Exporter {
     await Promise.all(
       [...running].map(async ([key, each]) => {
         const job = next.get(key);
-        if (job !== undefined && JSON.stringify(job) === JSON.stringify(each.job)) return;
+        if (job !== undefined && !each.isHalted && JSON.stringify(job) === JSON.stringify(each.job)) return;
         running.delete(key);
         await (names.has(key) ? each.stop() : each.end());
+        alive.delete(each);
       }),
     );
     for (const [key, job] of next) if (!running.has(key)) running.set(key, start(job));
@@ -93,11 +102,15 @@ export function createExporter(options: ExporterOptions): Exporter {
         wanted = jobs;
         isConfigured = true;
       }),
-    setActive: (active) =>
-      change(() => {
-        isActive = active;
-      }),
+    setActive: (active) => {
+      isActive = active;
+      metrics.active.set(active ? 1 : 0);
+      // Not in its turn: what another gateway may begin with, must end here now.
+      if (!active) for (const each of alive) each.halt();
+      return change(() => {});
+    },
     view: (tenant) => [...running.values()].filter(({ job }) => job.tenant === tenant).map((each) => each.view()).join(''),
+    reports: () => [...running.values()].map((each) => each.report()),
     publish: () => {
       for (const each of running.values()) each.publish();
     },

@@ -22,6 +22,7 @@ export interface ExportMetrics {
   readonly pendingSamples: Gauge<Receiver>;
   readonly lagSeconds: Gauge<Receiver>;
   readonly shards: Gauge<Receiver>;
+  readonly active: Gauge;
   /** Removes what is said of an export that is no more. */
   forget(tenant: string, name: string, receivers: readonly string[]): void;
 }
@@ -48,6 +49,7 @@ export function createExportMetrics(registry: Registry): ExportMetrics {
   return {
     ...ofExport,
     ...ofReceiver,
+    active: gauge('scrapeway_export_active', '1 for the gateway of its replicas that exports.', []),
     collections: counter('scrapeway_export_collections_total', 'Collections, by "ok" or why they failed.', [...OF_EXPORT, 'result']),
     collectedSamples: counter('scrapeway_export_collected_samples_total', 'Samples and native histograms that were collected.', OF_EXPORT),
     sentSamples: counter('scrapeway_export_sent_samples_total', 'Samples and native histograms that a receiver took.', OF_RECEIVER),

@@ -15,7 +15,7 @@ import { loadPositions, Positions, savePositions } from './positions.js';
 import type { Progress } from './positions.js';
 import { createReceiver, transportTo } from './receiver.js';
 import type { Receiver } from './receiver.js';
-import type { Export } from './running.js';
+import type { Delivered, Export } from './running.js';
 import { Source } from './source.js';
 import type { Cursor, RecordRef } from './spool/segment.js';
 import { MAX_PAYLOAD_BYTES } from './spool/record.js';
@@ -58,6 +58,9 @@ export class Pipeline implements Export {
   }
 
   private readonly snapshot: { at: Cursor };
+  private series = 0;
+  /** By receiver: whether it has taken something, and why it does not take more. */
+  private readonly receivers = new Map<string, { any: boolean; problem: string | undefined }>();
 
   static async open(options: PipelineOptions): Promise<Pipeline> {
     const { job, folder, logger, nowMs } = options;
@@ -83,10 +86,15 @@ export class Pipeline implements Export {
     await this.metadata.refresh(nowMs(), signal);
     const { series, samples, leftOut } = await this.collector.collect(signal);
     metrics.collectedSamples.inc(this.labels, samples);
+    this.series = series;
     metrics.series.set(this.labels, series);
     metrics.leftOut.set(this.labels, leftOut);
     const { end } = this.spool;
     if (end.segment !== this.snapshot.at.segment || end.offset - this.snapshot.at.offset > SNAPSHOT_BYTES) this.save();
+  }
+
+  halt(): void {
+    for (const { delivery } of this.deliveries) delivery.close();
   }
 
   async end(timeoutMs: number): Promise<void> {
@@ -117,8 +125,20 @@ export class Pipeline implements Export {
     return viewOfPositions(this.options.job, this.positions);
   }
 
+  delivered(): Delivered {
+    const all = [...this.receivers.values()];
+    return { any: all.some(({ any }) => any), problem: all.find(({ problem }) => problem !== undefined)?.problem, series: this.series };
+  }
+
+  private note(receiver: string, event: DeliveryEvent): void {
+    const any = this.receivers.get(receiver)?.any ?? false;
+    if (event.kind === 'delivered') this.receivers.set(receiver, { any: true, problem: undefined });
+    else if (event.kind === 'retry') this.receivers.set(receiver, { any, problem: `${receiver} does not answer, or not now` });
+    else if (event.kind === 'dropped') this.receivers.set(receiver, { any, problem: `${receiver} refuses what it is sent` });
+  }
+
   private async stop(): Promise<void> {
-    for (const { delivery } of this.deliveries) delivery.close();
+    this.halt();
     await Promise.all([this.source.close(), ...this.deliveries.map(({ receiver }) => receiver.close())]);
     this.spool.close();
     this.options.metrics.forget(this.labels.tenant, this.labels.export, this.deliveries.map(({ receiver }) => receiver.name));
@@ -156,7 +176,10 @@ export class Pipeline implements Export {
       requestTimeoutMs: job.destination.timeoutMs,
       metadata: this.metadata,
       logger: logger.child({ receiver: receiver.name }),
-      onEvent: (event) => count(metrics, labels, event),
+      onEvent: (event) => {
+        this.note(receiver.name, event);
+        count(metrics, labels, event);
+      },
     });
     return { delivery, receiver };
   }

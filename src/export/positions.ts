@@ -1,4 +1,4 @@
-import { FieldCursor, FieldWriter } from '../remotewrite/wire.js';
+import { FieldCursor, FieldWriter } from '../lib/wire.js';
 import { readWhole, replaceFile } from './spool/small-file.js';
 import type { Cursor } from './spool/segment.js';
 import type { PackedLabels } from './shape.js';

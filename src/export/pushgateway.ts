@@ -9,7 +9,7 @@ import type { ExportMetrics } from './metrics.js';
 import { createReceiver } from './receiver.js';
 import type { RawSeries } from './remote-read.js';
 import type { Receiver } from './receiver.js';
-import type { Export } from './running.js';
+import type { Delivered, Export } from './running.js';
 import { shapeOf, unpackLabels } from './shape.js';
 import type { PackedLabels } from './shape.js';
 import { Source, SourceError } from './source.js';
@@ -45,6 +45,8 @@ export class PushgatewayExport implements Export {
   private readonly groupLabels: ReadonlySet<string>;
   private last: ReadonlyMap<PackedLabels, Value> = new Map();
   private pushedMs: number | undefined;
+  private problem: string | undefined;
+  private readonly halted = new AbortController();
 
   constructor(private readonly options: PushgatewayOptions) {
     const { job, logger } = options;
@@ -91,6 +93,10 @@ export class PushgatewayExport implements Export {
     return 0;
   }
 
+  halt(): void {
+    this.halted.abort();
+  }
+
   async end(timeoutMs: number): Promise<void> {
     await this.push('DELETE', undefined, AbortSignal.timeout(timeoutMs));
     await this.close();
@@ -106,6 +112,10 @@ export class PushgatewayExport implements Export {
     const { job, metrics, nowMs } = this.options;
     if (this.pushedMs === undefined) return;
     metrics.lagSeconds.set({ tenant: job.tenant, export: job.spec.name, receiver: this.receiver.name }, (nowMs() - this.pushedMs) / 1000);
+  }
+
+  delivered(): Delivered {
+    return { any: this.pushedMs !== undefined, problem: this.problem, series: this.last.size };
   }
 
   view(): string {
@@ -134,7 +144,7 @@ export class PushgatewayExport implements Export {
     let result = 'none';
     try {
       const headers = { ...(await this.receiver.headers()), 'content-type': 'text/plain; version=0.0.4', 'user-agent': 'scrapeway' };
-      const answer = await request(this.url, { method, headers, body: body ?? null, dispatcher: this.receiver.dispatcher, signal: AbortSignal.any([signal, AbortSignal.timeout(job.destination.timeoutMs)]) });
+      const answer = await request(this.url, { method, headers, body: body ?? null, dispatcher: this.receiver.dispatcher, signal: AbortSignal.any([signal, this.halted.signal, AbortSignal.timeout(job.destination.timeoutMs)]) });
       const text = await answer.body.text();
       result = String(answer.statusCode);
       if (answer.statusCode >= 300) logger.warn({ status: answer.statusCode, text: text.slice(0, MAX_TEXT_BYTES) }, 'the Pushgateway refused a push');
@@ -142,6 +152,7 @@ export class PushgatewayExport implements Export {
     } catch (error) {
       logger.warn({ err: error }, 'the Pushgateway gave no answer');
     }
+    this.problem = result.startsWith('2') ? undefined : `the Pushgateway ${result === 'none' ? 'does not answer' : `refuses a push: ${result}`}`;
     if (!result.startsWith('2') && method === 'PUT') metrics.droppedSamples.inc({ ...labels, reason: 'refused' }, this.last.size);
     metrics.requests.inc({ ...labels, result });
   }

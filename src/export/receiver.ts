@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { ExportDestination, OAuth2Client } from '../model/desired-state.js';
 import { httpTransport } from '../remotewrite/transport.js';
 import type { Transport } from '../remotewrite/transport.js';
+import { guardedLookup } from './guarded-lookup.js';
 import { isRecord } from './json.js';
 
 /** The way to one receiver: its connections, with certificate and proxy, and the headers that show who we are. */
@@ -36,8 +37,8 @@ export function transportTo({ url, headers, dispatcher }: Receiver): Transport {
   return httpTransport({ url, userAgent: USER_AGENT, headers, dispatcher });
 }
 
-function dispatcherFor({ caPem, client, proxy, timeoutMs }: ExportDestination): Dispatcher {
-  const tls = { ...(caPem !== undefined && { ca: caPem }), ...(client !== undefined && { cert: client.certificatePem, key: client.privateKeyPem }) };
+function dispatcherFor({ caPem, client, proxy, timeoutMs, isGuarded = false }: ExportDestination): Dispatcher {
+  const tls = { ...(isGuarded && { lookup: guardedLookup }), ...(caPem !== undefined && { ca: caPem }), ...(client !== undefined && { cert: client.certificatePem, key: client.privateKeyPem }) };
   const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
   if (proxy === undefined) return new Agent({ ...timeouts, connect: { timeout: CONNECT_TIMEOUT_MS, ...tls } });
   return new ProxyAgent({ ...timeouts, uri: proxy.url, requestTls: { timeout: CONNECT_TIMEOUT_MS, ...tls }, ...(proxy.authorization !== undefined && { token: proxy.authorization }) });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FieldWriter } from '../remotewrite/wire.js';
+import { FieldWriter } from '../lib/wire.js';
 import { decodeChunk } from './chunk/chunk.js';
 import { crc32c } from './crc32c.js';
 import { decodeFrame, encodeReadRequest, FrameReader } from './remote-read.js';

@@ -3,7 +3,7 @@ import type { Result } from '../lib/result.js';
 import type { Matcher } from '../promql/ast.js';
 import { METRIC_NAME_LABEL } from '../promql/ast.js';
 import { escapeRegex } from '../promql/enforce/merge.js';
-import { FieldCursor, FieldWriter } from '../remotewrite/wire.js';
+import { FieldCursor, FieldWriter } from '../lib/wire.js';
 import { crc32c } from './crc32c.js';
 
 /**

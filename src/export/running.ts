@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { ExportJob } from './job.js';
 import type { ExportMetrics } from './metrics.js';
 import { SourceError } from './source.js';
@@ -12,12 +13,24 @@ export interface Export {
   collect(signal: AbortSignal): Promise<void>;
   /** The export is no more: ends at the receivers what it has begun there, within this time, and leaves nothing behind. */
   end(timeoutMs: number): Promise<void>;
+  /** Nothing is sent from now on; `end` or `close` follows. */
+  halt(): void;
   /** To go on later. */
   close(): Promise<void>;
   /** Brings gauges up to date. */
   publish(): void;
   /** What the tenant may look at: exposition lines with times. */
   view(): string;
+  delivered(): Delivered;
+}
+
+/** How far what was collected has come. */
+export interface Delivered {
+  /** A receiver has taken something. */
+  readonly any: boolean;
+  /** Why a receiver does not take it now. */
+  readonly problem: string | undefined;
+  readonly series: number;
 }
 
 export interface RunningOptions {
@@ -36,6 +49,8 @@ export class Running {
   private readonly labels: { readonly tenant: string; readonly export: string };
   private readonly done: Promise<void>;
   private export_: Export | undefined;
+  private failure: string | undefined;
+  private lastCollectionMs: number | undefined;
 
   constructor(private readonly options: RunningOptions) {
     this.labels = { tenant: options.job.tenant, export: options.job.spec.name };
@@ -52,6 +67,23 @@ export class Running {
 
   view(): string {
     return this.export_?.view() ?? '';
+  }
+
+  report(): ExportReport {
+    const { tenant, spec } = this.job;
+    const { any = false, problem, series = 0 } = this.export_?.delivered() ?? {};
+    const why = this.failure ?? problem;
+    return { tenant, name: spec.name, state: why === undefined ? { kind: any ? 'running' : 'pending' } : { kind: 'failing', why }, lastCollectionMs: this.lastCollectionMs, series };
+  }
+
+  get isHalted(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
+  /** Sends nothing more, from now on. */
+  halt(): void {
+    this.stopping.abort();
+    this.export_?.halt();
   }
 
   async stop(): Promise<void> {
@@ -78,6 +110,7 @@ export class Running {
     while (!this.stopping.signal.aborted) {
       const running = this.export_ ?? (await this.opened());
       this.export_ = running;
+      if (this.stopping.signal.aborted) return running?.halt();
       if (running !== undefined) await this.collectOnce(running);
       const nowMs = clock.nowMs();
       dueMs += job.spec.intervalMs;
@@ -94,6 +127,7 @@ export class Running {
       return await this.options.open();
     } catch (error) {
       this.options.logger.error({ err: error }, 'an export cannot start');
+      this.failure = 'spool_failed';
       this.options.metrics.collections.inc({ ...this.labels, result: 'spool_failed' });
       return undefined;
     }
@@ -106,9 +140,12 @@ export class Running {
     try {
       await running.collect(AbortSignal.any([this.stopping.signal, AbortSignal.timeout(job.backend.timeoutMs)]));
       metrics.lastCollection.set(this.labels, Date.now() / 1000);
+      this.lastCollectionMs = Date.now();
+      this.failure = undefined;
     } catch (error) {
       if (this.stopping.signal.aborted) return;
       result = error instanceof SourceError ? error.reason : 'spool_failed';
+      this.failure = result;
       logger.warn({ err: error, reason: result }, 'a collection failed');
     }
     metrics.collections.inc({ ...this.labels, result });

@@ -4,7 +4,7 @@ import { decodeLabel } from '../remotewrite/decode.js';
 import { writeLabels } from '../remotewrite/encode.js';
 import { sortLabels } from '../remotewrite/series.js';
 import type { Label } from '../remotewrite/series.js';
-import { FieldCursor, FieldWriter } from '../remotewrite/wire.js';
+import { FieldCursor, FieldWriter } from '../lib/wire.js';
 import type { ExportJob } from './job.js';
 
 /**

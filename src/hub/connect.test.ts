@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import { eventually } from '../../test/support/eventually.js';
 import { answerTo, connectHeaders, openConnect, startHubRig } from '../../test/support/hub-rig.js';
 import type { HubRig, ScrapeHandler } from '../../test/support/hub-rig.js';
+import { manualClock } from '../../test/support/manual-clock.js';
 
 /** CONNECT at the hub, between an emulated Envoy and an emulated agent. */
 
@@ -185,16 +187,19 @@ describe('the life of a CONNECT', () => {
   });
 
   it('ends when nothing has moved for too long', async () => {
-    await using rig = await startHubRig({ timing: { connectIdleMs: 100 } });
+    const clock = manualClock();
+    await using rig = await startHubRig({ clock, timing: { connectIdleMs: 100 } });
     await rig.agent('a', { onScrape: echo });
     const { stream } = await openConnect(await rig.envoy());
     for (let i = 0; i < 10; i += 1) {
+      clock.advance(99);
       stream.write('x');
-      await new Promise<void>((resolve) => void stream.once('data', () => setTimeout(resolve, 20)));
+      await once(stream, 'data');
     }
     expect(await outcome(rig, 'idle')).toBe(0);
+    clock.advance(100);
     await eventually(async () => expect(await outcome(rig, 'idle')).toBe(1));
-    expect(stream.rstCode).toBe(8);
+    await eventually(() => expect(stream.rstCode).toBe(8));
   });
 
   it('holds up no drain once it is quiet', async () => {

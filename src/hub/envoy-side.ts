@@ -29,6 +29,9 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 /** Our answer to a deadline comes this much before Envoy's own, which knows no reason, ms. */
 const ANSWER_MARGIN_MS = 20;
 
+/** A new configuration reaches all threads within this, ms. */
+const LATE_RECHECK_MS = 250;
+
 export interface EnvoySideEvents {
   /** A new request is refused for this reason; undefined: it is welcome. */
   refusal(request: ScrapeRequest): Reason | undefined;
@@ -60,7 +63,10 @@ export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
     if (full !== undefined) return this.#refuse(stream, full, method);
     const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);
     const Switched = method === 'CONNECT' ? Connect : Scrape;
-    new Switched(this.#context, this.connection, stream, request, fields, timeoutMs).start();
+    const switched = new Switched(this.#context, this.connection, stream, request, fields, timeoutMs);
+    // Let through by a thread that knew less than this one, or more: in a moment both know the same.
+    if (this.#context.tenancy.isRevoked(request.party)) this.#context.clock.after(LATE_RECHECK_MS, () => switched.recheck());
+    switched.start();
   }
 
   /** Ends the scrapes and CONNECTs whose credentials are revoked now. */

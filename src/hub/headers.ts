@@ -22,7 +22,8 @@ const TARGET_HEADER = 'x-scrapeway-target';
 const PATH_HEADER = 'x-scrapeway-path';
 const TENANT_HEADER = 'x-scrapeway-tenant';
 const CREDENTIAL_HEADER = 'x-scrapeway-credential';
-/** Stamped by Envoy itself, on every request that came with a certificate. */
+/** Set by Envoy itself, on every request that came with a certificate. */
+const CERTIFICATE_HEADER = 'x-forwarded-client-cert';
 const SERIAL_HEADER = 'x-scrapeway-peer-serial';
 
 /** What ext_authz resolved, read from the headers that it stamped. */
@@ -58,7 +59,7 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   const tenant = fieldValue(fields, TENANT_HEADER);
   if (!agent || !target || !tenant || !method || !path?.startsWith('/')) return undefined;
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
-  const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)) };
+  const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)), certificate: fieldValue(fields, CERTIFICATE_HEADER) };
   const members = fieldValue(fields, MEMBERS_HEADER);
   return { agent, members: members?.split(' ') ?? [agent], atSite: members !== undefined, hedge: readHedge(fieldValue(fields, HEDGE_HEADER)), target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party, maxScrapes: bound(fields, MAX_SCRAPES_HEADER), maxBytes: bound(fields, MAX_BYTES_HEADER) };
 }

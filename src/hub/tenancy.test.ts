@@ -69,6 +69,16 @@ describe('what was let through is revoked', () => {
     expect(tenancy({ credentials: [{ ...rule, claims: [{ path: ['sub'], anyOf: ['other'] }] }] }).isRevoked(token)).toBe(true);
   });
 
+  it.each<[string, Revoked['sans'][number], string, boolean]>([
+    ['of which no credential is made', { type: 'dns', value: 'job-7.example' }, 'Hash=00;URI=spiffe://x/job;DNS=job-7.example', true],
+    ['in another case', { type: 'dns', value: 'job-7.example' }, 'Hash=00;URI=spiffe://x/job;DNS=Job-7.Example', true],
+    ['that only begins like it', { type: 'dns', value: 'job-7.example' }, 'Hash=00;DNS=job-7.example.org', false],
+    ['of another kind', { type: 'uri', value: 'job-7.example' }, 'Hash=00;DNS=job-7.example', false],
+    ['behind a separator in another one', { type: 'uri', value: 'spiffe://x/b' }, 'Hash=00;URI=spiffe://x/a,URI=spiffe://x/b', true],
+  ])('by a name of its certificate %s', (_name, san, certificate, expected) => {
+    expect(tenancy({ revoked: { sans: [san] } }).isRevoked({ ...party, certificate })).toBe(expected);
+  });
+
   it('for a tunnel: only by its serial', () => {
     expect(tenancy({ revoked: { serials: ['1f'] } }).isRevoked({ tenant: undefined, credentials: '', serial: '1f' })).toBe(true);
     expect(tenancy().isRevoked({ tenant: undefined, credentials: '', serial: '1f' })).toBe(false);

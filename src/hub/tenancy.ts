@@ -15,6 +15,8 @@ export interface Party {
   readonly credentials: string;
   /** Of the client's certificate; undefined without one. */
   readonly serial: string | undefined;
+  /** All that the certificate says, as Envoy writes it (`x-forwarded-client-cert`). */
+  readonly certificate?: string | undefined;
 }
 
 /** Kinds of credentials that the configuration lists one by one; of tokens, the rule by which their claims name the tenant. */
@@ -38,6 +40,8 @@ export class Tenancy {
   #limits: ReadonlyMap<string, TenantLimits> = new Map();
   #credentials: ReadonlySet<string> = new Set();
   #serials: ReadonlySet<string> = new Set();
+  /** Names, as Envoy writes them. */
+  #names: ReadonlySet<string> = new Set();
   readonly #inFlight = new Map<string, number>();
 
   setState({ tenants, gateway, frontProxies = [] }: DesiredState): void {
@@ -47,6 +51,7 @@ export class Tenancy {
     const known = tenants.flatMap(({ credentials }) => credentials.filter((credential) => credential.kind !== 'certificate' || !isRevoked(credential.san)));
     this.#credentials = new Set([...known.map(credentialId), ...frontProxies.filter(({ san }) => !isRevoked(san)).map(frontProxyId)]);
     this.#serials = new Set(gateway.revoked?.serials);
+    this.#names = new Set(gateway.revoked?.sans.map(({ type, value }) => nameIn(type.toUpperCase(), value)));
   }
 
   /** Counts a scrape in; a reason where the tenant may have no more, or none at this target. `leave` must follow where there is none. */
@@ -73,11 +78,25 @@ export class Tenancy {
   }
 
   /** Whether what was let through is revoked now. */
-  isRevoked({ tenant, credentials, serial }: Party): boolean {
+  isRevoked({ tenant, credentials, serial, certificate }: Party): boolean {
     if (serial !== undefined && this.#serials.has(serial)) return true;
+    if (certificate !== undefined && this.#names.size > 0 && this.#isNamed(certificate)) return true;
     if (tenant === undefined) return false;
     return !this.#limits.has(tenant) || credentials.split(' ').some((id) => LISTED.test(id) && !this.#credentials.has(id));
   }
+
+  /** Names that Envoy writes may have separators in them (authz/client-certificate.ts): here that can only cut too much. */
+  #isNamed(certificate: string): boolean {
+    return certificate.split(/[;,]/).some((pair) => {
+      const at = pair.indexOf('=');
+      return this.#names.has(nameIn(pair.slice(0, at), pair.slice(at + 1)));
+    });
+  }
+}
+
+/** DNS names are compared without case (RFC 5280 §7.2). */
+function nameIn(key: string, value: string): string {
+  return `${key}=${key === 'DNS' ? value.toLowerCase() : value}`;
 }
 
 /** A serial number as `Revoked.serials` has it. */

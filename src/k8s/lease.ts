@@ -17,8 +17,8 @@ export interface CampaignOptions {
   readonly name: string;
   /** Unique among those who campaign: the pod's name. */
   readonly identity: string;
-  /** True: from now on. False: no more, at once. */
-  readonly onLeading: (leading: boolean) => void;
+  /** True: from now on. False: no more, at once; resolved when it is so. */
+  readonly onLeading: (leading: boolean) => void | Promise<void>;
   readonly logger: Logger;
   readonly timing?: LeaseTiming;
 }
@@ -62,6 +62,7 @@ class Candidate {
   /** What stood there last, and since when on our clock. */
   #seen: { readonly version: string; readonly sinceMs: number } | undefined;
   #deadline: NodeJS.Timeout | undefined;
+  #handedOver: void | Promise<void> = undefined;
 
   constructor(options: CampaignOptions) {
     this.#options = options;
@@ -82,6 +83,8 @@ class Candidate {
   }
 
   async release(): Promise<void> {
+    // Another may begin as soon as the Lease is free.
+    await this.#handedOver;
     try {
       const { body } = await this.#send({ method: 'GET', path: `${this.#path}/${this.#options.name}` });
       if (textAt(body, 'spec', 'holderIdentity') !== this.#options.identity) return;
@@ -129,7 +132,7 @@ class Candidate {
     if (this.leading === leading || (leading && this.stop.signal.aborted)) return;
     this.leading = leading;
     this.#options.logger.info({ lease: this.#options.name, leading }, leading ? 'leading' : 'not leading any more');
-    this.#options.onLeading(leading);
+    this.#handedOver = this.#options.onLeading(leading);
   }
 
   #spec(leaseTransitions: number): Readonly<Record<string, unknown>> {

@@ -19,8 +19,10 @@ export interface MetricAccess {
   readonly metrics: readonly string[];
   /** ANDed equality on every series. */
   readonly labelSelectors: Readonly<Record<string, string>>;
-  /** `spec.remoteWrite.enabled`: an export is wanted. */
-  readonly wantsExport: boolean;
+  /** Exported is only what has the object's own namespace in its label. */
+  readonly metricIsolation: boolean;
+  /** `spec.remoteWrite` where it is enabled, as it stands there. */
+  readonly remoteWrite: object | undefined;
 }
 
 /** What is needed to say something about an object, whatever else is wrong with it. */
@@ -48,8 +50,8 @@ export function readMetricAccess(object: unknown, { object: ref, generation }: I
   // Fail closed: without its labels the object would allow more than its author wrote.
   if (labelSelectors === undefined) faults.push({ place: 'spec.labelSelectors', message: 'must be a map of texts' });
   if (metrics === undefined || labelSelectors === undefined) return err(faults);
-  const wantsExport = fieldsOf(spec['remoteWrite'])?.['enabled'] === true;
-  return ok({ object: ref, generation, metrics, labelSelectors, wantsExport });
+  const remoteWrite = fieldsOf(spec['remoteWrite']);
+  return ok({ object: ref, generation, metrics, labelSelectors, metricIsolation: spec['metricIsolation'] === true, remoteWrite: remoteWrite?.['enabled'] === true ? remoteWrite : undefined });
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> | undefined {

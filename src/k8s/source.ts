@@ -4,6 +4,7 @@ import { formatFault } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { KubernetesAccess } from '../model/kubernetes.js';
 import { createKubeApi } from '../kube/api.js';
 import { createDiscovery } from './discovery.js';
@@ -13,6 +14,7 @@ import { collectionPath, METRIC_ACCESS } from '../kube/kinds.js';
 import { keepObject } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
 import { campaign } from './lease.js';
+import type { Campaign } from './lease.js';
 import { FIRST_LIST, listWatch } from '../kube/list-watch.js';
 import { watchOwnObjects } from './own-objects.js';
 import type { CompileEntry } from './own-objects.js';
@@ -32,6 +34,8 @@ export interface KubernetesOptions {
   readonly identity: string;
   readonly compileEntry: CompileEntry;
   readonly claimsOf: ClaimsOf;
+  /** Whether this gateway is the one that exports, and writes statuses. False: resolves when it does no more. */
+  readonly onLeading: (leading: boolean) => Promise<void>;
   readonly logger: Logger;
   readonly registry: Registry;
 }
@@ -56,6 +60,8 @@ export interface KubernetesSource {
   waitingFor(): readonly string[];
   /** Resolves when all lists were had for the first time, when one cannot be had now, or with the time. */
   synced(withinMs: number): Promise<void>;
+  /** What became of the exports that objects ask for; told to their owners. */
+  report(reports: readonly ExportReport[]): void;
   close(): Promise<void>;
 }
 
@@ -67,6 +73,10 @@ export function startKubernetes(options: KubernetesOptions): KubernetesSource {
   return new Source(options);
 }
 
+function reportKey(tenant: string, name: string): string {
+  return JSON.stringify([tenant, name]);
+}
+
 class Source implements KubernetesSource {
   readonly #options: KubernetesOptions;
   readonly #api;
@@ -74,7 +84,8 @@ class Source implements KubernetesSource {
   readonly #own;
   readonly #discovery: Discovery;
   readonly #writer;
-  readonly #campaign;
+  readonly #startCampaign: () => Campaign;
+  #campaign: Campaign | undefined;
   readonly #translate = createTranslate();
   readonly #metrics;
   readonly #synced = Promise.withResolvers<void>();
@@ -89,6 +100,7 @@ class Source implements KubernetesSource {
   #closed = false;
   /** Whether the first lists have got where they should. */
   #inForce = false;
+  #reports: ReadonlyMap<string, ExportReport> = new Map();
 
   constructor(options: KubernetesOptions) {
     this.#options = options;
@@ -103,7 +115,8 @@ class Source implements KubernetesSource {
     this.#discovery = createDiscovery({ ...shared, clusterDomain: settings.clusterDomain });
     const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
     this.#writer = says ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
-    this.#campaign = says ? campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) }) : undefined;
+    this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) });
+    if (says) this.#campaign = this.#startCampaign();
     this.#metrics = this.#register(registry);
     // With nothing to wait for, nothing else would say so.
     this.#changed();
@@ -135,6 +148,12 @@ class Source implements KubernetesSource {
     const timer = setTimeout(() => this.#synced.resolve(), withinMs);
     await this.#synced.promise;
     clearTimeout(timer);
+  }
+
+  report(reports: readonly ExportReport[]): void {
+    this.#reports = new Map(reports.map((each) => [reportKey(each.tenant, each.name), each]));
+    for (const { kind, object } of this.#output?.output.sayings ?? []) if (kind === METRIC_ACCESS) this.#told.delete(object);
+    this.#tell();
   }
 
   async close(): Promise<void> {
@@ -192,10 +211,12 @@ class Source implements KubernetesSource {
     const resolved = new Map(backends.map((backend) => [backend.name, backend]));
     const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined))];
     const known = this.#output;
-    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf, tenantFromNamespace: settings.tenantFromNamespace }, this.#translate);
+    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf, tenantFromNamespace: settings.tenantFromNamespace, clusterDomain: settings.clusterDomain, reportOf: (tenant, name) => this.#reports.get(reportKey(tenant, name)) }, this.#translate);
     const same = known !== undefined && known.inputs.length === inputs.length && inputs.every((input, index) => input === known.inputs[index]);
     const kept = same ? { ...output, state: known.output.state } : output;
     this.#output = { inputs, output: kept };
+    // Who has no statuses to write campaigns only where there is other work for one alone.
+    if (kept.state.tenants.some(({ exports = [] }) => exports.length > 0) || kept.state.pushTargets?.some(({ groupTtl }) => groupTtl !== undefined) === true) this.#campaign ??= this.#startCampaign();
     return kept;
   }
 
@@ -209,11 +230,12 @@ class Source implements KubernetesSource {
     return [...own, ...(file.backends ?? [])];
   }
 
-  #led(leading: boolean): void {
+  async #led(leading: boolean): Promise<void> {
     this.#writer?.setLeading(leading);
     // What another has said since, or left unsaid, is not known.
     this.#told = new WeakMap();
     if (leading) this.#tell();
+    await this.#options.onLeading(leading);
   }
 
   #tell(): void {
@@ -238,7 +260,7 @@ class Source implements KubernetesSource {
         objects.set({ kind: 'endpoints' }, this.#discovery.size());
       },
     });
-    const leader: Gauge = new Gauge({ name: 'scrapeway_kubernetes_leader', help: '1 for the gateway that writes statuses and Events.', registers: [registry], collect: () => { leader.set(this.#campaign?.leading() === true ? 1 : 0); } });
+    const leader: Gauge = new Gauge({ name: 'scrapeway_kubernetes_leader', help: '1 for the gateway that exports, and writes statuses and Events.', registers: [registry], collect: () => { leader.set(this.#campaign?.leading() === true ? 1 : 0); } });
     return { refused: new Counter({ name: 'scrapeway_kubernetes_refused_total', help: 'States made of objects that could not be taken as a whole; the last good one stayed.', registers: [registry] }) };
   }
 }

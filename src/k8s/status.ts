@@ -1,5 +1,7 @@
+import { assertNever } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
-import type { Verdict } from './translate.js';
+import type { ExportReport } from '../model/export-report.js';
+import type { ExportVerdict, Verdict } from './translate.js';
 import { get, listAt, textAt } from '../kube/values.js';
 
 /**
@@ -24,6 +26,14 @@ export interface StatusPatch {
   readonly conditions: readonly Condition[];
   readonly lastUpdated?: string;
   readonly validatedMetrics?: readonly string[];
+  readonly remoteWrite?: RemoteWriteStatus | null;
+}
+
+export interface RemoteWriteStatus {
+  readonly active: boolean;
+  readonly lastCollection: string | null;
+  readonly metricsCollected: number | null;
+  readonly lastError: string | null;
 }
 
 /** The API server takes 32 KiB; nobody reads as much. */
@@ -34,10 +44,46 @@ const MAX_MESSAGE_CHARS = 2_000;
  *
  * `Accepted` is False as soon as anything was refused, and its message says what is in force nevertheless.
  */
-export function metricAccessStatus(verdict: Verdict, previous: unknown, nowMs: number): StatusPatch | undefined {
-  const conditions = conditionsFor(metricAccessStatements(verdict), verdict.generation, previous, nowMs);
-  const same = JSON.stringify([conditionsOf(previous), get(previous, 'validatedMetrics') ?? []]) === JSON.stringify([conditions, verdict.inForce]);
-  return same ? undefined : { conditions, validatedMetrics: verdict.inForce, lastUpdated: rfc3339(nowMs) };
+export function metricAccessStatus(verdict: Verdict, { previous, nowMs, report }: { readonly previous: unknown; readonly nowMs: number; readonly report?: ExportReport | undefined }): StatusPatch | undefined {
+  const { inForce } = verdict;
+  const statement = verdict.exported && exportStatement(verdict.exported, report);
+  const conditions = conditionsFor([...metricAccessStatements(verdict), ...(statement === undefined ? [] : [statement])], verdict.generation, previous, nowMs);
+  const written: unknown = get(previous, 'remoteWrite') ?? undefined;
+  const remoteWrite = statement && remoteWriteStatus(statement, report);
+  const known = [conditionsOf(previous), get(previous, 'validatedMetrics') ?? [], written === undefined];
+  const same = JSON.stringify(known) === JSON.stringify([conditions, inForce, remoteWrite === undefined]) && !isOld(written, remoteWrite);
+  // As a merge patch, null removes what an export that is no more has left.
+  const exported = remoteWrite !== undefined ? { remoteWrite } : written === undefined ? {} : { remoteWrite: null };
+  return same ? undefined : { conditions, validatedMetrics: inForce, ...exported, lastUpdated: rfc3339(nowMs) };
+}
+
+/** What a running export says of itself is written now and then only. */
+const REFRESH_MS = 5 * 60_000;
+
+function isOld(previous: unknown, next: RemoteWriteStatus | undefined): boolean {
+  return Date.parse(next?.lastCollection ?? '') - Date.parse(textAt(previous, 'lastCollection') ?? '1970-01-01T00:00:00Z') > REFRESH_MS;
+}
+
+function exportStatement(exported: ExportVerdict, report: ExportReport | undefined): Statement {
+  const said = (reason: string, message: string): Statement => ({ type: 'RemoteWrite', status: 'False', reason, message: bounded(message) });
+  if (!exported.active) return said(exported.reason, exported.message);
+  const state = report?.state ?? { kind: 'pending' };
+  switch (state.kind) {
+    case 'pending':
+      return said('Pending', 'accepted; nothing has arrived yet');
+    case 'failing':
+      return said('Failing', state.why);
+    case 'running':
+      return { type: 'RemoteWrite', status: 'True', reason: 'Exporting', message: 'what is collected arrives' };
+    default:
+      return assertNever(state, 'state of an export');
+  }
+}
+
+/** Merged into what stands there: what is no more must be said to be none. */
+function remoteWriteStatus({ status, message }: Statement, report: ExportReport | undefined): RemoteWriteStatus {
+  const at = report?.lastCollectionMs;
+  return { active: status === 'True', lastCollection: at === undefined ? null : rfc3339(at), metricsCollected: report?.series ?? null, lastError: status === 'True' ? null : message };
 }
 
 /** The status of an object of our own kinds. `inForce`: it is, or what is sound of it. */
@@ -54,14 +100,13 @@ export function objectStatus(
   return JSON.stringify(conditionsOf(previous)) === JSON.stringify(conditions) ? undefined : { conditions };
 }
 
-function metricAccessStatements({ inForce, refused, warnings, wantsExport }: Verdict): readonly Statement[] {
+function metricAccessStatements({ inForce, refused, warnings }: Verdict): readonly Statement[] {
   const failure = inForce.length === 0 ? 'NothingAllowed' : 'PatternsRefused';
   const accepted: Statement =
     refused.length === 0
       ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'all patterns are in force' }
       : { type: 'Accepted', status: 'False', reason: failure, message: `in force: ${inForce.length}, refused: ${refused.length} (${told(refused)})` };
-  const exported: Statement = { type: 'RemoteWrite', status: 'False', reason: 'NotSupported', message: 'this version exports nothing; the rest of the object is not affected' };
-  return wantsExport ? [accepted, warning(warnings), exported] : [accepted, warning(warnings)];
+  return [accepted, warning(warnings)];
 }
 
 function warning(warnings: readonly Fault[]): Statement {
@@ -80,8 +125,8 @@ function conditionsFor(statements: readonly Statement[], generation: number, pre
 /** What a status says anew that somebody should hear of: refusals, and warnings. */
 export function newsOf({ conditions }: StatusPatch, previous: unknown): readonly Statement[] {
   const before = conditionsOf(previous);
-  return conditions.filter(({ type, status, message }) => {
-    const bad = (type === 'Accepted' && status === 'False') || (type === 'Warning' && status === 'True');
+  return conditions.filter(({ type, status, reason, message }) => {
+    const bad = (type === 'Accepted' && status === 'False') || (type === 'RemoteWrite' && status === 'False' && reason !== 'Pending') || (type === 'Warning' && status === 'True');
     return bad && before.find((known) => known.type === type)?.message !== message;
   });
 }
@@ -92,6 +137,10 @@ function rfc3339(ms: number): string {
 
 function told(what: readonly Fault[]): string {
   const text = what.map(({ place, message }) => `${place}: ${message}`).join('; ');
+  return bounded(text);
+}
+
+function bounded(text: string): string {
   return text.length <= MAX_MESSAGE_CHARS ? text : `${text.slice(0, MAX_MESSAGE_CHARS - 1)}…`;
 }
 

@@ -1,9 +1,11 @@
 import type { Fault, Result } from '../lib/result.js';
-import type { Agent, Backend, DesiredState, QueryGrant, Tenant } from '../model/desired-state.js';
+import type { Agent, Backend, DesiredState, ExportDestination, QueryGrant, Tenant } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import { METRIC_ACCESS } from '../kube/kinds.js';
 import type { Kind } from '../kube/kinds.js';
 import { byAge } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
+import type { ObjectExport } from './object-export.js';
 import { metricAccessStatus, objectStatus } from './status.js';
 import type { StatusPatch } from './status.js';
 import type { MetricAccessTerms, Translate } from './translate.js';
@@ -25,6 +27,9 @@ export interface StoreInput {
   readonly claimsOf: ClaimsOf;
   /** Whether the service accounts of a namespace are the tenant of its name. The file's own tenants have that already. */
   readonly tenantFromNamespace: boolean;
+  readonly clusterDomain?: string;
+  /** What became of exports so far. */
+  readonly reportOf?: (tenant: string, name: string) => ExportReport | undefined;
 }
 
 export interface ClaimsOf {
@@ -71,22 +76,22 @@ export interface Saying {
 const NAMESPACE_LIMITS = { requestsPerSecond: 1000, burst: 1000 };
 
 export function combine(input: StoreInput, translate: Translate): StoreOutput {
-  const { file, accesses } = input;
+  const { file } = input;
   const { admitted, verdicts } = admit(input);
   const of = <K extends Entry['kind']>(kind: K): readonly Extract<Entry, { readonly kind: K }>[] => admitted.filter((entry): entry is Extract<Entry, { readonly kind: K }> => entry.kind === kind);
   const declared = [...file.tenants, ...of('tenants').map(({ tenant }) => tenant)];
   const agents = [...file.agents, ...of('agents').map(({ agent }) => agent)];
   const backends = [...(file.backends ?? []), ...of('backends').map(({ backend }) => backend)].map(input.resolve);
-  const { tenants: known, translation } = withMetricAccess(declared, accesses, translate);
+  const { tenants: known, translation, destinations } = withMetricAccess(declared, input, translate);
   const tenants = input.tenantFromNamespace ? withServiceAccounts(file, known) : known;
-  const state: DesiredState = { ...file, tenants, agents, backends };
+  const state: DesiredState = { ...file, tenants, agents, backends, ...(destinations.length > 0 && { exportDestinations: [...(file.exportDestinations ?? []), ...destinations] }) };
   const warn = dangling(state);
   const ofOwn = verdicts.map((verdict): Saying => {
     const { kind, object, entry, faults, warnings } = verdict;
     const all = [...warnings, ...(entry === undefined ? [] : warn(entry))];
     return { kind, object, verdict, status: (nowMs) => objectStatus({ inForce: entry !== undefined, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
   });
-  const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, status: (nowMs) => metricAccessStatus(verdict, object.status, nowMs) }));
+  const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, status: (nowMs) => metricAccessStatus(verdict, { previous: object.status, nowMs, report: verdict.exported?.active === true ? input.reportOf?.(verdict.exported.tenant, verdict.exported.name) : undefined }) }));
   return { state, sayings: [...ofOwn, ...ofAccess] };
 }
 
@@ -126,18 +131,21 @@ function admit({ file, objects, claimsOf }: StoreInput): { readonly admitted: re
 
 interface WithAccess {
   readonly tenants: readonly Tenant[];
+  readonly destinations: readonly ExportDestination[];
   readonly translation: readonly { readonly object: KubeObject; readonly verdict: ReturnType<Translate>['verdicts'][number] }[];
 }
 
-function withMetricAccess(declared: readonly Tenant[], accesses: StoreInput['accesses'], translate: Translate): WithAccess {
-  if (accesses === undefined) return { tenants: declared, translation: [] };
+function withMetricAccess(declared: readonly Tenant[], { accesses, file, clusterDomain = 'cluster.local' }: StoreInput, translate: Translate): WithAccess {
+  if (accesses === undefined) return { tenants: declared, translation: [], destinations: [] };
   const objects = accesses.objects.toSorted(byAge);
   const terms = declared.flatMap((tenant): MetricAccessTerms[] => (tenant.metricAccess === undefined ? [] : [{ tenant: tenant.name, ...tenant.metricAccess }]));
   const ofNamespaces = accesses.withoutTerms === 'deny' ? [] : namespaceTenants(declared, terms, objects);
   const tenants = [...declared, ...ofNamespaces];
-  const { grants, verdicts } = translate(objects.map(({ content }) => content), { terms, withoutTerms: accesses.withoutTerms, tenants: new Set(tenants.map(({ name }) => name)) });
+  const rules = { terms, withoutTerms: accesses.withoutTerms, tenants: new Set(tenants.map(({ name }) => name)), destinations: file.exportDestinations ?? [], clusterDomain };
+  const { grants, verdicts, exports } = translate(objects.map(({ content }) => content), rules);
   return {
-    tenants: tenants.map((tenant) => withGrants(tenant, grants.get(tenant.name))),
+    tenants: tenants.map((tenant) => withExports(withGrants(tenant, grants.get(tenant.name)), exports.get(tenant.name))),
+    destinations: [...exports.values()].flat().map(({ destination }) => destination),
     // One verdict each: every content is an object of a namespace, or it would not have been kept.
     translation: verdicts.flatMap((verdict, index) => {
       const object = objects[index];
@@ -148,6 +156,10 @@ function withMetricAccess(declared: readonly Tenant[], accesses: StoreInput['acc
 
 function withGrants(tenant: Tenant, given: readonly QueryGrant[] | undefined): Tenant {
   return given === undefined ? tenant : { ...tenant, query: [...(tenant.query ?? []), ...given] };
+}
+
+function withExports(tenant: Tenant, given: readonly ObjectExport[] | undefined): Tenant {
+  return given === undefined ? tenant : { ...tenant, exports: [...(tenant.exports ?? []), ...given.map(({ spec }) => spec)] };
 }
 
 /** Each namespace with an object, that is nobody's: a tenant without credentials, for front proxies and service accounts to speak for. */
@@ -167,7 +179,7 @@ function withServiceAccounts({ tenants: ofFile }: DesiredState, all: readonly Te
 }
 
 /** References to what is not there. */
-function dangling({ tenants, agents, sites = [], backends = [], pushTargets = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
+function dangling({ tenants, agents, sites = [], backends = [], pushTargets = [], exportDestinations = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
   const names = (items: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(items.map(({ name }) => name));
   const [tenantNames, agentNames, backendNames, pushNames] = [names(tenants), names([...agents, ...sites]), names(backends), names(pushTargets)];
   const missing = (what: string, place: string, wanted: readonly string[], known: ReadonlySet<string>): readonly Fault[] =>
@@ -180,6 +192,8 @@ function dangling({ tenants, agents, sites = [], backends = [], pushTargets = []
           ...scrape.flatMap((grant, index) => missing('agent', `spec.scrape[${index}].agents`, grant.agents ?? [], agentNames)),
           ...query.flatMap((grant, index) => missing('backend', `spec.query[${index}].backends`, grant.backends ?? [], backendNames)),
           ...(metricAccess?.within ?? []).flatMap((grant, index) => missing('backend', `spec.metricAccess.within[${index}].backends`, grant.backends ?? [], backendNames)),
+          ...missing('backend', 'spec.metricAccess.exports.backend', metricAccess?.exports === undefined ? [] : [metricAccess.exports.backend], backendNames),
+          ...missing('export destination', 'spec.metricAccess.exports.destinations', metricAccess?.exports?.destinations ?? [], names(exportDestinations)),
           ...missing('push target', 'spec.push', push, pushNames),
         ];
       }

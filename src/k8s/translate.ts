@@ -1,9 +1,12 @@
-import type { QueryGrant } from '../model/desired-state.js';
+import type { ExportDestination, ExportTerms, QueryGrant } from '../model/desired-state.js';
 import type { Rule } from '../promql/enforce/policy.js';
 import { err } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { identify, readMetricAccess } from './metric-access.js';
 import type { Identified, MetricAccess, ObjectRef } from './metric-access.js';
+import { askedExport } from './asked-export.js';
+import type { Ceiling } from './ceiling.js';
+import type { ExportGround, NoExport, ObjectExport } from './object-export.js';
 import { readCeiling, readPattern, selectorOfAll, suspicion } from './pattern.js';
 
 /**
@@ -18,6 +21,8 @@ export interface MetricAccessTerms {
   readonly tenant: string;
   readonly namespaces: readonly string[];
   readonly within: readonly QueryGrant[];
+  /** Where to its objects may export; undefined = nowhere. */
+  readonly exports?: ExportTerms | undefined;
 }
 
 export interface TranslationRules {
@@ -26,6 +31,9 @@ export interface TranslationRules {
   readonly withoutTerms: 'deny' | 'own-namespace';
   /** Those that there are: what others would get, nobody would, and that is said. */
   readonly tenants: ReadonlySet<string>;
+  /** The admin's list. */
+  readonly destinations?: readonly ExportDestination[];
+  readonly clusterDomain?: string;
 }
 
 export interface Refused {
@@ -40,13 +48,18 @@ export interface Verdict extends Identified {
   readonly inForce: readonly string[];
   readonly refused: readonly Refused[];
   readonly warnings: readonly Refused[];
-  readonly wantsExport: boolean;
+  /** Undefined: none is asked for. */
+  readonly exported: ExportVerdict | undefined;
 }
+
+export type ExportVerdict = { readonly active: true; readonly tenant: string; readonly name: string } | ({ readonly active: false } & NoExport);
 
 export interface Translation {
   /** By tenant. */
   readonly grants: ReadonlyMap<string, readonly QueryGrant[]>;
   readonly verdicts: readonly Verdict[];
+  /** By tenant. */
+  readonly exports: ReadonlyMap<string, readonly ObjectExport[]>;
 }
 
 const MAX_PATTERNS = 1_000;
@@ -79,35 +92,41 @@ export function createTranslate(): Translate {
     ceilings = new Ceilings(rules, ceilings.compiled);
     const grants = new Map<string, QueryGrant[]>();
     const verdicts: Verdict[] = [];
+    const exports = new Map<string, ObjectExport[]>();
     for (const object of objects) {
       const result = translated(object);
       if (result === undefined) continue;
-      verdicts.push(result.verdict);
+      verdicts.push(withExport(result, exports));
       for (const { tenant, grant } of result.given) {
         const others = grants.get(tenant);
         if (others === undefined) grants.set(tenant, [grant]);
         else others.push(grant);
       }
     }
-    return { grants, verdicts };
+    return { grants, verdicts, exports };
   };
+}
+
+/** Adds the object's export to the others, unless there are too many. */
+function withExport({ verdict, crowded, wanted }: Translated, exports: Map<string, ObjectExport[]>): Verdict {
+  if (wanted === undefined) return verdict;
+  const others = exports.get(wanted.tenant) ?? [];
+  if (others.length >= wanted.max) return crowded;
+  exports.set(wanted.tenant, [...others, wanted.given]);
+  return verdict;
 }
 
 interface Translated {
   readonly verdict: Verdict;
+  /** What is said instead where the tenant has as many exports as it may. */
+  readonly crowded: Verdict;
+  readonly wanted: { readonly tenant: string; readonly max: number; readonly given: ObjectExport } | undefined;
   readonly given: readonly Given[];
 }
 
 interface Given {
   readonly tenant: string;
   readonly grant: QueryGrant;
-}
-
-/** One grant of a tenant's terms, compiled. */
-interface Ceiling {
-  readonly tenant: string;
-  readonly backends: readonly string[] | undefined;
-  readonly rules: Result<readonly Rule[], string>;
 }
 
 const NONE: readonly Ceiling[] = [];
@@ -144,11 +163,16 @@ class Ceilings {
   #find(namespace: string): readonly Ceiling[] {
     const terms = this.#terms.get(namespace);
     if (terms !== undefined) {
-      const sources = terms.map(({ tenant, within }) => ({ tenant, within, exists: this.#rules.tenants.has(tenant) }));
-      return this.#once(sources, () => sources.flatMap(({ tenant, within, exists }) => within.map((grant): Ceiling => ({ tenant, backends: grant.backends, rules: exists ? readCeiling(grant) : err('there is no such tenant') }))));
+      const sources = terms.map(({ tenant, within, exports }) => ({ tenant, within, ground: this.#ground(exports), exists: this.#rules.tenants.has(tenant) }));
+      return this.#once(sources, () => sources.flatMap(({ tenant, within, ground, exists }) => within.map((grant): Ceiling => ({ tenant, ground, backends: grant.backends, rules: exists ? readCeiling(grant) : err('there is no such tenant') }))));
     }
     if (this.#rules.withoutTerms === 'deny' || !this.#rules.tenants.has(namespace)) return NONE;
-    return this.#once(namespace, () => [{ tenant: namespace, backends: undefined, rules: readCeiling({ backends: undefined, metrics: ['.+'], labels: { namespace } }) }]);
+    return this.#once(namespace, () => [{ tenant: namespace, backends: undefined, rules: readCeiling({ backends: undefined, metrics: ['.+'], labels: { namespace } }), ground: undefined }]);
+  }
+
+  #ground(terms: ExportTerms | undefined): ExportGround | undefined {
+    const { destinations = [], clusterDomain = 'cluster.local' } = this.#rules;
+    return terms && { terms, destinations: destinations.filter(({ name }) => terms.destinations.includes(name)), clusterDomain };
   }
 
   #once(source: unknown, compile: () => readonly Ceiling[]): readonly Ceiling[] {
@@ -160,10 +184,12 @@ class Ceilings {
 }
 
 function translateOne(object: unknown, identified: Identified, over: readonly Ceiling[]): Translated {
-  const nothing = { ...identified, inForce: [], warnings: [], wantsExport: false };
+  const nothing = { ...identified, inForce: [], warnings: [], exported: undefined };
   const read = readMetricAccess(object, identified);
-  if (!read.ok) return { verdict: { ...nothing, refused: read.error }, given: [] };
-  if (over.length === 0) return { verdict: { ...nothing, wantsExport: read.value.wantsExport, refused: [noTerms(identified.object)] }, given: [] };
+  const alone = (verdict: Verdict): Translated => ({ verdict, crowded: verdict, wanted: undefined, given: [] });
+  if (!read.ok) return alone({ ...nothing, refused: read.error });
+  const exported = read.value.remoteWrite === undefined ? undefined : ({ active: false, reason: 'NotAllowed', message: noTerms(identified.object).message } as const);
+  if (over.length === 0) return alone({ ...nothing, exported, refused: [noTerms(identified.object)] });
   return translateRead(read.value, over);
 }
 
@@ -200,7 +226,13 @@ function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Tran
   });
   if (access.metrics.length === 0) refused.push({ place: 'spec.metrics', message: 'is empty, so nothing is allowed' });
   const given = [...selectors].map(([{ tenant, backends }, metrics]) => ({ tenant, grant: { backends, metrics: [...metrics], labels: {} } }));
-  return { verdict: { object: access.object, generation: access.generation, inForce, refused, warnings, wantsExport: access.wantsExport }, given };
+  const verdict: Verdict = { object: access.object, generation: access.generation, inForce, refused, warnings, exported: undefined };
+  const asked = askedExport(access, inForce, ceilings);
+  if (asked === undefined) return { verdict, crowded: verdict, wanted: undefined, given };
+  if (!asked.ok) return { verdict: { ...verdict, exported: { active: false, ...asked.error } }, crowded: verdict, wanted: undefined, given };
+  const { tenant, max, given: { spec } } = asked.value;
+  const crowded: Verdict = { ...verdict, exported: { active: false, reason: 'TooMany', message: `objects of tenant ${tenant} have ${max} exports already, which is the most that an admin allows (metricAccess.exports.maxExports)` } };
+  return { verdict: { ...verdict, exported: { active: true, tenant, name: spec.name } }, crowded, wanted: asked.value, given };
 }
 
 interface Under {

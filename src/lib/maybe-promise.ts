@@ -2,7 +2,7 @@
 export type MaybePromise<T> = T | Promise<T>;
 
 /** `then` of the value; at once when it is no promise. */
-export function whenReady<T, R>(value: MaybePromise<T>, then: (ready: T) => R): MaybePromise<R> {
+export function whenReady<T, R>(value: MaybePromise<T>, then: (ready: T) => MaybePromise<R>): MaybePromise<R> {
   return value instanceof Promise ? value.then(then) : then(value);
 }
 

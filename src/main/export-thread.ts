@@ -24,7 +24,9 @@ port.on('message', (message: ToExportThread) => {
       void exporter.configure(exportJobs(message.state, (tenant, name, why) => logger.error({ tenant, export: name, why }, 'an export reads nothing')));
       return;
     case 'active':
+      // What it stops, it stops before it returns.
       void exporter.setActive(message.active);
+      tell({ type: 'settled', id: message.id });
       return;
     case 'collect':
       exporter.publish();
@@ -32,6 +34,9 @@ port.on('message', (message: ToExportThread) => {
       return;
     case 'view':
       tell({ type: 'view', id: message.id, text: exporter.view(message.tenant) });
+      return;
+    case 'report':
+      tell({ type: 'reports', id: message.id, reports: exporter.reports() });
       return;
     case 'close':
       void exporter.close().then(() => tell({ type: 'closed' }));

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
 const RESTART_PAUSE_MS = 1_000;
@@ -11,19 +12,21 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 export interface Exports {
   setState(state: DesiredState): void;
-  /** Whether this gateway is the one that exports; true from the start. */
-  setActive(active: boolean): void;
+  /** Whether this gateway is the one that exports. False: resolves when nothing is sent any more. */
+  setActive(active: boolean): Promise<void>;
   collect(): Promise<MetricObject[]>;
   /** What the tenant's exports have collected last; undefined where the thread does not answer. */
   view(tenant: string): Promise<string | undefined>;
+  /** What became of each export so far; none where the thread does not answer. */
+  reports(): Promise<readonly ExportReport[]>;
   close(): Promise<void>;
 }
 
-export function startExports(thread: ExportThreadOptions, logger: Logger): Exports {
+export function startExports({ active: first, ...thread }: ExportThreadOptions & { readonly active: boolean }, logger: Logger): Exports {
   const answers = new Map<number, (message: FromExportThread) => void>();
   let worker: Worker | undefined;
   let state: DesiredState | undefined;
-  let active = true;
+  let active = first;
   let lastId = 0;
   let closing = false;
   let closed = (): void => {};
@@ -42,7 +45,7 @@ export function startExports(thread: ExportThreadOptions, logger: Logger): Expor
       logger.error({ code, restartInMs: RESTART_PAUSE_MS }, 'the thread of exports ended; starting it again');
       setTimeout(() => closing || start(), RESTART_PAUSE_MS).unref();
     });
-    post({ type: 'active', active });
+    post({ type: 'active', active, id: 0 });
     if (state !== undefined) post({ type: 'state', state });
   }
 
@@ -67,9 +70,9 @@ export function startExports(thread: ExportThreadOptions, logger: Logger): Expor
       if (worker !== undefined) post({ type: 'state', state: next });
       else if (!closing && next.tenants.some(({ exports = [] }) => exports.length > 0)) start();
     },
-    setActive: (next) => {
+    setActive: async (next) => {
       active = next;
-      post({ type: 'active', active: next });
+      await ask((id) => ({ type: 'active', active: next, id }));
     },
     collect: async () => {
       const answer = await ask((id) => ({ type: 'collect', id }));
@@ -79,6 +82,10 @@ export function startExports(thread: ExportThreadOptions, logger: Logger): Expor
       if (worker === undefined) return '';
       const answer = await ask((id) => ({ type: 'view', id, tenant }));
       return answer?.type === 'view' ? answer.text : undefined;
+    },
+    reports: async () => {
+      const answer = await ask((id) => ({ type: 'report', id }));
+      return answer?.type === 'reports' ? answer.reports : [];
     },
     close: async () => {
       closing = true;

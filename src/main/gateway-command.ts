@@ -70,6 +70,7 @@ async function run(argv: readonly string[], { withEnvoy }: { readonly withEnvoy:
   const kubernetes = await joinKubernetes(first.value, logger, registry);
   const gateway = await startGateway(kubernetes.first, logger, registry);
   const apply = kubernetes.follow(gateway.apply);
+  kubernetes.leadExports(gateway);
   const adminSocketPath = join(settings.runtimeDir, 'admin.sock');
   const envoy = envoyBinary === undefined ? undefined : launch(envoyBinary, first.value, { adminSocketPath, logger });
   const reloading = startReloading({ file, first, load, apply, fixedPart: (config) => config.process, logger, registry });

@@ -20,6 +20,7 @@ import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { PushConfig } from '../push/options.js';
 import { createPush } from '../push/push.js';
 import type { Push } from '../push/push.js';
@@ -40,8 +41,9 @@ export interface Gateway {
   /** Why no work should come now; empty = ready. */
   notReady(): readonly string[];
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Of several replicas one exports: whoever decides which, says so here. True from the start. */
-  setExporting(active: boolean): void;
+  /** Of several replicas one exports, and lets pushed groups expire: whoever decides which, says so here. True from the start, unless a cluster's Lease decides. */
+  setLeading(leading: boolean): Promise<void>;
+  exportReports(): Promise<readonly ExportReport[]>;
   /** Refuses what is new and resolves when no scrape is in flight. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -83,8 +85,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
+  push.setExpiring(config.process.kubernetes === undefined);
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
-  const exports = startExports({ folder: exportFolder, logLevel }, logger.child({ component: 'export' }));
+  const exports = startExports({ folder: exportFolder, logLevel, active: config.process.kubernetes === undefined }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
@@ -115,7 +118,11 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     apply,
     notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
     metrics: () => allMetrics(registry, dataThreads, exports),
-    setExporting: (active) => exports.setActive(active),
+    setLeading: (leading) => {
+      push.setExpiring(leading);
+      return exports.setActive(leading);
+    },
+    exportReports: () => exports.reports(),
     drain: () => dataThreads.drain(),
     close: async () => {
       agentsReturn.stop();

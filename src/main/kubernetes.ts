@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import { startKubernetes } from '../k8s/source.js';
+import type { Gateway } from './gateway.js';
 
 /**
  * The cluster in the life of a gateway: whatever the file says, the cluster adds to. Both go through the gateway's one `apply`.
@@ -13,6 +14,8 @@ export interface KubernetesLife {
   readonly first: GatewayConfig;
   /** From now on changes of the cluster go there, together with the file; the function returned is for new versions of the file. */
   follow(apply: Apply): Apply;
+  /** From now on the gateway exports while it has the Lease, and owners of objects are told what becomes of their exports. */
+  leadExports(gateway: Pick<Gateway, 'setLeading' | 'exportReports'>): void;
   notReady(): readonly string[];
   close(): Promise<void>;
 }
@@ -24,16 +27,25 @@ type Apply = (config: GatewayConfig) => readonly Fault[];
  * cluster knows are better asked to wait than turned away; but the file's own must not wait for a cluster that is away.
  */
 const FIRST_LISTS_MS = 10_000;
+/** How late an owner may hear of a change in an export. */
+const REPORT_MS = 5_000;
 
 /** Rejects where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
-  if (settings === undefined) return { first, follow: (apply) => apply, notReady: () => [], close: async () => {} };
+  if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], close: async () => {} };
+  let isLeading = false;
+  let reporting: NodeJS.Timeout | undefined;
+  let tellLeader: (active: boolean) => Promise<void> = async () => {};
   const source = startKubernetes({
     settings,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
     claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
+    onLeading: (leading) => {
+      isLeading = leading;
+      return tellLeader(leading);
+    },
     logger: logger.child({ component: 'kubernetes' }),
     registry,
   });
@@ -52,7 +64,17 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
         return faults;
       };
     },
+    leadExports: (gateway) => {
+      tellLeader = gateway.setLeading;
+      void gateway.setLeading(isLeading);
+      reporting = setInterval(() => {
+        if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
+      }, REPORT_MS);
+    },
     notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
-    close: () => source.close(),
+    close: () => {
+      clearInterval(reporting);
+      return source.close();
+    },
   };
 }

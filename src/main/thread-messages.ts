@@ -6,6 +6,7 @@
  */
 import type { MetricObject } from 'prom-client';
 import type { DesiredState } from '../model/desired-state.js';
+import type { ExportReport } from '../model/export-report.js';
 import type { TokenVerdict } from '../model/kubernetes.js';
 import type { Registration } from '../model/target.js';
 import type { LogLevel } from '../lib/logger.js';
@@ -50,12 +51,16 @@ export interface ExportThreadOptions {
 
 export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
-  | { readonly type: 'active'; readonly active: boolean }
+  /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
+  | { readonly type: 'active'; readonly active: boolean; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'view'; readonly id: number; readonly tenant: string }
+  | { readonly type: 'report'; readonly id: number }
   | { readonly type: 'close' };
 
 export type FromExportThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'view'; readonly id: number; readonly text: string }
+  | { readonly type: 'reports'; readonly id: number; readonly reports: readonly ExportReport[] }
+  | { readonly type: 'settled'; readonly id: number }
   | { readonly type: 'closed' };

@@ -135,6 +135,8 @@ export interface MetricFilter {
   readonly relabelConfigs: readonly RelabelConfig[];
   /** Samples that may be left after relabelling; more fail the scrape. Undefined = no limit. */
   readonly sampleLimit: number | undefined;
+  /** Prometheus's `always_scrape_classic_histograms`: it reads the classic buckets of native histograms, too. */
+  readonly readsClassic?: boolean;
 }
 
 /** How an `https` target is dialled. */

@@ -36,6 +36,20 @@ export interface ExportDestination {
   readonly timeoutMs: number;
   /** Set to the tenant's name on every series, whatever else is configured. */
   readonly tenantLabel: string | undefined;
+  /** Its host is of a tenant's choosing: addresses that only this machine has, loopback and link-local, are not connected to. */
+  readonly isGuarded?: boolean;
+}
+
+/** Where a tenant's MetricAccess objects may have their series sent. */
+export interface ExportTerms {
+  /** What is exported is read there. */
+  readonly backend: string;
+  /** Names of export destinations. */
+  readonly destinations: readonly string[];
+  /** And to Services of the object's own namespace. */
+  readonly ownServices: boolean;
+  /** Exports of all the tenant's objects together. */
+  readonly maxExports: number;
 }
 
 /** Client credentials (RFC 6749 §4.4). */
@@ -95,6 +109,8 @@ export interface PushTarget {
   /** Sent to the backend, credentials among them. */
   readonly headers: Readonly<Record<string, string>>;
   readonly caPem: string | undefined;
+  /** Of a Pushgateway: how long groups stay that nobody pushes. Undefined = all for ever; a tenant's own goes before `ms`. */
+  readonly groupTtl?: { readonly ms: number | undefined; readonly byTenant: Readonly<Record<string, number>> } | undefined;
   /** Bound of one push from its first byte to the backend's answer. */
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
@@ -282,7 +298,7 @@ export interface Tenant {
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
   /** Whose MetricAccess objects add to `query`, and the most that they can. */
-  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrant[] };
+  readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrant[]; readonly exports?: ExportTerms | undefined };
   readonly limits: TenantLimits;
 }
 

@@ -66,6 +66,17 @@ export class Backend {
     }
   }
 
+  /** A page of any length, and the time on the backend's own clock. Throws where there is none. */
+  async page(path: string, signal: AbortSignal): Promise<{ readonly body: AsyncIterable<Buffer>; readonly nowMs: number }> {
+    const answer = await this.pool.request({ method: 'GET', path: `${this.basePath}${path}`, headers: { ...this.headers, accept: 'text/plain' }, signal });
+    if (answer.statusCode !== 200) {
+      await answer.body.dump();
+      throw new Error(`status ${answer.statusCode}`);
+    }
+    const date = Date.parse(String(answer.headers['date'] ?? ''));
+    return { body: answer.body, nowMs: Number.isNaN(date) ? Date.now() : date };
+  }
+
   /** Takes no more; what is under way is finished. */
   close(): Promise<void> {
     return this.pool.close();

@@ -1,6 +1,6 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import { DELIMITED, FieldCursor, FieldWriter, readPacked, VARINT } from '../remotewrite/wire.js';
+import { DELIMITED, FieldCursor, FieldWriter, readPacked, VARINT } from '../lib/wire.js';
 import { Tally } from './enforced.js';
 import type { Enforced } from './enforced.js';
 import { placeTenant } from './tenant-label.js';

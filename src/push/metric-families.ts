@@ -1,4 +1,4 @@
-import { DELIMITED, FieldCursor } from '../remotewrite/wire.js';
+import { DELIMITED, delimitedAt, FieldCursor } from '../lib/wire.js';
 
 /**
  * A body of delimited io.prometheus.client.MetricFamily, looked at for the one thing that matters: no metric has the same label twice.
@@ -9,7 +9,7 @@ export function metricFamiliesFault(bytes: Buffer): string | undefined {
   const metric = new FieldCursor(bytes);
   const pair = new FieldCursor(bytes);
   for (let at = 0; at < bytes.length; ) {
-    const head = lengthAt(bytes, at);
+    const head = delimitedAt(bytes, at);
     if (head === undefined || head.start + head.length > bytes.length) return NOT_ONE;
     at = head.start + head.length;
     family.enter(head.start, at);
@@ -38,15 +38,4 @@ function labelsFault(metric: FieldCursor, pair: FieldCursor): string | undefined
     seen.add(name);
   }
   return metric.failed ? NOT_ONE : undefined;
-}
-
-function lengthAt(bytes: Buffer, at: number): { readonly start: number; readonly length: number } | undefined {
-  let length = 0;
-  for (let index = 0, scale = 1; index < 5; index += 1, scale *= 128) {
-    const byte = bytes[at + index];
-    if (byte === undefined) return undefined;
-    length += (byte & 0x7f) * scale;
-    if (byte < 0x80) return { start: at + index + 1, length };
-  }
-  return undefined;
 }

@@ -6,6 +6,10 @@ export interface PushMetrics {
   readonly requests: Counter<'tenant' | 'target' | 'result'>;
   readonly amounts: Readonly<Record<'series' | 'samples' | 'histograms' | 'refused_series' | 'bytes', Counter<'tenant' | 'target'>>>;
   readonly underWay: Gauge;
+  /** Of tenants, as the Pushgateway told last. */
+  readonly groups: Gauge<'target'>;
+  readonly expiredGroups: Counter<'tenant' | 'target'>;
+  readonly expiryFailures: Counter<'target'>;
 }
 
 export function createPushMetrics(registry: Registry): PushMetrics {
@@ -21,5 +25,8 @@ export function createPushMetrics(registry: Registry): PushMetrics {
       bytes: amount('received_bytes', 'Bodies of pushes, as they came.'),
     },
     underWay: new Gauge({ name: 'scrapeway_push_under_way', help: 'Pushes that are not answered yet.', registers }),
+    groups: new Gauge({ name: 'scrapeway_push_groups', help: "Tenants' groups at Pushgateways where groups expire.", labelNames: ['target'], registers }),
+    expiredGroups: new Counter({ name: 'scrapeway_push_expired_groups_total', help: 'Groups deleted because nobody had pushed them for long.', labelNames: ['tenant', 'target'], registers }),
+    expiryFailures: new Counter({ name: 'scrapeway_push_expiry_failures_total', help: 'Rounds in which a Pushgateway could not be looked through, or a group not be deleted.', labelNames: ['target'], registers }),
   };
 }

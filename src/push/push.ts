@@ -9,6 +9,7 @@ import { refusal } from './answer.js';
 import type { Answer } from './answer.js';
 import { Backend } from './backend.js';
 import type { Exchange } from './exchange.js';
+import { Expiry } from './expiry.js';
 import { createPushMetrics } from './metrics.js';
 import { DEFAULT_PUSH_LIMITS } from './options.js';
 import type { PushConfig, PushLimits } from './options.js';
@@ -33,6 +34,8 @@ export interface Push {
   handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string }): Promise<void>;
   /** From now on; pushes under way end as they began. */
   configure(config: PushConfig): void;
+  /** Of several gateways one lets groups expire. False: this one does so no more, at once. */
+  setExpiring(active: boolean): void;
   close(): Promise<void>;
 }
 
@@ -45,6 +48,8 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
   const admission = new Admission(limits, clock);
   let backends = new Map<string, Backend>();
   let tenants: PushConfig['tenants'] = new Map();
+  let isExpiring = true;
+  const expiries = new Map<Backend, Expiry>();
 
   function configure(next: PushConfig): void {
     const before = backends;
@@ -56,7 +61,20 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
     );
     tenants = next.tenants;
     admission.keepOnly(new Set(tenants.keys()));
+    settleExpiry();
     for (const [name, backend] of before) if (backends.get(name) !== backend) void closeQuietly(backend);
+  }
+
+  function settleExpiry(): void {
+    const wanted = new Map([...backends.values()].flatMap((backend) => (isExpiring && backend.target.groupTtl !== undefined ? [[backend, backend.target.groupTtl] as const] : [])));
+    for (const [backend, expiry] of expiries) {
+      if (wanted.has(backend)) continue;
+      expiry.stop();
+      expiries.delete(backend);
+    }
+    for (const [backend, { ms, byTenant }] of wanted) {
+      if (!expiries.has(backend)) expiries.set(backend, new Expiry({ backend, ttl: { ms, byTenant: new Map(Object.entries(byTenant)) }, metrics, logger, clock }));
+    }
   }
 
   async function closeQuietly(backend: Backend): Promise<void> {
@@ -111,7 +129,12 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
   return {
     handle,
     configure,
+    setExpiring: (active) => {
+      isExpiring = active;
+      settleExpiry();
+    },
     close: async () => {
+      for (const expiry of expiries.values()) expiry.stop();
       await Promise.all([...backends.values()].map(closeQuietly));
     },
   };

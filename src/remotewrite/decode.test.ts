@@ -3,7 +3,7 @@ import { decodeSeries } from './decode.js';
 import { encodeSeries } from './encode.js';
 import { STALE } from './series.js';
 import type { Histogram, Series } from './series.js';
-import { FieldCursor } from './wire.js';
+import { FieldCursor } from '../lib/wire.js';
 
 const INT: Histogram = {
   kind: 'int', count: 5, sum: -1.5, schema: -4, zeroThreshold: 0.001, zeroCount: 2, negativeSpans: [{ offset: -3, length: 1 }], negativeBuckets: [1],

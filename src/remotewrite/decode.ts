@@ -1,7 +1,7 @@
 import { STALE, STALE_NAN_BITS } from './series.js';
 import type { BucketSpan, Exemplar, Histogram, Label, Sample, Series } from './series.js';
-import { DELIMITED } from './wire.js';
-import type { FieldCursor } from './wire.js';
+import { DELIMITED } from '../lib/wire.js';
+import type { FieldCursor } from '../lib/wire.js';
 
 /**
  * Series of version 1 read back: for what we have written ourselves and kept. What is not as `encode.ts` writes it is left out, so this is

@@ -2,7 +2,7 @@ import { writeHistogram, writeSample, writeValue } from './histogram.js';
 import { METRIC_TYPES, sortLabels } from './series.js';
 import type { Label, Metadata, Series } from './series.js';
 import type { Version } from './protocol.js';
-import { FieldWriter } from './wire.js';
+import { FieldWriter } from '../lib/wire.js';
 
 /**
  * Series as a request of either version, not yet packed. One pass each: version 2's table of symbols is collected while the series

@@ -1,7 +1,7 @@
 import { STALE, STALE_NAN_BITS } from './series.js';
 import type { BucketSpan, Histogram, Sample } from './series.js';
-import { DELIMITED } from './wire.js';
-import type { FieldWriter } from './wire.js';
+import { DELIMITED } from '../lib/wire.js';
+import type { FieldWriter } from '../lib/wire.js';
 
 /** Samples and native histograms: their messages have the same numbers in both versions. */
 

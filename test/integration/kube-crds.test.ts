@@ -12,6 +12,8 @@ import { projectDir } from '../support/project.js';
 const BY_REFERENCE: Readonly<Record<string, string>> = { passwordHashFile: 'passwordHashSecret', tokenFile: 'tokenSecret', passwordFile: 'passwordSecret', caFile: 'caSecret', bearerTokenFile: 'bearerTokenSecret' };
 /** A secret has no place in an object that everybody may read. */
 const NOT_IN_OBJECTS = new Set(['passwordHash']);
+/** What only the operator's own file gives (docs/kubernetes.md). */
+const FILE_ONLY = ['exports'];
 
 const schema: unknown = JSON.parse(await readFile(path.join(projectDir, 'schema/gateway.schema.json'), 'utf8'));
 
@@ -38,7 +40,7 @@ describe.each([
     const inFile = fieldsOf(at(schema, 'properties', plural, 'items'), '').flatMap((field) => {
       const names = field.split('.');
       const last = names.at(-1) ?? '';
-      if (field === 'name' || NOT_IN_OBJECTS.has(last)) return [];
+      if (field === 'name' || NOT_IN_OBJECTS.has(last) || FILE_ONLY.some((own) => field === own || field.startsWith(`${own}.`) || field.startsWith(`${own}[`))) return [];
       return [[...names.slice(0, -1), BY_REFERENCE[last] ?? last].join('.')];
     });
     const inObject = fieldsOf(spec, '').filter((field) => !ownFields.some((own) => field === own || field.startsWith(`${own}.`)));

@@ -132,7 +132,7 @@ withKube('MetricAccess objects of a cluster', () => {
     await eventually(async () => expect(await count('prometheus_build_info')).toBe('1'), SOON);
     expect(await Promise.all([':cluster:kube_node_unallocated_cpu_cores:sum', 'http_errors_total', 'http_requests_total{env="dev"}', 'kube_pod_info', 'rpc_duration_seconds', 'unnamed_total', 'secret_total'].map(count))).toEqual(['1', '1', '1', '1', '1', '0', '0']);
     for (const { metadata } of DOCUMENTED_METRIC_ACCESSES.slice(0, -1)) expect(await world.condition('MetricAccess', metadata.name, { namespace: team })).toMatchObject({ status: 'True' });
-    expect(await world.condition('MetricAccess', 'external', { namespace: team, type: 'RemoteWrite' })).toMatchObject({ status: 'False', reason: 'NotSupported' });
+    expect(await world.condition('MetricAccess', 'external', { namespace: team, type: 'RemoteWrite' })).toMatchObject({ status: 'False', reason: 'NotAllowed' });
   });
 
   it('stay in force while the API server is away, and are followed again when it is back', async () => {

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { dialConnect } from '../support/dial-connect.js';
 import { eventually } from '../support/eventually.js';
 import { at, parseManifests } from '../support/helm.js';
 import type { HttpAnswer, HttpRequest } from '../support/http.js';
@@ -92,11 +93,23 @@ withKube('a token of a service account', () => {
   it.each([
     ['its tenant, where the tenant lists it', 'prometheus', WEB_A, '200'],
     ['its tenant, on the proxy door too', 'prometheus', PROXIED_A, '200'],
+    ['its tenant, where targets are listed', 'prometheus', '/sd', '200'],
     ["not another tenant's", 'prometheus', WEB_B, '403 target_forbidden'],
     ['nobody, where no tenant lists it', 'somebody', WEB_A, '401 bad_credentials'],
     ['nobody on the proxy door', 'somebody', PROXIED_A, '407 proxy_bad_credentials'],
   ])('is %s', async (_, name, path, expected) => {
     expect(await outcome(await tokenOf(shop, name), path)).toBe(expected);
+  });
+
+  it.each([
+    ['that is its own, as the agent will say', 'prometheus', 'web.site-a.scrapeway:443', '403 agent_denied'],
+    ['that is foreign', 'prometheus', 'web.site-b.scrapeway:443', '403 target_forbidden'],
+    ['as nobody', 'somebody', 'web.site-a.scrapeway:443', '407 proxy_bad_credentials'],
+  ])('comes by CONNECT to a target %s', async (_, name, authority, expected) => {
+    const headers = { 'proxy-authorization': `Bearer ${await tokenOf(shop, name)}` };
+    const answer = await dialConnect({ port: world.gateway.ports.scrape, authority, headers, tls: world.request(undefined, '/').tls });
+    answer.socket.destroy();
+    expect(`${answer.status} ${String(answer.headers['x-scrapeway-reason'])}`).toBe(expected);
   });
 
   it('is the tenant of its namespace, where the file says so', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { lastAuditLine } from '../support/audit.js';
 import { createTestPki } from '../support/certificates.js';
 import type { TestPki } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
@@ -87,10 +88,6 @@ async function byToken(token: string, path = WEB, tenant?: 'team-a' | 'team-b'):
   return outcome(await world.ask(tenant, path, { headers: { [path.startsWith('/') ? 'authorization' : 'proxy-authorization']: `Bearer ${token}` } }));
 }
 
-async function lastAuditLine(): Promise<Record<string, unknown>> {
-  return JSON.parse((await readFile(world.gateway.accessLogFile, 'utf8')).trim().split('\n').at(-1) ?? '{}');
-}
-
 const soon = (): number => Math.floor(Date.now() / 1000) + 300;
 
 /** As the provider's own for prom-a, but for `claims`. */
@@ -118,7 +115,7 @@ describe('a token of the provider', () => {
     expect(await byToken(token)).toBe('200 ok');
     expect(await byToken(token, PROXIED)).toBe('200 ok');
     for (const { headers } of world.siteA.exporter.requests) expect(JSON.stringify(headers)).not.toContain('Bearer');
-    await eventually(async () => expect(await lastAuditLine()).toMatchObject({ auth: 'jwt', credential: expect.stringMatching(/^jwt:main:[0-9a-f]{12}$/), subject: 'prom-a', tenant: 'team-a' }));
+    await eventually(async () => expect(await lastAuditLine(world.gateway.accessLogFile)).toMatchObject({ auth: 'jwt', credential: expect.stringMatching(/^jwt:main:[0-9a-f]{12}$/), subject: 'prom-a', tenant: 'team-a' }));
     expect(await readFile(world.gateway.accessLogFile, 'utf8')).not.toContain(token.slice(-40));
   });
 
@@ -201,7 +198,7 @@ describe('a token is refused', () => {
   ])('%s', async (_name, make, why) => {
     const token = await make();
     expect(await byToken(token)).toBe('401 bad_credentials');
-    await eventually(async () => expect((await lastAuditLine())['rule']).toMatch(new RegExp(`^issuers/(main|second): ${why}`)));
+    await eventually(async () => expect((await lastAuditLine(world.gateway.accessLogFile))['rule']).toMatch(new RegExp(`^issuers/(main|second): ${why}`)));
     expect(await byToken(token, PROXIED)).toBe('407 proxy_bad_credentials');
   });
 
@@ -270,7 +267,7 @@ describe('keys', () => {
     await world.gateway.reconfigure({ tenants, issuers: [issuerOf('second', late), issuerOf('main', provider)] });
     const token = late.forge({ sub: 'prom-a', aud: AUDIENCE, exp: soon() });
     await eventually(async () => expect(await byToken(token)).toBe('503 issuer_unavailable'), { timeoutMs: 15_000 });
-    await eventually(async () => expect((await lastAuditLine())['rule']).toBe('issuers/second: Jwks remote fetch is failed'));
+    await eventually(async () => expect((await lastAuditLine(world.gateway.accessLogFile))['rule']).toBe('issuers/second: Jwks remote fetch is failed'));
     expect(await byToken(token, PROXIED)).toBe('503 issuer_unavailable');
     expect(outcome(await world.ask('team-a', WEB))).toBe('200 ok');
     expect(await byToken(OPAQUE)).toBe('200 ok');

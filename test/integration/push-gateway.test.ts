@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
+import { eventually } from '../support/eventually.js';
 import { fetchRaw } from '../support/http.js';
 import type { HttpAnswer } from '../support/http.js';
 import { pageLines, startPushgateway } from '../support/push-servers.js';
@@ -166,5 +167,51 @@ describe('everything else of a Pushgateway', () => {
     await push('/metrics/job/keep');
     expect((await push(path, { method, body: '' })).status).toBe(status);
     expect(await held('some')).toHaveLength(1);
+  });
+});
+
+describe('groups that nobody pushes any more', () => {
+  const groupTtl = { ms: 3_000, byTenant: { 'team-b': 3_600_000 } };
+
+  it('expire by the policy of their target and tenant, whatever their key; those of nobody stay', async () => {
+    await using server = await startPushgateway();
+    await using own = await startPushRig({ targets: [pushTarget({ name: 'pgw', kind: 'pushgateway', url: server.url, groupTtl })] });
+    const put = (tenant: string, key: string): Promise<HttpAnswer> => fetchRaw({ url: `${own.url}/push/pgw`, target: `/push/pgw/metrics/${key}`, method: 'PUT', headers: { [TENANT_HEADER]: tenant }, body: 'some 1\n' });
+    const keys = ['job/batch', 'job/other/instance/db-1', 'job@base64/L3Zhci90bXA/x@base64/=', 'job/%E2%82%AC/instance@base64/='];
+    for (const key of keys) expect(await put('team-a', key)).toMatchObject({ status: 200 });
+    await put('team-b', 'job/batch');
+    await fetchRaw({ url: `${server.url}/metrics/job/unlabelled`, method: 'PUT', body: 'some 1\n' });
+    expect(await held('some', server)).toHaveLength(6);
+    // One that is pushed again and again stays.
+    await server.process.until('four minus one are gone', async () => {
+      await put('team-a', 'job/batch');
+      expect((await held('some', server)).toSorted()).toEqual([
+        'some{instance="",job="batch",tenant="team-a"} 1',
+        'some{instance="",job="batch",tenant="team-b"} 1',
+        'some{instance="",job="unlabelled"} 1',
+      ]);
+    }, { timeoutMs: 20_000, intervalMs: 250 });
+    const metrics = await own.registry.metrics();
+    expect(metrics).toContain('scrapeway_push_expired_groups_total{target="pgw",tenant="team-a"} 3');
+    expect(metrics).toMatch(/^scrapeway_push_groups\{target="pgw"\} \d$/m);
+  }, 40_000);
+
+  it('stay where another gateway lets them expire, and go as soon as this one does', async () => {
+    await using server = await startPushgateway();
+    await using own = await startPushRig({ targets: [pushTarget({ name: 'pgw', kind: 'pushgateway', url: server.url, groupTtl: { ms: 1_000, byTenant: {} } })] });
+    own.push.setExpiring(false);
+    await fetchRaw({ url: `${own.url}/push/pgw`, target: '/push/pgw/metrics/job/batch', method: 'PUT', headers: { [TENANT_HEADER]: 'team-a' }, body: 'some 1\n' });
+    await server.process.until('its time has passed twice', async () => {
+      const [line = ''] = await pageLines(`${server.url}/metrics`, 'push_time_seconds');
+      expect(Date.now() / 1000 - Number(line.split(' ')[1])).toBeGreaterThan(2.5);
+    }, { timeoutMs: 10_000 });
+    expect(await held('some', server)).toHaveLength(1);
+    own.push.setExpiring(true);
+    await server.process.until('it is gone', async () => expect(await held('some', server)).toEqual([]), { timeoutMs: 10_000 });
+  }, 30_000);
+
+  it('and a Pushgateway that cannot be asked are told', async () => {
+    await using own = await startPushRig({ targets: [pushTarget({ name: 'gone', kind: 'pushgateway', url: 'http://127.0.0.1:1', groupTtl })] });
+    await eventually(async () => expect(await own.registry.metrics()).toMatch(/^scrapeway_push_expiry_failures_total\{target="gone"\} [1-9]/m));
   });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { lastAuditLine } from '../support/audit.js';
 import { eventually } from '../support/eventually.js';
 import { textAnswer } from '../support/exporter.js';
 import type { HttpAnswer } from '../support/http.js';
@@ -53,14 +54,10 @@ function outcome({ status, headers }: HttpAnswer): string {
   return `${status} ${String(headers['x-scrapeway-reason'] ?? 'ok')}`;
 }
 
-async function lastAuditLine(): Promise<Record<string, unknown>> {
-  return JSON.parse((await readFile(world.gateway.accessLogFile, 'utf8')).trim().split('\n').at(-1) ?? '{}');
-}
-
 describe('rules', () => {
   it('deny beats allow, looks like a target that is not there, and the audit line names the rule', async () => {
     expect(outcome(await world.ask('team-a', '/scrape/site-a/secret'))).toBe('403 target_forbidden');
-    await eventually(async () => expect(await lastAuditLine()).toMatchObject({ rule: 'tenants/team-a/deny[0]', auth: 'basic', decision: 'deny' }));
+    await eventually(async () => expect(await lastAuditLine(world.gateway.accessLogFile)).toMatchObject({ rule: 'tenants/team-a/deny[0]', auth: 'basic', decision: 'deny' }));
   });
 
   it.each([
@@ -74,7 +71,7 @@ describe('rules', () => {
 
   it('the audit line tells by which credential, and no secret', async () => {
     await withToken(TOKENS.whole, WEB);
-    await eventually(async () => expect(await lastAuditLine()).toMatchObject({ auth: 'bearer', credential: expect.stringMatching(/^bearer:[0-9a-f]{12}$/), status: 200 }));
+    await eventually(async () => expect(await lastAuditLine(world.gateway.accessLogFile)).toMatchObject({ auth: 'bearer', credential: expect.stringMatching(/^bearer:[0-9a-f]{12}$/), status: 200 }));
     expect(await readFile(world.gateway.accessLogFile, 'utf8')).not.toContain(TOKENS.whole);
   });
 });

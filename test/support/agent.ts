@@ -1,6 +1,6 @@
 import type { CertificateFiles, TestPki } from './certificates.js';
 import { startScrapeway } from './scrapeway.js';
-import type { ConfigFile, RunningScrapeway } from './scrapeway.js';
+import type { ConfigFile, RunningScrapeway, SiteNetwork } from './scrapeway.js';
 
 /**
  * An agent, `scrapeway agent`, that dials a gateway, or whatever a test has put in between.
@@ -18,6 +18,7 @@ export interface AgentOptions {
   /** More of the configuration file, over what is generated. */
   readonly config?: ConfigFile;
   readonly clockShiftFile?: string;
+  readonly network?: SiteNetwork;
 }
 
 /** Resolves when the agent runs; `waitUntilReady` waits for its tunnel. */
@@ -28,6 +29,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningScrapewa
     command: 'agent',
     name,
     dir,
+    ...(options.network !== undefined && { network: options.network }),
     ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }),
     config: {
       gateways: [{ address: `localhost:${gatewayPort}` }],

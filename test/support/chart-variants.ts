@@ -41,6 +41,8 @@ export const CHART_VARIANTS: readonly Variant[] = [
   gateway('other ports', { 'gateway.ports': { scrape: 19443, agents: 18443, metrics: 19464 } }),
   gateway('IPv6', { 'gateway.listenAddress': '[::]' }),
   gateway('images by digest', { 'image.digest': `sha256:${'a'.repeat(64)}`, 'gateway.envoy.image.digest': `sha256:${'b'.repeat(64)}`, imagePullSecrets: [{ name: 'registry' }] }),
+  gateway('exports of one', { 'gateway.replicas': 1, 'gateway.podDisruptionBudget.enabled': false, 'gateway.exports.enabled': true }),
+  gateway('exports of many', { 'gateway.exports': { enabled: true, existingClaim: 'exports' }, 'kubernetes.enabled': true, 'kubernetes.status': false }),
   gateway('an own Secret', { 'gateway.existingSecret': 'own-gateway', 'gateway.config.tenants': [] }),
   gateway('an own ConfigMap', { 'gateway.existingConfigMap': 'own-gateway' }),
   gateway('credentials from Secrets', {

@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly ready?: boolean;
   /** Longer where there is much to read. */
   readonly startTimeoutMs?: number;
+  /** Address of the agents' door; default 127.0.0.1. */
+  readonly agentsHost?: string;
 }
 
 export interface GatewayPorts {
@@ -62,13 +64,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 
 function gatewayConfig(options: GatewayOptions, ports: GatewayPorts, accessLogFile: string): ConfigFile {
   const { dir, pki, tenants, agents, config } = options;
-  const listener = (port: number, clientCaFile: string): ConfigFile => ({
-    address: `127.0.0.1:${port}`,
+  const listener = (port: number, clientCaFile: string, host = '127.0.0.1'): ConfigFile => ({
+    address: `${host}:${port}`,
     tls: { certFile: pki.gateway.certificateFile, keyFile: pki.gateway.keyFile, clientCaFiles: [clientCaFile] },
   });
   return {
     gateway: { id: 'test', names: ['localhost', '127.0.0.1'] },
-    listeners: { scrape: listener(ports.scrape, pki.clientsCaFile), agents: listener(ports.agents, pki.agentsCaFile) },
+    listeners: { scrape: listener(ports.scrape, pki.clientsCaFile), agents: listener(ports.agents, pki.agentsCaFile, options.agentsHost) },
     runtimeDir: `${dir}/run`,
     accessLog: { path: accessLogFile },
     tenants,

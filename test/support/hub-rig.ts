@@ -90,7 +90,7 @@ export function stateWith(agents: readonly string[], maxTargets = 1000): Desired
       limits: { maxConnections: 100, maxScrapeConnections: 100, defaultScrapeTimeoutMs: 10_000, maxScrapeTimeoutMs: 60_000, deadlineMarginMs: 0 },
       accessLogPath: '/dev/null',
     },
-    tenants: [],
+    tenants: [{ name: 't', credentials: [], scrape: [], limits: { requestsPerSecond: 1, burst: 1 } }],
     agents: agents.map((name) => ({ name, san: { type: 'uri', value: `spiffe://scrapeway/agent/${name}` }, tenants: [], maxTargets })),
   };
 }

@@ -40,6 +40,13 @@ export interface ScrapewayOptions {
   readonly clockShiftFile?: string;
   /** Until it answers on `/healthz`. */
   readonly aliveTimeoutMs?: number;
+  /** Runs in a network namespace; `statusHost` is where the test reaches it. */
+  readonly network?: SiteNetwork;
+}
+
+export interface SiteNetwork {
+  readonly namespace: string;
+  readonly statusHost: string;
 }
 
 const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
@@ -48,16 +55,18 @@ const CLOCK_SHIFT = new URL('./clock-shift.js', import.meta.url).href;
 const STOP_GRACE_MS = 30_000;
 
 /** Resolves when the process answers on `/healthz`; it may not be ready yet. */
-export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 30_000 }: ScrapewayOptions): Promise<RunningScrapeway> {
+export async function startScrapeway({ command, name, dir, config, clockShiftFile, aliveTimeoutMs = 30_000, network }: ScrapewayOptions): Promise<RunningScrapeway> {
   const statusPort = await freePort();
-  const statusUrl = `http://127.0.0.1:${statusPort}`;
+  const statusHost = network?.statusHost ?? '127.0.0.1';
+  const statusUrl = `http://${statusHost}:${statusPort}`;
   const configFile = path.join(dir, `${name}.yaml`);
-  const write = (next: ConfigFile): Promise<void> => writeFile(configFile, JSON.stringify({ ...next, metrics: { address: `127.0.0.1:${statusPort}` } }, null, 2));
+  const write = (next: ConfigFile): Promise<void> => writeFile(configFile, JSON.stringify({ ...next, metrics: { address: `${statusHost}:${statusPort}` } }, null, 2));
   await write(config);
+  const ours = [path.join(projectDir, 'dist/src/main/scrapeway.js'), command, '-c', configFile];
   const child = startProcess({
     name,
-    command: nodeBinary,
-    args: [path.join(projectDir, 'dist/src/main/scrapeway.js'), command, '-c', configFile],
+    command: network === undefined ? nodeBinary : 'ip',
+    args: network === undefined ? ours : ['netns', 'exec', network.namespace, nodeBinary, ...ours],
     cwd: dir,
     // the tests' own flags are not the product's
     env: clockShiftFile === undefined ? { NODE_OPTIONS: '' } : { NODE_OPTIONS: `--import=${CLOCK_SHIFT}`, CLOCK_SHIFT_FILE: clockShiftFile },

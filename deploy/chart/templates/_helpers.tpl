@@ -72,6 +72,10 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- $_ := set $config "runtimeDir" (include "scrapeway.runtimeDir" .) -}}
 {{- $_ := set $config "dataThreads" (int $gateway.dataThreads) -}}
 {{- $_ := set $config "metrics" (dict "address" (printf "%s:%d" $gateway.listenAddress (int $gateway.ports.metrics))) -}}
+{{- if $gateway.exports.enabled }}
+{{- if and (or (gt (int $gateway.replicas) 1) $gateway.autoscaling.enabled) (not .Values.kubernetes.enabled) }}{{ fail "gateway.exports: with more than one replica, kubernetes.enabled is needed: the holder of its Lease exports, and nobody else" }}{{ end -}}
+{{- $_ := set $config "exports" (dict "folder" "/var/lib/scrapeway/exports") -}}
+{{- end -}}
 {{- if .Values.kubernetes.enabled }}
 {{- $k := .Values.kubernetes -}}
 {{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain -}}

@@ -5,10 +5,11 @@
 import { createGunzip, createGzip } from 'node:zlib';
 import type { Gunzip, Gzip } from 'node:zlib';
 import type { Reason } from '../../model/reasons.js';
+import { isDelimitedProtobuf } from '../headers.js';
 import type { ResponseHeaders } from '../headers.js';
+import { createFamilyFilter } from './family-filter.js';
 import { createLineFilter } from './line-filter.js';
-import type { FilterFault } from './line-filter.js';
-import type { CompiledFilter } from './metric-filter.js';
+import type { BodyFilter, CompiledFilter, FilterFault } from './metric-filter.js';
 
 export interface FilteredBodyEvents {
   /** Once, before the first data. */
@@ -41,20 +42,27 @@ const HOLD_BYTES = 64 * 1024;
 const GZIP_LEVEL = 4;
 /** They describe the body as the target sent it. */
 const OF_THE_BODY: ReadonlySet<string> = new Set(['content-length', 'etag', 'content-md5', 'digest', 'content-digest', 'repr-digest', 'trailer', 'accept-ranges']);
-const FILTERED_TYPES = /^(?:text\/plain|application\/openmetrics-text)\s*(?:;|$)/i;
+const TEXT_TYPES = /^(?:text\/plain|application\/openmetrics-text)\s*(?:;|$)/i;
+
+/** Undefined: nothing here can read it. */
+function filterFor(type: string): ((filter: CompiledFilter) => BodyFilter) | undefined {
+  if (TEXT_TYPES.test(type)) return createLineFilter;
+  return isDelimitedProtobuf(type) ? createFamilyFilter : undefined;
+}
 
 /** Undefined: the answer is of a form that cannot be filtered. */
 export function createFilteredBody(filter: CompiledFilter, headers: ResponseHeaders, events: FilteredBodyEvents): FilteredBody | undefined {
   const encoding = String(headers['content-encoding'] ?? 'identity').toLowerCase();
   const type = String(headers['content-type'] ?? 'text/plain');
-  if ((encoding !== 'gzip' && encoding !== 'identity') || !FILTERED_TYPES.test(type)) return undefined;
+  const create = filterFor(type);
+  if ((encoding !== 'gzip' && encoding !== 'identity') || create === undefined) return undefined;
   const head = Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_THE_BODY.has(name)));
-  return new Body(filter, head, encoding === 'gzip', events);
+  return new Body(create(filter), head, encoding === 'gzip', events);
 }
 
 /** A class because its state is shared by four parties: the target, two zlib streams and the hub. */
 class Body implements FilteredBody {
-  readonly #lines: ReturnType<typeof createLineFilter>;
+  readonly #filter: BodyFilter;
   readonly #head: ResponseHeaders;
   readonly #events: FilteredBodyEvents;
   readonly #gunzip: Gunzip | undefined;
@@ -67,19 +75,19 @@ class Body implements FilteredBody {
   #done = false;
   #blocked = false;
 
-  constructor(filter: CompiledFilter, head: ResponseHeaders, isGzip: boolean, events: FilteredBodyEvents) {
-    this.#lines = createLineFilter(filter);
+  constructor(filter: BodyFilter, head: ResponseHeaders, isGzip: boolean, events: FilteredBodyEvents) {
+    this.#filter = filter;
     this.#head = head;
     this.#events = events;
     if (!isGzip) return;
     const gunzip = createGunzip();
     const gzip = createGzip({ level: GZIP_LEVEL });
     gunzip.on('data', (chunk: Buffer) => {
-      const out = this.#pass(this.#lines.push(chunk));
+      const out = this.#pass(this.#filter.push(chunk));
       if (out !== undefined && out.length > 0 && !gzip.write(out)) gunzip.pause();
     });
     gunzip.on('end', () => {
-      const out = this.#pass(this.#lines.end());
+      const out = this.#pass(this.#filter.end());
       if (out !== undefined) gzip.end(out);
     });
     gunzip.on('drain', () => this.#events.onDrain());
@@ -97,7 +105,7 @@ class Body implements FilteredBody {
     if (this.#done) return true;
     this.#readBytes += chunk.length;
     if (this.#gunzip !== undefined) return this.#gunzip.write(chunk);
-    const out = this.#pass(this.#lines.push(chunk));
+    const out = this.#pass(this.#filter.push(chunk));
     this.#blocked = out !== undefined && !this.#output(out);
     return !this.#blocked;
   }
@@ -108,7 +116,7 @@ class Body implements FilteredBody {
       this.#gunzip.end();
       return;
     }
-    const out = this.#pass(this.#lines.end());
+    const out = this.#pass(this.#filter.end());
     if (out === undefined) return;
     this.#output(out);
     this.#finish();
@@ -129,7 +137,7 @@ class Body implements FilteredBody {
   }
 
   stats(): FilterStats {
-    return { savedBytes: Math.max(0, this.#readBytes - this.#writtenBytes), droppedSamples: this.#lines.droppedSamples() };
+    return { savedBytes: Math.max(0, this.#readBytes - this.#writtenBytes), droppedSamples: this.#filter.droppedSamples() };
   }
 
   #pass(result: Buffer | FilterFault): Buffer | undefined {

@@ -2,17 +2,8 @@
  * An exposition on its way through, line by line, whatever the pieces it comes in. Lines that stay are the target's own bytes. The
  * HELP and TYPE lines of a metric wait for its first sample that stays, and go if all of them go.
  */
-import type { CompiledFilter } from './metric-filter.js';
+import type { BodyFilter, CompiledFilter, FilterFault } from './metric-filter.js';
 import { seriesEnd } from './series.js';
-
-export type FilterFault = 'target_too_many_samples' | 'target_unfilterable';
-
-export interface LineFilter {
-  /** What may go on by now; or what is wrong, and then nothing goes on. */
-  push(chunk: Buffer): Buffer | FilterFault;
-  end(): Buffer | FilterFault;
-  readonly droppedSamples: () => number;
-}
 
 const LINE_END = 0x0a;
 const HASH = 0x23;
@@ -22,7 +13,7 @@ const TAB = 0x09;
 const MAX_LINE_BYTES = 2 ** 20;
 const MAX_WAITING_BYTES = 64 * 1024;
 
-export function createLineFilter({ judge, sampleLimit }: CompiledFilter): LineFilter {
+export function createLineFilter({ judge, sampleLimit }: CompiledFilter): BodyFilter {
   let rest: Buffer = Buffer.alloc(0);
   let output: Buffer[] = [];
   /** HELP, TYPE and UNIT lines, and other comments, that wait for a sample. */

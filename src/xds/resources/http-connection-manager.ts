@@ -64,6 +64,9 @@ export function connectionManager(options: ManagerOptions): MessageInitShape<typ
         // A slow sender of headers. No request_timeout: it would end a CONNECT tunnel.
         requestHeadersTimeout: seconds(10),
         streamIdleTimeout: seconds(streamIdleTimeoutS),
+        // A CONNECT that is revoked must be seen to end within a second, and Envoy's 1 s is on top of the rest. Long enough for a client
+        // that still sends to have read its refusal.
+        delayedCloseTimeout: seconds(0.2),
         earlyHeaderMutationExtensions: [earlyHeaderMutation],
         localReplyConfig: localReply(),
         accessLog: accessLog(accessLogPath),

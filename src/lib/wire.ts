@@ -144,6 +144,21 @@ export function readPacked(bytes: Buffer, start: number, end: number, into: numb
   return scale === 1;
 }
 
+/** The message with its length before it, at `at`: where it begins, and its length; undefined while its length is cut off or is none. */
+export function delimitedAt(bytes: Buffer, at: number): { readonly start: number; readonly length: number } | undefined {
+  let length = 0;
+  for (let index = 0, scale = 1; index < MAX_LENGTH_BYTES; index += 1, scale *= 128) {
+    const byte = bytes[at + index];
+    if (byte === undefined) return undefined;
+    length += (byte & 0x7f) * scale;
+    if (byte < 0x80) return { start: at + index + 1, length };
+  }
+  return undefined;
+}
+
+/** Of the length before a message: 32 bits. */
+export const MAX_LENGTH_BYTES = 5;
+
 /** Up to which a loop is faster than `copy`. */
 const FEW_BYTES = 48;
 
