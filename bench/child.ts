@@ -16,9 +16,9 @@ export interface Child<Message> extends AsyncDisposable {
 const STOP_GRACE_MS = 5_000;
 const LOG_MAX_CHARS = 64 * 1024;
 
-/** `program`: name of a file in bench/, without its ending. `dir` takes the options' file. */
+/** `program`: path of a file in bench/, without its ending. `dir` takes the options' file. */
 export async function startChild<Options extends object, Message extends object>(program: string, dir: string, options: Options): Promise<Child<Message>> {
-  const optionsFile = path.join(dir, `${program}.json`);
+  const optionsFile = path.join(dir, `${path.basename(program)}.json`);
   await writeFile(optionsFile, JSON.stringify(options));
   const child = fork(path.join(projectDir, 'dist/bench', `${program}.js`), [optionsFile], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let log = '';

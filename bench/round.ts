@@ -4,6 +4,7 @@ import type { Child } from './child.js';
 import type { Contestant, Round } from './contestant.js';
 import type { LoadMessage, LoadOptions } from './load.js';
 import { foreignShare, look, usageBetween } from './measure.js';
+import type { Subject } from './measure.js';
 
 /** One contestant, once: started, warmed up, loaded, measured, stopped. */
 
@@ -36,14 +37,16 @@ export async function runRound(contestant: Contestant, plan: RoundPlan): Promise
   await using started = new AsyncDisposableStack();
   const dir = started.use(await createTempDir());
   const { servers, agentsPid, load } = await contestant.start({ ...plan, dir: dir.path }, started);
-  const generator = started.use(await startChild<LoadOptions, LoadMessage>('load', dir.path, { ...load, ...plan }));
-  const clients = [
-    { role: 'agents', pid: agentsPid },
-    { role: 'load', pid: generator.pid },
-  ];
-  await receive(generator, 'started', CONNECT_TIMEOUT_MS + plan.warmUpSeconds * 1000);
+  return underLoad(servers, [{ role: 'agents', pid: agentsPid }], { ...load, ...plan }, dir.path);
+}
+
+/** Loads what runs already. `others`: who besides the load generator takes part without being measured for its cost. */
+export async function underLoad(servers: readonly Subject[], others: readonly Subject[], load: LoadOptions, dir: string): Promise<RoundResult> {
+  await using generator = await startChild<LoadOptions, LoadMessage>('load', dir, load);
+  const clients = [...others, { role: 'load', pid: generator.pid }];
+  await receive(generator, 'started', CONNECT_TIMEOUT_MS + load.warmUpSeconds * 1000);
   const before = look([...servers, ...clients]);
-  await receive(generator, 'stopped', MESSAGE_SLACK_MS + plan.seconds * 1000);
+  await receive(generator, 'stopped', MESSAGE_SLACK_MS + load.seconds * 1000);
   const after = look([...servers, ...clients]);
   const { scrapes, seconds, p50Ms, p99Ms, failures, firstFailure } = await receive(generator, 'result', MESSAGE_SLACK_MS);
   if (failures > 0) throw new Error(`${failures} of ${scrapes} scrapes failed; the first: ${firstFailure}`);

@@ -1,6 +1,7 @@
 import { startEnvoy } from '../../test/support/envoy.js';
 import { freePort } from '../../test/support/ports.js';
 import { startChild } from '../child.js';
+import { bareBootstrap, pipe } from '../bare-envoy.js';
 import { scrapeRequest, START_TIMEOUT_MS } from '../contestant.js';
 import type { Contestant, Round, Running } from '../contestant.js';
 import type { AgentsMessage, AgentsOptions } from '../emulated-agents.js';
@@ -30,7 +31,7 @@ async function start({ role, program, registers }: Relay, { dir, agents, bodyFil
   await process.next(START_TIMEOUT_MS);
   const port = await freePort();
   const adminSocket = `${dir}/admin.sock`;
-  const envoy = started.use(await startEnvoy({ bootstrap: bareBootstrap(port, sockets.hubSocketPath, adminSocket), adminSocket, dir }));
+  const envoy = started.use(await startEnvoy({ bootstrap: bareBootstrap({ port, adminSocket, upstream: pipe(sockets.hubSocketPath), http2: true }), adminSocket, dir }));
   await envoy.waitUntilReady();
   const dial = { kind: 'unix', socketPath: sockets.tunnelSocketPath } as const;
   const emulated = started.use(await startChild<AgentsOptions, AgentsMessage>('emulated-agents', dir, { names: agents, dial, registers, bodyFile }));
@@ -48,41 +49,4 @@ async function start({ role, program, registers }: Relay, { dir, agents, bodyFil
 /** What ext_authz would have put on the request. */
 export function stamps(agent: string): readonly string[] {
   return [`x-scrapeway-tenant: team-a`, `x-scrapeway-agent: ${agent}`, 'x-scrapeway-target: node', 'x-scrapeway-path: /metrics', 'x-scrapeway-timeout-ms: 9500'];
-}
-
-const TYPE = 'type.googleapis.com/envoy.extensions';
-
-function pipe(socketPath: string): object {
-  return { pipe: { path: socketPath } };
-}
-
-function bareBootstrap(port: number, hubSocketPath: string, adminSocket: string): string {
-  const connectionManager = {
-    '@type': `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-    stat_prefix: 'scrape',
-    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'hub', timeout: '10s' } }] }] },
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': `${TYPE}.filters.http.router.v3.Router` } }],
-  };
-  const http2 = { '@type': `${TYPE}.upstreams.http.v3.HttpProtocolOptions`, explicit_http_config: { http2_protocol_options: {} } };
-  return JSON.stringify({
-    admin: { address: pipe(adminSocket) },
-    static_resources: {
-      listeners: [
-        {
-          name: 'scrape',
-          address: { socket_address: { address: '127.0.0.1', port_value: port } },
-          filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: connectionManager }] }],
-        },
-      ],
-      clusters: [
-        {
-          name: 'hub',
-          type: 'STATIC',
-          circuit_breakers: { thresholds: [{ max_requests: 100_000, max_pending_requests: 100_000 }] },
-          typed_extension_protocol_options: { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': http2 },
-          load_assignment: { cluster_name: 'hub', endpoints: [{ lb_endpoints: [{ endpoint: { address: pipe(hubSocketPath) } }] }] },
-        },
-      ],
-    },
-  });
 }

@@ -128,6 +128,13 @@ export const BINARIES = {
       goBuild({ folder: 'alertmanager-0.28.1', file: 'alertmanager', package: 'github.com/prometheus/alertmanager/cmd/alertmanager', version: 'v0.28.1' }),
     ],
   },
+  redis: {
+    title: 'Redis',
+    variable: 'REDIS_BIN',
+    command: 'redis-server',
+    // One executable, that looks at its own name.
+    sources: [debianPackage({ folder: 'redis-debian', file: 'redis-server', name: 'redis-tools', content: 'usr/bin/redis-check-rdb', libraries: ['liblzf1', 'libjemalloc2'] })],
+  },
   h2spec: {
     title: 'h2spec 2.2.1',
     variable: 'H2SPEC_BIN',
@@ -201,6 +208,8 @@ export const NEEDED = {
   start: ['envoy', 'anyPrometheus', 'nodeExporter'],
   bench: ['envoy'],
   test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'pushgateway', 'alertmanager', 'h2spec'],
+  // For the test of the shared cache, which is skipped without it.
+  redis: ['redis'],
   // Minutes of building: asked for on purpose. Tests that need these say so and are skipped without them.
   kubernetes: ['helm', 'kubeApiserver', 'etcd', 'prometheusKubernetes'],
 };

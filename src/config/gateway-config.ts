@@ -19,11 +19,13 @@ import type { KubernetesSettings } from './kubernetes.js';
 import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
+import { compileQueries } from './queries.js';
+import type { QuerySettings } from './queries.js';
 import { compileRevoked } from './revoked.js';
 import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
-import { isHost, parseHostPort, parseSize } from './units.js';
+import { isHost, parseHostPort } from './units.js';
 import type { HostPort } from './units.js';
 import type { Path } from './yaml-source.js';
 
@@ -53,8 +55,7 @@ export interface GatewayProcess {
   };
   readonly metrics: HostPort;
   readonly logLevel: FileLogLevel;
-  /** Undefined = none. */
-  readonly queryCacheBytes: number | undefined;
+  readonly queries: QuerySettings;
   /** Of spools and positions; absolute. */
   readonly exportFolder: string;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
@@ -87,11 +88,12 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const exportDestinations = await compileExportDestinations(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
   const process = compileProcess(draft, file, environment);
+  const queries = await draft.within(['queries'], () => compileQueries(draft, file.queries));
   const kubernetes = await draft.part(['kubernetes'], () => compileKubernetes(draft, file.kubernetes, gateway?.tokenReview?.access));
   checkKubernetes(draft, file);
   const join = await draft.within(['join'], () => compileJoin(draft, file, gateway));
   const joined = join === undefined ? gateway : gateway && { ...gateway, joins: true };
-  return joined && process && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, backendGroups, pushTargets, exportDestinations, frontProxies }, process: { ...process, kubernetes } };
+  return joined && process && queries && { join, state: { gateway: joined, tenants, agents, sites, templates, backends, backendGroups, pushTargets, exportDestinations, frontProxies }, process: { ...process, kubernetes, queries } };
 }
 
 // ---- what takes effect at once
@@ -182,7 +184,7 @@ function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: Gateway
 
 // ---- what takes effect at the next start
 
-function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): Omit<GatewayProcess, 'kubernetes'> | undefined {
+function compileProcess(draft: Draft, file: GatewayFile, environment: Environment): Omit<GatewayProcess, 'kubernetes' | 'queries'> | undefined {
   const runtimeDir = draft.part(['runtimeDir'], () => compileRuntimeDir(draft, environment.runtimeDir ?? draft.resolve(file.runtimeDir)));
   const dataThreads = draft.part(['dataThreads'], () => (file.dataThreads === 'auto' ? Math.max(1, Math.floor(availableParallelism() / 4)) : file.dataThreads));
   const drainDelayMs = draft.part(['drainDelay'], () => draft.durationMs(['drainDelay'], file.drainDelay, { minMs: 0, maxMs: 5 * MINUTE_MS }));
@@ -194,12 +196,11 @@ function compileProcess(draft: Draft, file: GatewayFile, environment: Environmen
   }));
   const metrics = draft.part(['metrics'], () => compileHttpAddress(draft, ['metrics', 'address'], file.metrics.address));
   const logLevel = draft.part(['log'], () => environment.logLevel ?? file.log.level);
-  const queries = draft.part(['queries'], () => ({ cacheBytes: file.queries.cacheSize === undefined ? undefined : parseSize(file.queries.cacheSize) }));
   const exportFolder = draft.part(['exports'], () => draft.resolve(file.exports.folder));
   const discovery = draft.part(['discovery'], () => compileDiscovery(draft, file.discovery));
   const tunnel = draft.part(['tunnel'], () => compileTunnel(draft, file.tunnel));
-  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || queries === undefined || drainDelayMs === undefined || exportFolder === undefined) return undefined;
-  return { runtimeDir, dataThreads, drainDelayMs, envoy, metrics, logLevel, discovery, tunnel, queryCacheBytes: queries.cacheBytes, exportFolder };
+  if (runtimeDir === undefined || dataThreads === undefined || envoy === undefined || metrics === undefined || logLevel === undefined || discovery === undefined || tunnel === undefined || drainDelayMs === undefined || exportFolder === undefined) return undefined;
+  return { runtimeDir, dataThreads, drainDelayMs, envoy, metrics, logLevel, discovery, tunnel, exportFolder };
 }
 
 function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['discovery']): GatewayProcess['discovery'] | undefined {

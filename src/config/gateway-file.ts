@@ -38,11 +38,21 @@ export interface GatewayFile {
     readonly maxScrapeTimeout: string;
     readonly deadlineMargin: string;
   };
-  readonly queries: { readonly cacheSize?: string };
+  readonly queries: { readonly cacheSize?: string; readonly redis?: RedisFile };
   readonly exportDestinations: readonly ExportDestinationFile[];
   readonly exports: { readonly folder: string };
   readonly discovery: { readonly settle: string; readonly retention: string };
   readonly tunnel: { readonly keepAliveInterval: string; readonly keepAliveTimeout: string; readonly reconnectGrace: string };
+}
+
+export interface RedisFile {
+  readonly url: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly caFile?: string;
+  readonly prefix: string;
+  readonly timeout: string;
+  readonly maxValueSize: string;
 }
 
 export type EnvoyLogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | 'off';
@@ -59,6 +69,7 @@ export interface TenantFile {
   readonly scrape: readonly GrantFile[];
   readonly deny: readonly GrantFile[];
   readonly query?: readonly QueryGrantFile[];
+  readonly queryDryRun?: { readonly until: string };
   readonly push?: readonly string[];
   readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrantFile[]; readonly exports?: ExportTermsFile };
   readonly exports?: readonly ExportFile[];
@@ -179,7 +190,7 @@ export interface BackendFile {
   readonly bearerTokenFile?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
-  readonly union: 'rewrite' | 'extra_filters';
+  readonly union: 'rewrite' | 'extra_filters' | 'policy_header';
   readonly api: 'prometheus' | 'alertmanager';
 }
 

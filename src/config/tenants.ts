@@ -18,6 +18,9 @@ import type { Path } from './yaml-source.js';
  * credentials once, references to what there is).
  */
 
+const DAY_MS = 86_400_000;
+const MAX_DRY_RUN_MS = 31 * DAY_MS;
+
 export async function compileTenants(draft: Draft, file: Pick<GatewayFile, 'tenants'> & Known): Promise<Tenant[]> {
   const claim = createClaims(draft);
   const tenants = await draft.list(['tenants'], () => file.tenants, (tenant, place) => compileTenant(draft, place, { tenant, file, claim }));
@@ -41,9 +44,19 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
   const scrape = await draft.list([...place, 'scrape'], () => own.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const deny = await draft.list([...place, 'deny'], () => own.deny, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
   const query = own.query && (await draft.list([...place, 'query'], () => own.query ?? [], (grant, grantPlace) => compileQueryGrant(draft, grantPlace, { grant, file })));
+  const queryDryRunUntilMs = compileDryRun(draft, [...place, 'queryDryRun'], own.queryDryRun?.until);
   const metricAccess = own.metricAccess && (await compileMetricAccess(draft, [...place, 'metricAccess'], { access: own.metricAccess, file }));
   const exports = own.exports && (await compileExports(draft, [...place, 'exports'], { tenant: own, file }));
-  return { name: own.name, credentials, scrape, deny, ...(metricAccess && { metricAccess }), ...(exports && { exports }), ...(query && { query }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+  return { name: own.name, credentials, scrape, deny, ...(metricAccess && { metricAccess }), ...(exports && { exports }), ...(query && { query }), ...(queryDryRunUntilMs !== undefined && { queryDryRunUntilMs }), ...(own.push && { push: compilePush(draft, [...place, 'push'], { names: own.push, file }) }), limits: compileLimits(draft, [...place, 'limits'], own.limits) };
+}
+
+/** The tenant sees everything meanwhile: nobody must forget it, so it is never far away. One that is over is no fault. */
+function compileDryRun(draft: Draft, place: Path, until: string | undefined): number | undefined {
+  if (until === undefined) return undefined;
+  const untilMs = Date.parse(until);
+  if (Number.isNaN(untilMs)) draft.fault([...place, 'until'], 'there is no such time');
+  else if (untilMs - draft.nowMs > MAX_DRY_RUN_MS) draft.fault([...place, 'until'], `more than ${MAX_DRY_RUN_MS / DAY_MS} days away; the tenant's rules do not hold until then`);
+  return untilMs;
 }
 
 async function compileMetricAccess(draft: Draft, place: Path, { access, file }: { readonly access: NonNullable<TenantFile['metricAccess']>; readonly file: Known }): Promise<NonNullable<Tenant['metricAccess']>> {

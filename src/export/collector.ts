@@ -8,7 +8,7 @@ import type { Exemplars } from './exemplars.js';
 import { shapeKey } from './job.js';
 import type { ExportJob } from './job.js';
 import type { Position, Positions, Progress } from './positions.js';
-import type { RawSeries } from './remote-read.js';
+import type { RawSeries } from '../remoteread/chunks.js';
 import { shapeOf } from './shape.js';
 import type { PackedLabels, Shape } from './shape.js';
 import { SourceError } from './source.js';

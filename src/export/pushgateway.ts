@@ -7,7 +7,7 @@ import { decodeChunk } from './chunk/chunk.js';
 import type { ExportJob } from './job.js';
 import type { ExportMetrics } from './metrics.js';
 import { createReceiver } from './receiver.js';
-import type { RawSeries } from './remote-read.js';
+import type { RawSeries } from '../remoteread/chunks.js';
 import type { Receiver } from './receiver.js';
 import type { Delivered, Export } from './running.js';
 import { shapeOf, unpackLabels } from './shape.js';

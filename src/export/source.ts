@@ -4,8 +4,10 @@ import type { Logger } from '../lib/logger.js';
 import type { Backend } from '../model/desired-state.js';
 import type { Matcher } from '../promql/ast.js';
 import { pack } from '../remotewrite/snappy.js';
-import { decodeFrame, encodeReadRequest, FrameReader, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from './remote-read.js';
-import type { RawSeries } from './remote-read.js';
+import { decodeFrame } from '../remoteread/chunks.js';
+import type { RawSeries } from '../remoteread/chunks.js';
+import { FrameReader } from '../remoteread/frames.js';
+import { againstStored, encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from '../remoteread/request.js';
 
 /**
  * The backend that is exported from. It stays with one replica as long as that answers: two that scrape the same targets do it at different
@@ -46,7 +48,7 @@ export class Source {
 
   /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
   async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<readonly RawSeries[]> {
-    const body = await pack(encodeReadRequest(rules, startMs, endMs));
+    const body = await pack(encodeReadRequest({ queries: rules.map((matchers) => ({ startMs, endMs, matchers: matchers.map(againstStored) })), responseTypes: ['streamed_chunks'] }));
     const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
     const type = String(answer.headers['content-type'] ?? '');
     if (!type.startsWith(STREAMED_CONTENT_TYPE)) {

@@ -54,7 +54,7 @@ const MAX_REMEMBERED_TARGETS = 100_000;
 
 /** Starts all but Envoy; resolves when every socket listens and the configuration is published. Rejects where that fails. */
 export async function startGateway(config: GatewayConfig, logger: Logger, registry: Registry): Promise<Gateway> {
-  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queryCacheBytes, exportFolder } = config.process;
+  const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queries: querying, exportFolder } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
   const discovery = await createDiscovery({
@@ -82,7 +82,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
-  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(queryCacheBytes !== undefined && { cache: { maxBytes: queryCacheBytes } }) });
+  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(querying.cacheBytes !== undefined && { cache: { maxBytes: querying.cacheBytes, shared: querying.shared } }) });
   const queryDoor = createQueryDoor(queries);
   const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
   push.setExpiring(config.process.kubernetes === undefined);

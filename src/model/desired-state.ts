@@ -133,13 +133,19 @@ export interface Backend {
   readonly caPem?: string | undefined;
   /** Ours towards the backend, credentials among them. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them as VictoriaMetrics's own parameter. */
-  readonly union?: 'rewrite' | 'extra_filters' | undefined;
+  /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them, as VictoriaMetrics's own parameter or Mimir's own header. */
+  readonly union?: 'rewrite' | 'extra_filters' | 'policy_header' | undefined;
   /** Undefined = Prometheus's. */
   readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
+}
+
+/** Whose data a Mimir is asked for: its own tenants, by the header that we send it. */
+export function mimirTenants({ headers = {} }: Pick<Backend, 'headers'>): readonly string[] {
+  const [, value = ''] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scope-orgid') ?? [];
+  return value.split('|').filter((tenant) => tenant !== '');
 }
 
 /** Which objects of a cluster are a backend's endpoints: all that is given must match. */
@@ -297,6 +303,8 @@ export interface Tenant {
   readonly exports?: readonly TenantExport[];
   /** OR: a series is seen when any grant allows it. Undefined = no query door. */
   readonly query?: readonly QueryGrant[];
+  /** Until then its queries are passed on without its rules, and what the rules would have made of them is logged. Ms since the epoch. */
+  readonly queryDryRunUntilMs?: number;
   /** Whose MetricAccess objects add to `query`, and the most that they can. */
   readonly metricAccess?: { readonly namespaces: readonly string[]; readonly within: readonly QueryGrant[]; readonly exports?: ExportTerms | undefined };
   readonly limits: TenantLimits;

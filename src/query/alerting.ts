@@ -116,7 +116,7 @@ export function accept(selectors: readonly Rule[], labels: Readonly<Record<strin
   return selectors.some((matchers) => matchers.every(({ matcher, accepts }) => accepts(labels[matcher.name] ?? '')));
 }
 
-function readSelectors(texts: readonly string[], limits: Limits): Result<readonly Rule[], Refusal> {
+export function readSelectors(texts: readonly string[], limits: Limits): Result<readonly Rule[], Refusal> {
   const read: Rule[] = [];
   for (const text of texts) {
     const selector = readSelector(text, limits);

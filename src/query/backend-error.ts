@@ -36,6 +36,9 @@ const HARMLESS: readonly RegExp[] = [
 /** `body`: the whole of it, or as much as was read. */
 export function backendError(status: number, body: string): Result<Reply, Refusal> {
   const failed = err({ reason: 'query_backend_failed', detail: undefined } as const);
+  // A remote read's errors have no shape.
+  const [, samples] = status === 400 ? (/^exceeded sample limit \((\d+)\)\s*$/.exec(body) ?? []) : [];
+  if (samples !== undefined) return err({ reason: 'query_over_limit', detail: `the backend gives at most ${samples} samples at once` });
   const answer = STATUSES.has(status) ? jsonOf(body) : undefined;
   if (!isObject(answer) || answer.status !== 'error' || typeof answer.errorType !== 'string') return failed;
   const ours = TYPES.get(answer.errorType);

@@ -1,4 +1,6 @@
 import type { Result } from '../lib/result.js';
+import type { Policy } from '../promql/enforce/policy.js';
+import type { ReadQuery, ResponseType } from '../remoteread/request.js';
 import type { Merge } from './distribute.js';
 import type { View } from './grants.js';
 import type { Form } from './form.js';
@@ -15,6 +17,8 @@ export interface Question extends View {
   readonly form: Form;
   /** Of an endpoint that takes JSON: what was sent; else undefined. */
   readonly json: unknown;
+  /** Of an endpoint that takes a message: what was sent, unpacked; else undefined. */
+  readonly message: Buffer | undefined;
   /** What stood in the path for `:name`; '' where nothing does. */
   readonly segment: string;
 }
@@ -27,12 +31,33 @@ export interface UpstreamRequest {
   readonly parameters: readonly (readonly [string, string])[];
   /** Body of a request that changes something: it is sent once, to one replica. */
   readonly json?: string;
+  /** The tenant's rules, each a selector, for a backend that takes them in a header. */
+  readonly policies?: readonly string[];
+  /** In place of parameters: a remote read, packed. */
+  readonly packed?: Buffer;
 }
 
 /** An answer that was read: `value` is undefined where it was no JSON. */
 export interface ReadAnswer {
   readonly status: number;
   readonly value: unknown;
+}
+
+export interface ReadPlan {
+  readonly kind: 'read';
+  /** One query or more for each of the caller's, in their order; none for those of which nothing is allowed. */
+  readonly queries: readonly OwnedReadQuery[];
+  readonly responseTypes: readonly [ResponseType, ...ResponseType[]];
+  /** How many the caller has sent. */
+  readonly askedQueries: number;
+  readonly policy: Policy;
+  /** As in UpstreamRequest. */
+  readonly policies?: readonly string[];
+}
+
+export interface OwnedReadQuery extends ReadQuery {
+  /** Which of the caller's queries it is for. */
+  readonly owner: number;
 }
 
 export type Plan =
@@ -42,14 +67,16 @@ export type Plan =
   | { readonly kind: 'filter'; readonly requests: readonly UpstreamRequest[]; readonly filter: (data: readonly unknown[]) => unknown }
   /** Asked one after the other: with the answers so far, what to ask next, or the reply. */
   | { readonly kind: 'talk'; readonly next: (answers: readonly ReadAnswer[]) => Result<{ readonly ask: UpstreamRequest } | { readonly reply: Reply }, Refusal> }
+  /** A remote read; what comes back is held to the policy once more, series by series. */
+  | ReadPlan
   /** Nobody has to be asked. */
   | { readonly kind: 'answer'; readonly reply: Reply };
 
 export interface Endpoint {
   /** Undefined: of both. */
   readonly api?: Api;
-  /** Takes a JSON body in place of a form. */
-  readonly takesJson?: true;
+  /** What its body is in place of a form. */
+  readonly takes?: 'json' | 'message';
   readonly methods: readonly Method[];
   /** After the backend's prefix; `:name` stands for one segment. It is also the route's name in metrics. */
   readonly path: string;

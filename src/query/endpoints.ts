@@ -13,9 +13,12 @@ import { evaluationOptions, instantTimes, rangeTimes, readParameters, windowTime
 import type { EvaluationTimes } from './parameters.js';
 import { JSON_TYPE, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
+import { readPlan } from './remote-read/plan.js';
+import { searchPlan } from './search.js';
+import { scrapePoolsPlan, targetMetadataPlan, targetsPlan } from './targets.js';
 
 /**
- * The one table of what there is on this door. What is not in it does not exist here: administration, status, targets, writing,
+ * The one table of what there is on this door. What is not in it does not exist here: administration, status, writing,
  * profiles, the web pages.
  */
 
@@ -31,10 +34,17 @@ const PROMETHEUS_ENDPOINTS: readonly Endpoint[] = [
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/metadata', plan: metadataPlan },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/rules', plan: rulesPlan },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/alerts', plan: alertsPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/targets', plan: targetsPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/targets/metadata', plan: targetMetadataPlan },
+  { api: 'prometheus', methods: ['GET'], path: '/api/v1/scrape_pools', plan: scrapePoolsPlan },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/search/metric_names', plan: (question) => searchPlan(question, 'metric_names') },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/search/label_names', plan: (question) => searchPlan(question, 'label_names') },
+  { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/search/label_values', plan: (question) => searchPlan(question, 'label_values') },
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/format_query', plan: (question) => text(question, '/api/v1/format_query') },
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/parse_query', plan: (question) => text(question, '/api/v1/parse_query') },
   { api: 'prometheus', methods: ['GET'], path: '/api/v1/status/buildinfo', plan: () => ok(forward('GET', '/api/v1/status/buildinfo', [])) },
   { api: 'prometheus', methods: ['GET'], path: '/federate', plan: federate },
+  { api: 'prometheus', methods: ['POST'], path: '/api/v1/read', takes: 'message', plan: readPlan },
 ];
 
 export const ENDPOINTS: readonly Endpoint[] = [
@@ -58,13 +68,13 @@ function plain(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
 
 function evaluation(question: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
   if (!times.ok) return times;
-  const { form, limits } = question;
+  const { form, limits, union } = question;
   const options = evaluationOptions(form, limits);
   if (!options.ok) return options;
   const restricted = restrictQuery(queryText(form), question, times.value);
   if (!restricted.ok) return restricted;
   const { query, filters } = restricted.value;
-  const plan = forward('POST', path, [['query', query], ...filters.map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
+  const plan = forward('POST', path, [['query', query], ...(union === 'extra_filters' ? filters : []).map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
   return question.group === undefined ? ok(plan) : overGroup(plan, question, question.group);
 }
 
@@ -78,10 +88,10 @@ function overGroup(plan: Plan, { form, limits }: Question, { disjointBy }: Backe
 }
 
 /** Prometheus takes all selectors of the query and nothing else. */
-function exemplars({ form, policy, limits }: Question): Result<Plan, Refusal> {
-  const window = windowTimes(form);
+function exemplars(question: Question): Result<Plan, Refusal> {
+  const window = windowTimes(question.form);
   if (!window.ok) return window;
-  const restricted = restrictExpression(queryText(form), policy, limits, { rangeMs: 0, stepMs: 0 });
+  const restricted = restrictExpression(queryText(question.form), question, { rangeMs: 0, stepMs: 0 });
   return restricted.ok ? ok(forward('POST', '/api/v1/query_exemplars', [['query', restricted.value.query], ...window.value])) : restricted;
 }
 

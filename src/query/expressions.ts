@@ -30,11 +30,18 @@ function readWithin(text: string, limits: Limits, times: Times): Result<Expr, Re
   return over === undefined ? expr : refuse('query_over_limit', over);
 }
 
-export function restrictExpression(text: string, policy: Policy, limits: Limits, times: Times): Result<Enforced, Refusal> {
-  const expr = readWithin(text, limits, times);
+export function restrictExpression(text: string, { policy, limits, known }: Pick<View, 'policy' | 'limits' | 'known'>, times: Times): Result<Enforced, Refusal> {
+  const before = known?.find(text);
+  const expr = before === undefined ? readExpression(text, limits) : ok(before.expr);
   if (!expr.ok) return expr;
+  const over = overLimit(expr.value, times, limits);
+  if (over !== undefined) return refuse('query_over_limit', over);
+  if (before !== undefined) return ok(before.enforced);
   const enforced = enforce(text, policy, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth, maxBranches: limits.maxBranches });
-  if (enforced.ok) return ok(enforced.value);
+  if (enforced.ok) {
+    known?.keep(text, { expr: expr.value, enforced: enforced.value });
+    return ok(enforced.value);
+  }
   const { reason, message } = enforced.error;
   switch (reason) {
     case 'invalid':
@@ -52,19 +59,21 @@ export function restrictExpression(text: string, policy: Policy, limits: Limits,
 /** What leaves: the query, and the rules beside it where they are not in it. */
 export interface RestrictedQuery {
   readonly query: string;
-  /** `extra_filters[]`: each a selector, ORed. */
+  /** Each a selector, ORed; how they leave is the backend's `union`. */
   readonly filters: readonly string[];
   readonly decisions: readonly Decision[];
 }
 
 /** By rewriting, or by the backend's own means. */
-export function restrictQuery(text: string, { policy, limits, union }: View, times: Times): Result<RestrictedQuery, Refusal> {
+export function restrictQuery(text: string, view: View, times: Times): Result<RestrictedQuery, Refusal> {
+  const { policy, limits, union } = view;
   switch (union) {
     case 'rewrite': {
-      const restricted = restrictExpression(text, policy, limits, times);
+      const restricted = restrictExpression(text, view, times);
       return restricted.ok ? ok({ ...restricted.value, filters: [] }) : restricted;
     }
-    case 'extra_filters': {
+    case 'extra_filters':
+    case 'policy_header': {
       const expr = readWithin(text, limits, times);
       return expr.ok ? ok({ query: print(expr.value), filters: filtersOf(policy), decisions: [] }) : expr;
     }
@@ -72,7 +81,7 @@ export function restrictQuery(text: string, { policy, limits, union }: View, tim
 }
 
 /** Never none: that would mean everything. */
-function filtersOf({ rules }: Policy): readonly string[] {
+export function filtersOf({ rules }: Policy): readonly string[] {
   const filters = rules.map((rule) => print({ ...EVERYTHING, matchers: rule.map(({ matcher }) => matcher) }));
   return filters.length > 0 ? filters : [print(selectingNothing(EVERYTHING))];
 }

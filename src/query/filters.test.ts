@@ -3,6 +3,7 @@ import { compilePolicy } from '../promql/enforce/policy.js';
 import type { Policy } from '../promql/enforce/policy.js';
 import { visibleAlertsIn, visibleGroups } from './alerting.js';
 import { visibleMetadata } from './metadata.js';
+import { visibleTargets } from './targets.js';
 
 function policy(...selectors: readonly string[]): Policy {
   const compiled = compilePolicy(selectors.map((selector) => ({ metric: { kind: 'selector', selector }, labels: [] })));
@@ -67,5 +68,21 @@ describe('metadata', () => {
     const shared = { x: [counter('mine'), counter('theirs')] };
     expect(visibleMetadata(shared, ['x'], OWN).get('x')).toEqual([{ type: 'counter', help: '', unit: '' }]);
     expect(visibleMetadata(shared, ['x'], policy('x')).get('x')).toEqual(shared.x);
+  });
+});
+
+describe('targets', () => {
+  const target = (ns: string): Record<string, unknown> => ({
+    labels: { job: 'j', ns }, discoveredLabels: { __secret: 'x' }, scrapePool: `pool-${ns}`, scrapeUrl: 'http://user:word@host:1/metrics?token=secret', globalUrl: 'http://host:1/metrics?token=secret', health: 'down',
+    lastError: 'Get "http://user:word@host:1/metrics?token=secret": refused', unheardOf: 'secret',
+  });
+
+  it('are those whose series "up" is allowed, without what they were before relabelling and without secrets of their URLs', () => {
+    const shown = visibleTargets({ activeTargets: [target('a'), target('b'), { labels: { ns: 1 } }] }, OWN);
+    expect(shown).toEqual([{ labels: { job: 'j', ns: 'a' }, discoveredLabels: {}, scrapePool: 'pool-a', scrapeUrl: 'http://host:1/metrics', globalUrl: 'http://host:1/metrics', health: 'down', lastError: 'Get "http://host:1/metrics": refused' }]);
+  });
+
+  it('are not shown to whom other series of theirs are allowed', () => {
+    expect(visibleTargets({ activeTargets: [target('a')] }, policy('load{ns="a"}'))).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import type { Policy, Rule } from '../promql/enforce/policy.js';
 import { printMatcher } from '../promql/print.js';
+import type { Memory } from './known-queries.js';
 import { limitsOf } from './limits.js';
 import type { Limits } from './limits.js';
 
@@ -23,6 +24,10 @@ export interface View {
   readonly api: NonNullable<Backend['api']>;
   /** Where it is several backends in one. */
   readonly group?: BackendGroup | undefined;
+  /** Until then the rules are only tried out (dry-run.ts). */
+  readonly dryRunUntilMs?: number | undefined;
+  /** What was made of queries under these rules and limits before; undefined = nothing is remembered. */
+  readonly known?: Memory;
 }
 
 /** Undefined: no such tenant or backend, or no grant for it. */
@@ -46,7 +51,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group, dryRunUntilMs: tenant.queryDryRunUntilMs };
 }
 
 /** The most patient member's. */

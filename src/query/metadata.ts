@@ -2,7 +2,7 @@ import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { METRIC_NAME_LABEL } from '../promql/ast.js';
 import type { Policy } from '../promql/enforce/policy.js';
-import type { Plan, Question } from './endpoint.js';
+import type { Plan, Question, UpstreamRequest } from './endpoint.js';
 import { isObject, objectsOf, textOf } from './json.js';
 import type { JsonObject } from './json.js';
 import { restrictMatches } from './match.js';
@@ -36,15 +36,30 @@ export function metadataPlan({ form, policy, limits }: Question): Result<Plan, R
   const perMetric = form.first('limit_per_metric') ?? '';
   if (perMetric !== '' && readCount(perMetric) === undefined) return refuse('query_malformed', 'invalid parameter "limit_per_metric"');
   const metric = form.first('metric') ?? '';
-  const since = `${(Date.now() - RECENT_MS) / 1000}`;
   return ok({
     kind: 'filter',
     requests: [
       { method: 'GET', path: '/api/v1/metadata', parameters: metric === '' ? [] : [['metric', metric]] },
-      { method: 'GET', path: `/api/v1/label/${METRIC_NAME_LABEL}/values`, parameters: [...matches.value.map((match) => ['match[]', match] as const), ['start', since]] },
+      namesRequest(matches.value),
     ],
     filter: ([metadata, names]) => limited(visibleMetadata(metadata, names, policy), bound(form.first('limit')), bound(perMetric)),
   });
+}
+
+/** Which names do these series have now? */
+export function namesRequest(matches: readonly string[]): UpstreamRequest {
+  const since = `${(Date.now() - RECENT_MS) / 1000}`;
+  return { method: 'GET', path: `/api/v1/label/${METRIC_NAME_LABEL}/values`, parameters: [...matches.map((match) => ['match[]', match] as const), ['start', since]] };
+}
+
+/** Of the answer to `namesRequest`. */
+export function seenNames(names: unknown): ReadonlySet<string> {
+  return new Set(Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []);
+}
+
+/** Names that the series of a family may have. */
+export function familyNames(family: string, type: string): readonly string[] {
+  return [family, ...(SUFFIXES.get(type) ?? []).map((suffix) => family + suffix)];
 }
 
 /** Prometheus takes 0 and less for no bound. */
@@ -60,12 +75,12 @@ function limited(metadata: Metadata, families: number, entries: number): JsonObj
 }
 
 export function visibleMetadata(metadata: unknown, names: unknown, policy: Policy): Metadata {
-  if (!isObject(metadata) || !Array.isArray(names)) return new Map();
-  const seen = new Set(names.filter((name) => typeof name === 'string'));
+  if (!isObject(metadata)) return new Map();
+  const seen = seenNames(names);
   return new Map(
     Object.entries(metadata).flatMap(([family, value]): readonly (readonly [string, readonly JsonObject[]])[] => {
       const all = objectsOf(value);
-      const entries = all.filter(({ type }) => [family, ...(SUFFIXES.get(textOf(type)) ?? []).map((suffix) => family + suffix)].some((name) => seen.has(name)));
+      const entries = all.filter(({ type }) => familyNames(family, textOf(type)).some((name) => seen.has(name)));
       const own = all.length === 1 || isWhollyAllowed(family, policy);
       const told = entries.map(({ type, help, unit }): JsonObject => ({ type: textOf(type), help: own ? textOf(help) : '', unit: textOf(unit) }));
       const distinct = [...new Map(told.map((entry) => [JSON.stringify(entry), entry])).values()];

@@ -1,5 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { WOULD } from './dry-run.js';
+import type { Trial } from './dry-run.js';
 import type { QueryReason } from './refusal.js';
 
 /**
@@ -12,12 +14,14 @@ export interface QueryGauges {
   readonly running: () => number;
   readonly waiting: () => number;
   readonly replicaFailures: () => number;
+  readonly dryRuns: () => number;
 }
 
 export interface QueryMetrics {
   /** `endpoint`: the route's name, never the path. */
   readonly count: (endpoint: string, outcome: Outcome, seconds: number) => void;
   readonly bytes: (count: number) => void;
+  readonly dryRun: (would: Trial['would']) => void;
 }
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -27,6 +31,7 @@ export function registerQueryMetrics(registry: Registry, gauges: QueryGauges): Q
   const gauge = (name: string, help: string, read: () => number): Gauge => new Gauge({ name, help, registers, collect() { this.set(read()); } });
   gauge('scrapeway_query_in_flight', 'Queries that wait for their backend or its answer.', gauges.running);
   gauge('scrapeway_query_waiting', 'Queries that wait for others of their tenant.', gauges.waiting);
+  gauge('scrapeway_query_dry_run_tenants', 'Tenants whose rules are only tried out now: they see everything.', gauges.dryRuns);
   void new Counter({
     name: 'scrapeway_query_replica_failures_total', help: 'Attempts at a replica that gave no answer.', registers,
     collect() { this.reset(); this.inc(gauges.replicaFailures()); },
@@ -34,7 +39,10 @@ export function registerQueryMetrics(registry: Registry, gauges: QueryGauges): Q
   const requests = new Counter({ name: 'scrapeway_query_requests_total', help: 'Requests by endpoint and by how they ended: answered, backend_error, cancelled, broken, or a reason.', labelNames: ['endpoint', 'outcome'], registers });
   const duration = new Histogram({ name: 'scrapeway_query_duration_seconds', help: 'Time from the request to the end of its answer.', labelNames: ['endpoint'], buckets: DURATION_BUCKETS, registers });
   const bytes = new Counter({ name: 'scrapeway_query_response_bytes_total', help: 'Bytes of answers that were passed on from backends.', registers });
+  const dryRuns = new Counter({ name: 'scrapeway_query_dry_run_requests_total', help: 'Requests of dry runs, passed on without rules, by what the rules would have done.', labelNames: ['would'], registers });
+  for (const would of WOULD) dryRuns.inc({ would }, 0);
   return {
+    dryRun: (would) => dryRuns.inc({ would }),
     count: (endpoint, outcome, seconds) => {
       requests.inc({ endpoint, outcome });
       duration.observe({ endpoint }, seconds);
@@ -54,6 +62,20 @@ export function registerCacheMetrics(registry: Registry, cache: CacheGauges): vo
   void new Gauge({ name: 'scrapeway_query_cache_bytes', help: 'About what the cache of range queries holds.', registers, collect() { this.set(cache.bytes); } });
   void new Counter({
     name: 'scrapeway_query_cache_requests_total', help: 'Range queries that the cache could answer wholly (hit), in part (partial) or not at all (miss).', labelNames: ['result'], registers,
+    collect() { this.reset(); for (const [result, count] of Object.entries(cache.results)) this.inc({ result }, count); },
+  });
+}
+
+export interface SharedCacheGauges {
+  readonly isUp: boolean;
+  readonly results: Readonly<Record<'hit' | 'miss' | 'failed' | 'skipped', number>>;
+}
+
+export function registerSharedCacheMetrics(registry: Registry, cache: SharedCacheGauges): void {
+  const registers = [registry];
+  void new Gauge({ name: 'scrapeway_query_shared_cache_up', help: 'Whether the shared cache is asked (1) or not, since it did not answer (0).', registers, collect() { this.set(cache.isUp ? 1 : 0); } });
+  void new Counter({
+    name: 'scrapeway_query_shared_cache_requests_total', help: 'Questions to the shared cache: hit, miss, failed (among them too late), or skipped while it does not answer.', labelNames: ['result'], registers,
     collect() { this.reset(); for (const [result, count] of Object.entries(cache.results)) this.inc({ result }, count); },
   });
 }

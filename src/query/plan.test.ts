@@ -32,7 +32,7 @@ function plan(url: string, { body = '', grants = OWN, limits = {}, union }: Aske
   if (view === undefined) throw new Error('no view');
   if (route?.endpoint === undefined) return 'no endpoint';
   const form = formOf(Buffer.from(body), route.query);
-  const made = form.ok ? route.endpoint.plan({ ...view, form: form.value, json: undefined, segment: route.segment }) : form;
+  const made = form.ok ? route.endpoint.plan({ ...view, form: form.value, json: undefined, message: undefined, segment: route.segment }) : form;
   return made.ok ? made.value : made.error;
 }
 
@@ -47,8 +47,8 @@ function leaving(url: string, asked: Asked = {}): unknown {
 
 describe('the table', () => {
   it.each([
-    '/api/v1/write', '/api/v1/read', '/api/v1/otlp/v1/metrics', '/api/v1/admin/tsdb/delete_series', '/api/v1/targets', '/api/v1/targets/metadata', '/api/v1/status/config', '/api/v1/status/tsdb',
-    '/api/v1/status/flags', '/api/v1/notifications', '/-/reload', '/-/quit', '/metrics', '/debug/pprof/heap', '/graph', '/', '/api/v1/search/metric_names',
+    '/api/v1/write', '/api/v1/otlp/v1/metrics', '/api/v1/admin/tsdb/delete_series', '/api/v1/targets/', '/api/v1/targets/relabel_steps', '/api/v1/scrape_pools/config', '/api/v1/status/config', '/api/v1/status/tsdb',
+    '/api/v1/status/flags', '/api/v1/notifications', '/-/reload', '/-/quit', '/metrics', '/debug/pprof/heap', '/graph', '/', '/api/v1/search/metrics',
     '/api/v1//query', '//api/v1/query', '/api/v1/query/', '/api/v1/./query', '/api/v1/x/../query', '/api/v1/%2e%2e/v1/query', '/api%2fv1/query', '/api/v1/rules/', '/api/v1/alerts/', '/api/v1/QUERY',
     '/api/v1/label/../values', '/api/v1/label/%2e%2e/values', '/api/v1/label/a%2fb/values', '/api/v1/label//values', '/api/v1/quer%2579', '/api/v1/query%00', '/api/v1/query;x', '/api/v1/quer%ff',
   ])('does not have %s', (path) => {

@@ -59,7 +59,7 @@ describe('a question for the cache', () => {
     rangeQuestion({ method: 'POST', path: '/api/v1/query_range', parameters: [['query', query], ['start', '0'], ['end', '100'], ['step', '15s'], ['timeout', '5'], ...more] }, 't', 'b');
 
   it('ends with its last step', () => {
-    expect(ask('rate(x[5m] offset 1m)')).toEqual({ tenant: 't', backend: 'b', asked: '[["query","rate(x[5m] offset 1m)"]]', startMs: 0, endMs: 90_000, stepMs: 15_000 });
+    expect(ask('rate(x[5m] offset 1m)')).toEqual({ tenant: 't', backend: 'b', asked: '[[["query","rate(x[5m] offset 1m)"]],[]]', startMs: 0, endMs: 90_000, stepMs: 15_000 });
   });
 
   it.each(['x @ start()', 'x @ end()', 'x @ 1700000000', 'x offset -5m', 'max_over_time(x[5m:1m] @ end())', 'max_over_time(x[5m:1m] offset -1m)', 'max_over_time(x[range()])', 'x offset (5m - 10m)', 'sum(x @ end()) + y'])('is not %s, whose steps depend on the range or on what is to come', (query) => {

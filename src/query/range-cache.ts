@@ -5,6 +5,7 @@ import { visit } from '../promql/walk.js';
 import type { UpstreamRequest } from './endpoint.js';
 import { cut } from './extent.js';
 import type { Extent } from './extent.js';
+import type { SharedCache, SharedExtent } from './shared-cache.js';
 import { readDuration, readTime } from './values.js';
 
 /**
@@ -29,6 +30,8 @@ export interface RangeCacheOptions {
   readonly settleMs?: number;
   /** Data may be deleted or filled in: nothing is believed for longer. */
   readonly maxAgeMs?: number;
+  /** Asked for what is not known here, and told what is. */
+  readonly shared?: SharedCache | undefined;
 }
 
 const SETTLE_MS = 10 * 60_000;
@@ -39,10 +42,14 @@ const POINT_BYTES = 120;
 export class RangeCache {
   readonly #extents: LRUCache<string, Extent>;
   readonly #settleMs: number;
+  readonly #maxAgeMs: number;
+  readonly #shared: SharedCache | undefined;
   readonly results = { hit: 0, partial: 0, miss: 0 };
 
-  constructor({ maxBytes, settleMs = SETTLE_MS, maxAgeMs = MAX_AGE_MS }: RangeCacheOptions) {
+  constructor({ maxBytes, settleMs = SETTLE_MS, maxAgeMs = MAX_AGE_MS, shared }: RangeCacheOptions) {
     this.#settleMs = settleMs;
+    this.#maxAgeMs = maxAgeMs;
+    this.#shared = shared;
     this.#extents = new LRUCache({ maxSize: maxBytes, ttl: maxAgeMs, noUpdateTTL: true, sizeCalculation: (extent, key) => key.length * 2 + sizeOf(extent) });
   }
 
@@ -50,10 +57,21 @@ export class RangeCache {
     return this.#extents.calculatedSize;
   }
 
+  /** Takes what the shared cache knows, where nothing is known here. */
+  async prepare(question: RangeQuestion, nowMs: number): Promise<void> {
+    const key = keyOf(question);
+    if (this.#shared === undefined || isBeginning(this.#extents.peek(key), question)) return;
+    const found = await this.#shared.find(key);
+    if (found === undefined || !isBeginning(found.extent, question) || found.untilMs <= nowMs) return;
+    // As old as it is, whatever another's clock says. An entry keeps the end of its life, so what was there must go first.
+    this.#extents.delete(key);
+    this.#extents.set(key, found.extent, { ttl: Math.min(found.untilMs - nowMs, this.#maxAgeMs) });
+  }
+
   /** The beginning of the answer, as far as it is known. */
   find(question: RangeQuestion): Extent | undefined {
     const known = this.#extents.get(keyOf(question));
-    if (known === undefined || known.fromMs > question.startMs || known.toMs < question.startMs) {
+    if (!isBeginning(known, question)) {
       this.results.miss += 1;
       return undefined;
     }
@@ -71,7 +89,18 @@ export class RangeCache {
     // Whoever has asked for more before may ask for it again.
     if (known !== undefined && known.fromMs <= startMs && known.toMs >= settled) return;
     this.#extents.set(key, cut(answer, startMs, settled));
+    const kept = this.#keptOf(key, nowMs);
+    if (kept !== undefined) this.#shared?.keep(key, kept);
   }
+
+  #keptOf(key: string, nowMs: number): SharedExtent | undefined {
+    const extent = this.#extents.peek(key);
+    return extent === undefined ? undefined : { extent, untilMs: nowMs + this.#extents.getRemainingTTL(key) };
+  }
+}
+
+function isBeginning(known: Extent | undefined, { startMs }: RangeQuestion): known is Extent {
+  return known !== undefined && known.fromMs <= startMs && known.toMs >= startMs;
 }
 
 /** The steps' phase is part of it: extents of different phases have no step in common. */
@@ -84,7 +113,7 @@ function sizeOf({ series }: Extent): number {
 }
 
 /** The question that a request is; undefined where its answer is none to be kept. */
-export function rangeQuestion({ path, parameters }: UpstreamRequest, tenant: string, backend: string): RangeQuestion | undefined {
+export function rangeQuestion({ path, parameters, policies = [] }: UpstreamRequest, tenant: string, backend: string): RangeQuestion | undefined {
   const first = (name: string): string => parameters.find(([key]) => key === name)?.[1] ?? '';
   const [startMs, lastMs, stepMs] = [readTime(first('start')), readTime(first('end')), readDuration(first('step'))];
   if (path !== '/api/v1/query_range' || first('limit') !== '' || first('stats') !== '') return undefined;
@@ -92,7 +121,7 @@ export function rangeQuestion({ path, parameters }: UpstreamRequest, tenant: str
   const query = first('query');
   const parsed = parse(query, { maxLength: query.length, maxDepth: Infinity });
   if (!parsed.ok || !isSettling(parsed.value)) return undefined;
-  const asked = JSON.stringify(parameters.filter(([name]) => !TIMES.has(name)));
+  const asked = JSON.stringify([parameters.filter(([name]) => !TIMES.has(name)), policies]);
   return { tenant, backend, asked, startMs, endMs: startMs + Math.floor((lastMs - startMs) / stepMs) * stepMs, stepMs };
 }
 

@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
+import { REMOTE_READ_HEADERS } from '../remoteread/request.js';
 import type { Endpoint, Method } from './endpoint.js';
 import { ENDPOINTS } from './endpoints.js';
 import { decodePercent, readForm } from './form.js';
 import type { Form } from './form.js';
-import { refuse } from './refusal.js';
+import { JSON_TYPE, refuse } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
 /**
@@ -25,6 +26,8 @@ export interface Route {
 
 export const FORM_TYPE = 'application/x-www-form-urlencoded';
 
+const PATTERNS = ENDPOINTS.map((endpoint) => ({ endpoint, pattern: endpoint.path.split('/').slice(1) }));
+
 /** `/query/<backend>/<path of the API>?…`; undefined where it is not even that. Of endpoints with one path, the one with this method. */
 export function routeOf(url: string, method?: string): Route | undefined {
   const mark = url.indexOf('?');
@@ -32,8 +35,8 @@ export function routeOf(url: string, method?: string): Route | undefined {
   const segments = path.split('/').map(decodePercent);
   const [empty, door, backend, ...rest] = segments;
   if (empty !== '' || door !== 'query' || backend === undefined || backend === '' || rest.length === 0) return undefined;
-  const found = ENDPOINTS.flatMap((endpoint) => {
-    const segment = matchPath(endpoint.path.split('/').slice(1), rest);
+  const found = PATTERNS.flatMap(({ endpoint, pattern }) => {
+    const segment = matchPath(pattern, rest);
     return segment === undefined ? [] : [{ endpoint, segment }];
   });
   const { endpoint, segment } = found.find((one) => isAllowed(one.endpoint, method)) ?? found[0] ?? { endpoint: undefined, segment: '' };
@@ -64,13 +67,21 @@ export function isAllowed(endpoint: Endpoint, method: string | undefined): metho
   return endpoint.methods.some((allowed) => allowed === method);
 }
 
+/** Type and encoding of the bodies that endpoints take. */
+const BODIES: Readonly<Record<NonNullable<Endpoint['takes']> | 'form', readonly [type: string, encoding: string]>> = {
+  form: [FORM_TYPE, 'identity'],
+  json: [JSON_TYPE, 'identity'],
+  message: [REMOTE_READ_HEADERS['content-type'], REMOTE_READ_HEADERS['content-encoding']],
+};
+
 /** Must a body be read, and is it of a kind that all servers read alike? */
-export function bodyKind(method: Method, headers: IncomingHttpHeaders, expected: string = FORM_TYPE): Result<'none' | 'read', Refusal> {
+export function bodyKind(method: Method, headers: IncomingHttpHeaders, takes: Endpoint['takes']): Result<'none' | 'read', Refusal> {
   const length = headers['content-length'];
   const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
   if (!hasBody) return ok('none');
   if (method !== 'POST') return refuse('query_malformed', `${method} with a body`);
-  if ((headers['content-encoding'] ?? 'identity') !== 'identity') return refuse('query_malformed', 'an encoded body');
+  const [expected, encoding] = BODIES[takes ?? 'form'];
+  if ((headers['content-encoding'] ?? 'identity') !== encoding) return refuse('query_malformed', encoding === 'identity' ? 'an encoded body' : `the body must be encoded with ${encoding}`);
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';').map((part) => part.trim());
   const isUtf8 = parameters.every((parameter) => parameter === '' || parameter === 'charset=utf-8' || parameter === 'charset="utf-8"');
   return type === expected && isUtf8 ? ok('read') : refuse('query_malformed', `the body must be ${expected}`);

@@ -2,11 +2,15 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
+import { ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
 import type { BackendGroup, DesiredState, QueryLimits } from '../model/desired-state.js';
+import type { SharedCacheOptions } from '../model/shared-cache.js';
 import { asked, NO_CONTENT } from './asked.js';
 import type { Asked } from './asked.js';
 import { jsonOf } from './backend-error.js';
-import type { Plan, ReadAnswer, UpstreamRequest } from './endpoint.js';
+import { DRY_RUN_HEADER, isDryRun, tryOut } from './dry-run.js';
+import type { Endpoint, Plan, Question, ReadAnswer, ReadPlan, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
 import { askGroup } from './group.js';
@@ -14,12 +18,17 @@ import type { Member } from './group.js';
 import { isObject, pick } from './json.js';
 import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
 import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
+import { SharedCache } from './shared-cache.js';
 import type { View } from './grants.js';
-import { registerCacheMetrics, registerQueryMetrics } from './metrics.js';
+import { registerCacheMetrics, registerQueryMetrics, registerSharedCacheMetrics } from './metrics.js';
 import type { Outcome } from './metrics.js';
+import { withPolicies } from './policies.js';
 import { jsonReply, refusalReply, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
+import type { Limits } from './limits.js';
 import { readAll, readRequest, TooLarge } from './reading.js';
+import { readReply, upstreamRead } from './remote-read/reply.js';
+import type { StreamedReply } from './remote-read/reply.js';
 import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
@@ -38,7 +47,7 @@ export interface QueryServiceOptions {
   /** For tenants that have none of their own. */
   readonly limits?: QueryLimits;
   /** Keeps the settled part of range queries' answers; without it, none is kept. */
-  readonly cache?: RangeCacheOptions;
+  readonly cache?: Omit<RangeCacheOptions, 'shared'> & { readonly shared?: SharedCacheOptions | undefined };
 }
 
 export interface QueryService {
@@ -70,29 +79,33 @@ class Service implements QueryService {
   readonly #logger: Logger;
   readonly #state: QueryState;
   readonly #gates = new Map<string, Gate>();
+  readonly #shared: SharedCache | undefined;
   readonly #cache: RangeCache | undefined;
   readonly #running = new Set<Running>();
   readonly #metrics;
 
   constructor({ logger, registry, limits, cache }: QueryServiceOptions) {
     this.#logger = logger;
-    this.#cache = cache === undefined ? undefined : new RangeCache(cache);
+    this.#shared = cache?.shared === undefined ? undefined : new SharedCache(cache.shared, logger);
+    this.#cache = cache === undefined ? undefined : new RangeCache({ ...cache, shared: this.#shared });
     this.#state = new QueryState(logger, limits);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
-    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures });
+    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures, dryRuns: () => this.#state.dryRuns(Date.now()).length });
     if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
+    if (this.#shared !== undefined) registerSharedCacheMetrics(registry, this.#shared);
   }
 
   setState(state: DesiredState): void {
     this.#state.set(state);
     const names = new Set(state.tenants.map(({ name }) => name));
     for (const name of this.#gates.keys()) if (!names.has(name)) this.#gates.delete(name);
-    for (const { tenant, backend, rights, abort } of this.#running) {
-      if (rightsOf(this.#state.view(tenant, backend)?.view) !== rights) abort.abort(new RightsChanged());
+    for (const { tenant, backend, view, abort } of this.#running) {
+      if (rightsOf(this.#state.view(tenant, backend)?.view) !== rightsOf(view)) abort.abort(new RightsChanged());
     }
   }
 
   async close(): Promise<void> {
+    this.#shared?.close();
     await this.#state.close();
   }
 
@@ -133,10 +146,22 @@ class Service implements QueryService {
     if (found === undefined || endpoint === undefined) return this.#refused(exchange, { reason: 'query_no_backend', detail: undefined });
     const { view } = found;
     if (endpoint.api !== undefined && endpoint.api !== view.api) return this.#refused(exchange, { reason: 'query_no_endpoint', detail: undefined });
-    const plan = endpoint.plan({ ...view, ...asking.value, segment });
+    const plan = this.#plan(exchange, endpoint, { ...view, ...asking.value, segment });
     if (!plan.ok) return this.#refused(exchange, plan.error);
     if (plan.value.kind === 'answer') return send(response, plan.value.reply, 'answered');
     return this.#run(exchange, plan.value, { ...found, tenant, backend });
+  }
+
+  #plan({ response, tenant, route }: Exchange, endpoint: Endpoint, question: Question): Result<Plan, Refusal> {
+    const planned = endpoint.plan(question);
+    const enforced = planned.ok ? withPolicies(planned.value, question) : planned;
+    const trial = isDryRun(question, Date.now()) ? tryOut(endpoint, question, enforced) : undefined;
+    if (trial === undefined) return enforced;
+    const { would, plan, ...texts } = trial;
+    this.#metrics.dryRun(would);
+    response.setHeader(DRY_RUN_HEADER, would);
+    if (would !== 'unchanged') this.#logger.warn({ tenant, backend: route?.backend, endpoint: endpoint.path, would, ...texts }, 'dry run: passed on without rules');
+    return ok(plan);
   }
 
   /** Within the tenant's places and time, for as long as the caller is there and the rights stay what they are. */
@@ -144,7 +169,7 @@ class Service implements QueryService {
     const { response } = exchange;
     const { limits } = view;
     const abort = new AbortController();
-    const running: Running = { tenant, backend, rights: rightsOf(view), abort };
+    const running: Running = { tenant, backend, view, abort };
     this.#running.add(running);
     const timer = setTimeout(() => abort.abort(new TimeIsUp()), limits.timeoutMs);
     const gone = (): void => abort.abort(new CallerGone());
@@ -170,7 +195,7 @@ class Service implements QueryService {
   async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
     if (asking.group !== undefined) {
-      if (plan.kind === 'talk') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
+      if (plan.kind === 'talk' || plan.kind === 'read') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
       const answer = await askGroup(plan, asking.group, asking);
       if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
       this.#metrics.bytes(Buffer.byteLength(answer.value.body));
@@ -179,6 +204,8 @@ class Service implements QueryService {
     switch (plan.kind) {
       case 'talk':
         return this.#talk(exchange, plan.next, asking);
+      case 'read':
+        return this.#read(exchange, plan, asking);
       case 'forward': {
         const question = this.#cache === undefined ? undefined : rangeQuestion(plan.request, exchange.tenant, asking.upstream.identity);
         if (this.#cache !== undefined && question !== undefined) return this.#remembered(exchange, plan.request, { question, cache: this.#cache, asking });
@@ -219,6 +246,7 @@ class Service implements QueryService {
   /** The settled beginning from the cache, only the rest from the backend. */
   async #remembered(exchange: Exchange, request: UpstreamRequest, { question, cache, asking }: { readonly question: RangeQuestion; readonly cache: RangeCache; readonly asking: Asking }): Promise<Outcome> {
     const { response } = exchange;
+    await cache.prepare(question, Date.now());
     const known = cache.find(question);
     if (known !== undefined && known.toMs >= question.endMs) return send(response, successReply(dataOf(known)), 'answered');
     const fromMs = known === undefined ? question.startMs : known.toMs + question.stepMs;
@@ -247,9 +275,21 @@ class Service implements QueryService {
       body.destroy();
       throw length > limits.maxResponseBytes ? new TooLarge() : new Error(`not an answer of the API: ${answer.contentType}`);
     }
-    response.writeHead(200, { 'content-type': answer.contentType, ...(answer.length === undefined ? {} : { 'content-length': answer.length }) });
+    return this.#pieces(response, { headers: { 'content-type': answer.contentType, ...(answer.length === undefined ? {} : { 'content-length': answer.length }) }, pieces: body }, limits, signal);
+  }
+
+  /** A remote read, merged and held to the policy as it passes. */
+  async #read(exchange: Exchange, plan: ReadPlan, asking: Asking): Promise<Outcome> {
+    const request = await upstreamRead(plan);
+    const answer = request === undefined ? ok(undefined) : await asked(request, asking);
+    if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(exchange.response, answer.error, 'backend_error');
+    return this.#pieces(exchange.response, await readReply(plan, answer.value, asking.limits.maxResponseBytes), asking.limits, asking.signal);
+  }
+
+  async #pieces(response: ServerResponse, { headers, pieces }: StreamedReply, limits: Limits, signal: AbortSignal): Promise<Outcome> {
+    response.writeHead(200, headers);
     let bytes = 0;
-    for await (const chunk of body) {
+    for await (const chunk of pieces) {
       bytes += Buffer.byteLength(chunk);
       if (bytes > limits.maxResponseBytes) throw new TooLarge();
       this.#metrics.bytes(Buffer.byteLength(chunk));
@@ -282,13 +322,13 @@ type TalkPlan = Extract<Plan, { kind: 'talk' }>;
 interface Running {
   readonly tenant: string;
   readonly backend: string;
-  readonly rights: string;
+  readonly view: View;
   readonly abort: AbortController;
 }
 
 /** Equal where the rules are, and where they hold. */
 function rightsOf(view: View | undefined): string {
-  return view === undefined ? '' : JSON.stringify([view.ruleNames, view.group]);
+  return view === undefined ? '' : JSON.stringify([view.ruleNames, view.group, view.dryRunUntilMs]);
 }
 
 interface Asking extends Asked {

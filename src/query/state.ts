@@ -1,8 +1,10 @@
 import { formatFault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
-import type { Backend, DesiredState, QueryLimits } from '../model/desired-state.js';
+import type { Backend, DesiredState, QueryLimits, Tenant } from '../model/desired-state.js';
+import { isDryRun } from './dry-run.js';
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
+import { KnownQueries } from './known-queries.js';
 import { Upstream } from './upstream.js';
 import type { Member } from './group.js';
 
@@ -18,8 +20,12 @@ export class QueryState {
   readonly #logger: Logger;
   readonly #limits: QueryLimits | undefined;
   #state: DesiredState | undefined;
-  #views = new Map<string, View | undefined>();
+  #views = new Map<string, View>();
+  /** Of the state before: what did not change keeps what it knows. */
+  #viewsBefore: ReadonlyMap<string, View> = new Map();
   #upstreams: ReadonlyMap<string, { readonly upstream: Upstream; readonly key: string }> = new Map();
+  readonly #known = new KnownQueries();
+  #announced: ReadonlyMap<string, number> = new Map();
   #failuresOfThePast = 0;
 
   constructor(logger: Logger, limits: QueryLimits | undefined) {
@@ -34,6 +40,8 @@ export class QueryState {
     const kept = new Set([...this.#upstreams.values()].map(({ upstream }) => upstream));
     for (const { upstream } of before.values()) if (!kept.has(upstream)) void this.#drop(upstream);
     this.#state = state;
+    this.#announceDryRuns(Date.now());
+    this.#viewsBefore = this.#views;
     this.#views = new Map();
   }
 
@@ -47,7 +55,8 @@ export class QueryState {
       if (made === undefined) return undefined;
       // Here and not for all at once: a state may have thousands of tenants, of which few ask before the next state.
       for (const fault of queryGrantFaults(state.tenants.find(({ name }) => name === tenant)?.query ?? [])) this.#logger.error({ tenant }, formatFault(fault));
-      this.#views.set(key, made);
+      const before = this.#viewsBefore.get(key);
+      this.#views.set(key, { ...made, known: before?.known !== undefined && sameRules(before, made) ? before.known : this.#known.memory() });
     }
     const view = this.#views.get(key);
     const names = view?.group?.members ?? [backend];
@@ -60,6 +69,11 @@ export class QueryState {
     return view === undefined || first === undefined || members.length < names.length ? undefined : { view, upstream: first.upstream, members };
   }
 
+  /** Tenants whose rules do not hold now. */
+  dryRuns(nowMs: number): readonly Tenant[] {
+    return (this.#state?.tenants ?? []).filter(({ query, queryDryRunUntilMs }) => query !== undefined && isDryRun({ dryRunUntilMs: queryDryRunUntilMs }, nowMs));
+  }
+
   get replicaFailures(): number {
     return [...this.#upstreams.values()].reduce((sum, { upstream }) => sum + upstream.failures, this.#failuresOfThePast);
   }
@@ -67,6 +81,15 @@ export class QueryState {
   async close(): Promise<void> {
     await Promise.all([...this.#upstreams.values()].map(({ upstream }) => upstream.close()));
     this.#upstreams = new Map();
+  }
+
+  /** Each once, and again where its end has changed. */
+  #announceDryRuns(nowMs: number): void {
+    const running = new Map(this.dryRuns(nowMs).map(({ name, queryDryRunUntilMs = 0 }) => [name, queryDryRunUntilMs]));
+    for (const [tenant, untilMs] of running) {
+      if (this.#announced.get(tenant) !== untilMs) this.#logger.warn({ tenant, until: new Date(untilMs).toISOString() }, "DRY RUN: this tenant's queries see all series, its rules do not hold");
+    }
+    this.#announced = running;
   }
 
   #upstreamFor(backend: Backend): { readonly upstream: Upstream; readonly key: string } {
@@ -79,4 +102,10 @@ export class QueryState {
     this.#failuresOfThePast += upstream.failures;
     await upstream.retire();
   }
+}
+
+/** Equal in all that decides what becomes of a query's text. */
+function sameRules(one: View, other: View): boolean {
+  const rules = ({ policy, limits }: View): string => JSON.stringify([policy.rules.map((rule) => rule.map(({ matcher }) => matcher)), limits]);
+  return rules(one) === rules(other);
 }

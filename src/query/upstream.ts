@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import type { Logger } from '../lib/logger.js';
+import { mimirTenants } from '../model/desired-state.js';
 import type { Backend } from '../model/desired-state.js';
+import { REMOTE_READ_HEADERS } from '../remoteread/request.js';
 import type { UpstreamRequest } from './endpoint.js';
 import { FORM_TYPE } from './route.js';
 
@@ -93,15 +95,22 @@ export class Upstream {
     this.#logger.warn({ backend: this.#backend.name, replica: one.origin, err: error }, 'a replica does not answer');
   }
 
-  async #askOne({ pool, prefix }: Replica, { method, path, parameters, json }: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+  /** Once for each selector and each of Mimir's tenants that are asked. */
+  #policyHeader(policies: readonly string[]): string[] {
+    const tenants = mimirTenants(this.#backend);
+    if (tenants.length === 0) throw new Error(`the backend "${this.#backend.name}" has rules in a header and no X-Scope-OrgID`);
+    return tenants.flatMap((tenant) => policies.map((selector) => `${tenant}:${encodeURIComponent(selector)}`));
+  }
+
+  async #askOne({ pool, prefix }: Replica, { method, path, parameters, json, packed, policies = [] }: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
     const form = parameters.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
-    const inBody = method === 'POST' && json === undefined;
-    const type = json === undefined ? FORM_TYPE : 'application/json';
+    const inBody = method === 'POST' && json === undefined && packed === undefined;
+    const about = packed !== undefined ? REMOTE_READ_HEADERS : json !== undefined ? { 'content-type': 'application/json' } : inBody ? { 'content-type': FORM_TYPE } : {};
     const { statusCode, headers, body } = await pool.request({
       method,
       path: `${prefix}${path}${inBody || form === '' ? '' : `?${form}`}`,
-      headers: { ...this.#backend.headers, 'user-agent': 'scrapeway', ...(inBody || json !== undefined ? { 'content-type': type } : {}) },
-      body: json ?? (inBody ? form : null),
+      headers: { ...this.#backend.headers, 'user-agent': 'scrapeway', ...about, ...(policies.length > 0 && { 'x-prom-label-policy': this.#policyHeader(policies) }) },
+      body: packed ?? json ?? (inBody ? form : null),
       signal,
     });
     // Whoever reads it sees its errors; whoever gives it up must not have to.

@@ -91,3 +91,9 @@ it('promtool queries through the door', async () => {
   await writeFile(config, JSON.stringify({ tls_config: { ca_file: world.pki.serverCaFile }, basic_auth: { username: 'team-a', password: PASSWORD } }));
   expect(await promtool(['query', 'instant', `--http.config.file=${config}`, world.gateway.scrapeUrl, 'load'])).toBe('');
 });
+
+it('another Prometheus reads through the door, with its samples where they were', async () => {
+  const remoteRead = { url: `${world.gateway.scrapeUrl}/api/v1/read`, read_recent: true, basic_auth: { username: 'team-a', password: PASSWORD }, tls_config: { ca_file: world.pki.serverCaFile } };
+  await using reader = await startPrometheus({ config: { remote_read: [remoteRead] } });
+  expect((await reader.query('{__name__=~".+"}')).map(({ metric, value }) => [metric['__name__'], metric['namespace'], value?.[1]])).toEqual([['load', 'team-a', '1']]);
+});

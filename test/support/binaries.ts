@@ -6,7 +6,7 @@ import { projectDir } from './project.js';
 export type BinaryName = 'envoy' | 'prometheus' | 'promtool' | 'nodeExporter' | 'pushgateway' | 'alertmanager' | 'h2spec' | OptionalBinaryName;
 
 /** Building them takes minutes, so `npm test` does not: `node scripts/setup.mjs --for kubernetes` does. */
-export type OptionalBinaryName = 'helm' | 'kubeApiserver' | 'etcd' | 'prometheusKubernetes';
+export type OptionalBinaryName = 'helm' | 'kubeApiserver' | 'etcd' | 'prometheusKubernetes' | 'redis';
 
 interface BinariesModule {
   lookUp(name: BinaryName): Promise<string | undefined>;

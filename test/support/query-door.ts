@@ -3,9 +3,8 @@ import { createServer } from 'node:http';
 import { Registry } from 'prom-client';
 import { silentLogger } from '../../src/lib/logger.js';
 import type { Backend, DesiredState, QueryGrant, QueryLimits } from '../../src/model/desired-state.js';
-import type { RangeCacheOptions } from '../../src/query/range-cache.js';
 import { createQueryService } from '../../src/query/service.js';
-import type { QueryService } from '../../src/query/service.js';
+import type { QueryService, QueryServiceOptions } from '../../src/query/service.js';
 import { desiredState } from './desired-state.js';
 import { fetchRaw } from './http.js';
 import type { HttpAnswer, HttpRequest } from './http.js';
@@ -38,7 +37,7 @@ export function queryState(backends: readonly (Pick<Backend, 'name' | 'url'> & P
   };
 }
 
-export async function startQueryDoor(state: DesiredState, cache?: RangeCacheOptions): Promise<QueryDoor> {
+export async function startQueryDoor(state: DesiredState, cache?: QueryServiceOptions['cache']): Promise<QueryDoor> {
   const registry = new Registry();
   const service = createQueryService({ logger: silentLogger, registry, ...(cache === undefined ? {} : { cache }) });
   service.setState(state);

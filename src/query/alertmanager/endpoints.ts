@@ -20,7 +20,7 @@ export const ALERTMANAGER_ENDPOINTS: readonly Endpoint[] = [
   { api: 'alertmanager', methods: ['GET'], path: '/api/v2/alerts/groups', plan: ({ form, policy }) => alerts(form, '/api/v2/alerts/groups', ([groups, silences]) => visibleGroups(groups, silences, policy)) },
   { api: 'alertmanager', methods: ['GET'], path: '/api/v2/receivers', plan: ({ policy }) => talk([get('/api/v2/alerts')], ([list]) => visibleReceivers(list, policy)) },
   { api: 'alertmanager', methods: ['GET'], path: '/api/v2/silences', plan: ({ form, policy }) => talk([get('/api/v2/silences', passed(form, ['filter']))], ([list]) => visibleSilences(list, policy)) },
-  { api: 'alertmanager', methods: ['POST'], path: '/api/v2/silences', takesJson: true, plan: writeSilence },
+  { api: 'alertmanager', methods: ['POST'], path: '/api/v2/silences', takes: 'json', plan: writeSilence },
   { api: 'alertmanager', methods: ['GET'], path: '/api/v2/silence/:id', plan: (question) => withOwnSilence(question, (silence) => ({ reply: json(visibleSilences([silence], question.policy)[0]) })) },
   { api: 'alertmanager', methods: ['DELETE'], path: '/api/v2/silence/:id', plan: (question) => withOwnSilence(question, () => ({ ask: { method: 'DELETE', path: silencePath(question.segment), parameters: [] } })) },
   { api: 'alertmanager', methods: ['GET'], path: '/api/v2/status', plan: () => talk([get('/api/v2/status')], ([status]) => withoutConfiguration(status)) },

@@ -1,0 +1,66 @@
+import { ok } from '../../lib/result.js';
+import type { Result } from '../../lib/result.js';
+import { METRIC_NAME_LABEL } from '../../promql/ast.js';
+import type { Matcher } from '../../promql/ast.js';
+import { Merges } from '../../promql/enforce/merge.js';
+import { restrict, withOnly } from '../../promql/enforce/restrict.js';
+import { compileMatcher } from '../../promql/regex.js';
+import { againstStored, decodeReadRequest } from '../../remoteread/request.js';
+import type { ReadQuery } from '../../remoteread/request.js';
+import type { OwnedReadQuery, Plan, Question } from '../endpoint.js';
+import { EVERYTHING } from '../match.js';
+import { refuse } from '../refusal.js';
+import type { Refusal } from '../refusal.js';
+
+/**
+ * A remote read's matchers are one AND, so each rule makes a query of its own of it, and the answers' series are united again. The
+ * caller's equalities stay what they are, since Prometheus takes those on its external labels away; for the same reason what
+ * they pin decides nothing here, but for the name, and the rules' equalities leave as regular expressions.
+ */
+
+const MAX_QUERIES = 200;
+
+export function readPlan({ message, policy, limits, union, group }: Question): Result<Plan, Refusal> {
+  if (group !== undefined) return refuse('query_not_distributable', 'remote read; ask the backends one by one');
+  if (union === 'extra_filters') return refuse('query_unenforceable', 'remote read, at a backend with `union: extra_filters`');
+  const request = decodeReadRequest(message ?? Buffer.alloc(0));
+  if (!request.ok) return refuse('query_malformed', request.error);
+  const { queries: asked, responseTypes } = request.value;
+  const [first, ...others] = responseTypes;
+  if (first === undefined) return refuse('query_malformed', 'none of the accepted response types is known');
+  if (asked.length > MAX_QUERIES) return refuse('query_over_limit', `${asked.length} queries, and at most ${MAX_QUERIES} are allowed`);
+  const queries: OwnedReadQuery[] = [];
+  const merges = new Merges();
+  for (const [owner, query] of asked.entries()) {
+    const fault = faultOf(query);
+    if (fault !== undefined) return refuse('query_invalid', fault);
+    const rangeMs = query.endMs - query.startMs;
+    if (!(rangeMs <= limits.maxRangeMs)) return refuse('query_over_limit', `it reaches over ${Math.ceil(rangeMs / 1000)} s, and at most ${Math.floor(limits.maxRangeMs / 1000)} s are allowed`);
+    const branches = branchesOf(query.matchers, policy, merges);
+    if (branches.length > limits.maxBranches) return refuse('query_over_limit', `${branches.length} branches are needed for one query, and at most ${limits.maxBranches} are allowed`);
+    for (const matchers of branches) queries.push({ ...query, matchers: [...query.matchers, ...matchers], owner });
+  }
+  if (queries.length > MAX_QUERIES) return refuse('query_over_limit', `${queries.length} queries are needed, and at most ${MAX_QUERIES} are allowed`);
+  return ok({ kind: 'read', queries, responseTypes: [first, ...others], askedQueries: asked.length, policy });
+}
+
+function faultOf({ matchers }: ReadQuery): string | undefined {
+  for (const matcher of matchers) {
+    const compiled = compileMatcher(matcher);
+    if (!compiled.ok) return compiled.error;
+  }
+  return undefined;
+}
+
+/** What each branch adds to the caller's matchers. */
+function branchesOf(matchers: readonly Matcher[], policy: Question['policy'], merges: Merges): readonly (readonly Matcher[])[] {
+  const restriction = restrict(withOnly(EVERYTHING, matchers.filter(({ name, value }) => name === METRIC_NAME_LABEL && value !== '')), policy, merges);
+  switch (restriction.kind) {
+    case 'unchanged':
+      return [[]];
+    case 'denied':
+      return [];
+    case 'branches':
+      return restriction.branches.map((branch) => branch.matchers.map(againstStored));
+  }
+}
