@@ -114,7 +114,9 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
     const config = ofKind(manifests, 'Secret').map((each) => String(at(each, 'stringData', 'gateway.yaml'))).find((text) => text.includes('kubernetes:')) ?? '';
     const roles = ofKind(manifests, 'Role', 'ClusterRole');
     const rules = roles.flatMap((role) => listAt(role, 'rules'));
-    expect(roles.length > 0).toBe(config !== '');
+    const agentLooks = ofKind(manifests, 'Secret').some((each) => String(at(each, 'stringData', 'agent.yaml')).includes('kubernetes_sd_configs'));
+    expect(roles.length > 0).toBe(config !== '' || agentLooks);
+    if (agentLooks) expect(JSON.stringify(rules)).not.toMatch(/secrets|"get"|"create"|"patch"/);
     expect(ofKind(manifests, 'RoleBinding', 'ClusterRoleBinding')).toHaveLength(roles.length);
     expect(JSON.stringify(rules)).not.toMatch(/"\*"|delete|"list","watch","patch"/);
     // Secrets are read in the release's own namespace, if at all.
@@ -122,7 +124,8 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
     expect(readers.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual(config.includes('objects: true') ? [['Role', 'monitoring']] : []);
     for (const pod of ofKind(pods, 'Deployment')) {
       const mounting = containers(pod).filter((container) => listAt(container, 'volumeMounts').some((mount) => at(mount, 'name') === 'account'));
-      expect(mounting.map((container) => at(container, 'name'))).toEqual(config !== '' && pod.metadata.name.endsWith('gateway') ? ['gateway'] : []);
+      expect(mounting.map((container) => at(container, 'name'))).toEqual(config !== '' && pod.metadata.name.endsWith('gateway') ? ['gateway'] : agentLooks && pod.metadata.name.endsWith('agent') ? ['agent'] : []);
+      expect(ofKind(manifests, 'ServiceAccount').map(({ metadata }) => metadata.name)).toContain(at(pod, 'spec', 'template', 'spec', 'serviceAccountName'));
     }
   });
 

@@ -50,7 +50,7 @@ const CASES: Readonly<Record<string, Case>> = {
   ingresses: { role: 'ingress', attach: { ...NOTHING_ATTACHED, namespace: true } },
 };
 
-/** As docs/kubernetes.md has them. */
+/** As docs/kubernetes.md has them, but for the name. */
 const ANNOTATED_PODS: readonly RelabelConfig[] = [
   { source_labels: ['__meta_kubernetes_pod_annotation_prometheus_io_scrape'], regex: 'true', action: 'keep' },
   { source_labels: ['__meta_kubernetes_pod_container_init'], regex: 'true', action: 'drop' },
@@ -181,7 +181,10 @@ withKube('discovery by Kubernetes', () => {
     const binding = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: account, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'agent' }, subjects: [{ kind: 'ServiceAccount', ...account }] };
     await putObjects(kube, [{ manifest: role }, { manifest: binding }]);
     await eventually(async () => expect([await job.metric('up'), job.found().length]).toEqual([1, 6]), { what: 'its pods are found', timeoutMs: 40_000 });
+    const both = startJob({ ...(await discoveryOf({ role: 'pod', namespaces: ['site-a', 'site-b'] })), access: { kind: 'kubeconfig', file, context: undefined } }, []);
+    await eventually(async () => expect([await both.metric('up'), both.found().length]).toEqual([0, 6]), { what: 'a namespace that is closed holds up no other', timeoutMs: 20_000 });
     job.stop();
+    both.stop();
   }, 90_000);
 
   it('follows pods as they come and go, and keeps them while the API server is away', async () => {
