@@ -13,7 +13,7 @@ const BY_REFERENCE: Readonly<Record<string, string>> = { passwordHashFile: 'pass
 /** A secret has no place in an object that everybody may read. */
 const NOT_IN_OBJECTS = new Set(['passwordHash']);
 /** What only the operator's own file gives (docs/kubernetes.md). */
-const FILE_ONLY = ['exports'];
+const FILE_ONLY = ['queryDryRun'];
 
 const schema: unknown = JSON.parse(await readFile(path.join(projectDir, 'schema/gateway.schema.json'), 'utf8'));
 
