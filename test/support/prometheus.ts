@@ -61,7 +61,8 @@ export async function startPrometheus({ config, args = [], command }: Prometheus
   const child = startProcess({
     name: 'prometheus',
     command: command ?? (await binary('prometheus')),
-    args: [`--config.file=${configFile}`, `--storage.tsdb.path=${dir.join('data')}`, '--web.listen-address=127.0.0.1:0', ...args],
+    // Targets that were discovered are taken at once; by default only every five seconds.
+    args: [`--config.file=${configFile}`, `--storage.tsdb.path=${dir.join('data')}`, '--web.listen-address=127.0.0.1:0', '--scrape.discovery-reload-interval=100ms', ...args],
     cwd: dir.path,
   });
 
