@@ -37,7 +37,8 @@ export async function runRound(contestant: Contestant, plan: RoundPlan): Promise
   await using started = new AsyncDisposableStack();
   const dir = started.use(await createTempDir());
   const { servers, agentsPid, load } = await contestant.start({ ...plan, dir: dir.path }, started);
-  return underLoad(servers, [{ role: 'agents', pid: agentsPid }], { ...load, ...plan }, dir.path);
+  // `await`: what is in use here ends when the round has, not when it has begun
+  return await underLoad(servers, [{ role: 'agents', pid: agentsPid }], { ...load, ...plan }, dir.path);
 }
 
 /** Loads what runs already. `others`: who besides the load generator takes part without being measured for its cost. */

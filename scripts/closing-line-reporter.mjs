@@ -1,16 +1,14 @@
 /**
- * Jest reporter: the counts of the run, into the file that scripts/test.mjs names, else as the closing line itself.
+ * Jest reporter: the counts of each file of tests, into the file that scripts/test.mjs names, else the closing line itself.
  */
 import { writeFileSync } from 'node:fs';
+import { closingLine, countsOf } from './lib/test-counts.mjs';
 
 export default class ClosingLineReporter {
   onRunComplete(_contexts, results) {
-    const passed = results.numPassedTests;
-    // A suite that could not be loaded ran no test, yet something failed: count it, or the line would lie.
-    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
-    const skipped = results.numPendingTests + results.numTodoTests;
+    const counts = results.testResults.map(countsOf);
     const file = process.env.TEST_COUNTS_FILE;
-    if (file) writeFileSync(file, JSON.stringify({ passed, failed, skipped }));
-    else process.stdout.write(`\n${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`);
+    if (file) writeFileSync(file, JSON.stringify(counts));
+    else process.stdout.write(closingLine(counts));
   }
 }

@@ -3,21 +3,21 @@
  * `npm test -- PATTERN…` runs the tests whose path matches (other arguments are jest's), without the linter.
  *
  * Two runs of jest: what runs in one process, two files at a time; then what starts real servers, one file at a time, so
- * that a deadline in one test never fails for the load of another.
+ * that a deadline in one test never fails for the load of another. What failed there gets a second try, and is named (lib/test-counts.mjs).
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runGroup } from './lib/process-group.mjs';
 import { run, SetupError } from './lib/run.mjs';
 import { runCommand, setUp } from './lib/setup.mjs';
+import { closingLine, secondTry, withSecondTry } from './lib/test-counts.mjs';
 
 const projectDir = dirname(dirname(fileURLToPath(import.meta.url)));
 const LINT_TIMEOUT_MS = 2 * 60_000;
-const RUNS = [
-  { project: 'unit', maxWorkers: 2, timeoutMs: 15 * 60_000 },
-  { project: 'servers', maxWorkers: 1, timeoutMs: 35 * 60_000 },
-];
+const UNIT = { project: 'unit', maxWorkers: 2, timeoutMs: 15 * 60_000 };
+const SERVERS = { project: 'servers', maxWorkers: 1, timeoutMs: 35 * 60_000 };
+const SECOND_TRY_TIMEOUT_MS = 8 * 60_000;
 
 /** Patterns are regular expressions on paths of sources, relative to the project; jest sees absolute ones of compiled files. */
 function jestArguments(argv) {
@@ -25,11 +25,11 @@ function jestArguments(argv) {
   return argv.map((arg) => (arg.startsWith('-') ? arg : `^${root}/.*${arg.replace(/^(\.\/|dist\/)+/, '').replace(/\.ts$/, '.js')}`));
 }
 
-/** One run of jest; resolves with its counts. */
+/** One run of jest; resolves with the counts of its files. */
 async function runJest({ project, maxWorkers, timeoutMs }, argv, env) {
   const countsFile = join(projectDir, 'build', `test-counts-${project}.json`);
   rmSync(countsFile, { force: true });
-  const args = ['--selectProjects', project, '--maxWorkers', String(maxWorkers), '--passWithNoTests', ...jestArguments(argv)];
+  const args = ['--selectProjects', project, '--maxWorkers', String(maxWorkers), '--passWithNoTests', ...argv];
   const { code, timedOut, leftProcesses } = await runGroup(join(projectDir, 'node_modules/.bin/jest'), args, {
     cwd: projectDir,
     env: { ...process.env, ...env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --no-warnings`, TEST_COUNTS_FILE: countsFile },
@@ -38,22 +38,27 @@ async function runJest({ project, maxWorkers, timeoutMs }, argv, env) {
   });
   if (timedOut) process.stdout.write(`\nthe ${project} tests were not done after ${timeoutMs / 60_000} min\n`);
   if (leftProcesses) process.stdout.write(`\nthe ${project} tests left processes running\n`);
-  const counts = existsSync(countsFile) ? JSON.parse(readFileSync(countsFile, 'utf8')) : { passed: 0, failed: 0, skipped: 0 };
+  const counts = existsSync(countsFile) ? JSON.parse(readFileSync(countsFile, 'utf8')) : [];
   // A run that fails without a failed test (it crashed, hung, leaked) is a failure all the same, and the line must say so.
-  if ((code !== 0 || leftProcesses) && counts.failed === 0) counts.failed = 1;
-  return counts;
+  const unexplained = (code !== 0 || leftProcesses) && counts.every(({ failed }) => failed === 0);
+  return unexplained ? [...counts, { path: `the run of ${project}`, passed: 0, failed: 1, skipped: 0 }] : counts;
+}
+
+async function runTests(argv, env) {
+  const unit = await runJest(UNIT, argv, env);
+  const servers = await runJest(SERVERS, argv, env);
+  const again = secondTry(servers).filter((path) => existsSync(path));
+  if (again.length === 0) return [...unit, ...servers];
+  process.stdout.write(`\nonce more: ${again.map((path) => relative(projectDir, path)).join(', ')}\n`);
+  return [...unit, ...withSecondTry(servers, await runJest({ ...SERVERS, timeoutMs: SECOND_TRY_TIMEOUT_MS }, ['--runTestsByPath', ...again], env))];
 }
 
 await runCommand(async () => {
   const argv = process.argv.slice(2);
   const env = await setUp(projectDir, 'test');
   if (argv.length === 0) await run('npm', ['run', '--silent', 'lint'], { cwd: projectDir, timeoutMs: LINT_TIMEOUT_MS, shownLines: 200 });
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const each of RUNS) {
-    const counts = await runJest(each, argv, env);
-    for (const key of Object.keys(total)) total[key] += counts[key];
-  }
-  if (total.passed + total.failed === 0) throw new SetupError(`no test matches ${argv.join(' ')}`);
-  process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${total.skipped ? `, ${total.skipped} skipped` : ''}\n`);
-  return total.failed === 0 ? 0 : 1;
+  const counts = await runTests(jestArguments(argv), env);
+  if (counts.every(({ passed, failed }) => passed + failed === 0)) throw new SetupError(`no test matches ${argv.join(' ')}`);
+  process.stdout.write(closingLine(counts));
+  return counts.every(({ failed }) => failed === 0) ? 0 : 1;
 });
