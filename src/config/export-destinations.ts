@@ -9,7 +9,7 @@ import { createClaims } from './references.js';
 import type { Path } from './yaml-source.js';
 
 /** The operator's list of servers that exports may go to. */
-export async function compileExportDestinations(draft: Draft, file: GatewayFile): Promise<ExportDestination[]> {
+export async function compileExportDestinations(draft: Draft, file: Pick<GatewayFile, 'exportDestinations'>): Promise<ExportDestination[]> {
   const claim = createClaims(draft);
   return draft.list(['exportDestinations'], () => file.exportDestinations, (destination, place) => {
     claim(destination.name, [...place, 'name'], (first) => `the export destination name "${destination.name}" is taken by ${first}`);

@@ -16,7 +16,7 @@ function kubeObject(namespace: string, name: string, created: string, spec: unkn
 }
 
 function tenantObject(name: string, created: string, { claims = [], tenant = {} }: { readonly claims?: readonly string[]; readonly tenant?: Partial<Tenant> } = {}): OwnObject {
-  const entry = { kind: 'tenants', tenant: { name, credentials: [], scrape: [], limits: LIMITS, ...tenant } } as const;
+  const entry = { kind: 'tenants', value: { name, credentials: [], scrape: [], limits: LIMITS, ...tenant } } as const;
   const compiled: Result<CompiledObject> = ok({ entry, claims: [`tenant ${name}`, ...claims], faults: [], warnings: [] });
   return { kind: TENANT, object: kubeObject('mon', name, created), compiled };
 }
@@ -26,8 +26,7 @@ function access(namespace: string, metrics: readonly string[]): KubeObject {
 }
 
 function combined(input: Partial<StoreInput>): StoreOutput {
-  const claimsOf = { tenant: ({ name }: { name: string }) => [`tenant ${name}`], agent: () => [], backend: () => [] };
-  return combine({ file: desiredState({ tenants: [{ name: 'of-file' }] }), objects: [], accesses: undefined, resolve: (backend) => backend, claimsOf, tenantFromNamespace: false, ...input }, createTranslate());
+  return combine({ file: desiredState({ tenants: [{ name: 'of-file' }] }), objects: [], accesses: undefined, resolve: (backend) => backend, tenantFromNamespace: false, ...input }, createTranslate());
 }
 
 function tenantNames({ state }: StoreOutput): readonly string[] {
@@ -88,8 +87,7 @@ describe('MetricAccess', () => {
   it('says the same verdict of the same object as long as nothing changes', () => {
     const translate = createTranslate();
     const accesses = { objects: [access('team', ['up'])], withoutTerms: 'deny' } as const;
-    const claimsOf = { tenant: () => [], agent: () => [], backend: () => [] };
-    const [one, other] = [1, 2].map(() => combine({ file: desiredState(), objects: [], accesses, resolve: (backend) => backend, claimsOf, tenantFromNamespace: false }, translate).sayings[0]);
+    const [one, other] = [1, 2].map(() => combine({ file: desiredState(), objects: [], accesses, resolve: (backend) => backend, tenantFromNamespace: false }, translate).sayings[0]);
     expect(one?.verdict).toBe(other?.verdict);
   });
 });

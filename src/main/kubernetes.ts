@@ -1,5 +1,6 @@
 import type { GatewayConfig } from '../config/gateway-config.js';
-import { claimsOfAgent, claimsOfBackend, claimsOfTenant, compileObjectEntry } from '../config/object-entry.js';
+import { readDoorCas, readDoorCertificate } from '../config/door-secrets.js';
+import { compileObjectEntry } from '../config/object-entry.js';
 import type { Registry } from 'prom-client';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
@@ -41,7 +42,7 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
     settings,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
-    claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
+    readDoor: { certificate: readDoorCertificate, clientCas: readDoorCas },
     onLeading: (leading) => {
       isLeading = leading;
       return tellLeader(leading);
@@ -71,7 +72,7 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
         if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
       }, REPORT_MS);
     },
-    notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
+    notReady: () => [...source.waitingFor().map((what) => `kubernetes has not listed ${what}`), ...source.closedDoors()],
     close: () => {
       clearInterval(reporting);
       return source.close();

@@ -1,5 +1,5 @@
 import type { RelabelConfig } from './relabel-config.js';
-import type { TokenReviewSpec } from './kubernetes.js';
+import type { FromSecrets, TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -196,10 +196,12 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. */
 export interface Template {
   readonly name: string;
   readonly selector: Selector;
+  /** Whose grants it is one of: it stands in their lists too. */
+  readonly tenants: readonly string[];
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
@@ -276,6 +278,10 @@ export interface ListenerSpec {
   /** Server certificate chain and key, PEM. Delivered to Envoy by SDS only. */
   readonly certificateChainPem: string;
   readonly privateKeyPem: string;
+  /** What the cluster has of it; whoever reads that puts it in place. */
+  readonly fromSecrets?: FromSecrets;
+  /** What it needs of Secrets has never been there: nobody may come in. */
+  readonly isClosed?: boolean;
 }
 
 export interface GatewayLimits {
