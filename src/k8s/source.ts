@@ -19,6 +19,7 @@ import type { KubeObject } from './kube-object.js';
 import { campaign } from './lease.js';
 import type { Campaign } from './lease.js';
 import { FIRST_LIST, listWatch } from '../kube/list-watch.js';
+import type { SecretData } from './secrets.js';
 import { watchOwnObjects } from './own-objects.js';
 import type { CompileEntry } from './own-objects.js';
 import { createStatusWriter } from './status-writer.js';
@@ -109,6 +110,8 @@ class Source implements KubernetesSource {
   /** The last verdict on each object that was said. */
   #told = new WeakMap<KubeObject, object>();
   #compiled: readonly OwnObject[] = [];
+  /** What the gateway has, or has refused. */
+  #taken: DesiredState | undefined;
   #opened: { readonly given: DesiredState; readonly state: DesiredState } | undefined;
   #file: DesiredState | undefined;
   #apply: ((state: DesiredState) => readonly Fault[]) | undefined;
@@ -147,7 +150,8 @@ class Source implements KubernetesSource {
     // Doors may name other Secrets now.
     if (hasSecrets(file)) this.#changed();
     this.#discovery.follow(this.#backends(file));
-    return this.#combine(file).state;
+    this.#taken = this.#combine(file).state;
+    return this.#taken;
   }
 
   follow(apply: (state: DesiredState) => readonly Fault[]): void {
@@ -213,9 +217,9 @@ class Source implements KubernetesSource {
     if (this.#secrets.waitingFor().length > 0) return;
     if (this.#file !== undefined) this.#discovery.follow(this.#backends(this.#file));
     if (this.#closed || this.#file === undefined) return;
-    const before = this.#output?.output.state;
     const { state } = this.#combine(this.#file);
-    if (state !== before) this.#take(state);
+    if (this.#secrets.waitingFor().length > 0) return;
+    if (state !== this.#taken) this.#take(state);
     this.#tell();
     this.#secrets.sweep();
     this.#inForce = this.#missing().length === 0;
@@ -227,7 +231,10 @@ class Source implements KubernetesSource {
   }
 
   #take(state: DesiredState): void {
-    const faults = this.#apply?.(state) ?? [];
+    // Whoever follows hears of it then.
+    if (this.#apply === undefined) return;
+    const faults = this.#apply(state);
+    this.#taken = state;
     if (faults.length === 0) return;
     this.#metrics.refused.inc();
     this.#options.logger.error({ faults: faults.map((fault) => formatFault(fault)) }, 'what the objects make of the state cannot be taken; the last good one stays');
@@ -239,12 +246,18 @@ class Source implements KubernetesSource {
   #combine(given: DesiredState): StoreOutput {
     const { settings } = this.#options;
     const file = hasSecrets(given) ? this.#withDoors(given) : given;
-    const accesses = settings.metricAccess && { objects: this.#accessObjects(), withoutTerms: settings.metricAccess.withoutTerms };
+    const looked: unknown[] = [];
+    const look = (secret: SecretName): SecretData | string => {
+      const found = this.#secrets.look(secret, 'name');
+      looked.push(found);
+      return found;
+    };
+    const accesses = settings.metricAccess && { objects: this.#accessObjects(), withoutTerms: settings.metricAccess.withoutTerms, ...(settings.metricAccess.secrets && { look }) };
     const backends = this.#backends(file).map((backend) => this.#discovery.resolve(backend));
     const resolved = new Map(backends.map((backend) => [backend.name, backend]));
-    const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined))];
     const known = this.#output;
     const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, tenantFromNamespace: settings.tenantFromNamespace, clusterDomain: settings.clusterDomain, reportOf: (tenant, name) => this.#reports.get(reportKey(tenant, name)) }, this.#translate);
+    const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined)), ...looked];
     const same = known !== undefined && known.inputs.length === inputs.length && inputs.every((input, index) => input === known.inputs[index]);
     const kept = same ? { ...output, state: known.output.state } : output;
     this.#output = { inputs, output: kept };

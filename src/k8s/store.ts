@@ -12,7 +12,7 @@ import type { KubeObject } from './kube-object.js';
 import type { ObjectExport } from './object-export.js';
 import { metricAccessStatus, objectStatus } from './status.js';
 import type { StatusPatch } from './status.js';
-import type { MetricAccessTerms, Translate } from './translate.js';
+import type { LookAtSecret, MetricAccessTerms, Translate } from './translate.js';
 
 /**
  * File ∪ objects → the state that is wanted, and what is to be said of each object. Pure.
@@ -24,7 +24,7 @@ export interface StoreInput {
   readonly file: DesiredState;
   readonly objects: readonly OwnObject[];
   /** `undefined`: MetricAccess is not read. */
-  readonly accesses: { readonly objects: readonly KubeObject[]; readonly withoutTerms: 'deny' | 'own-namespace' } | undefined;
+  readonly accesses: { readonly objects: readonly KubeObject[]; readonly withoutTerms: 'deny' | 'own-namespace'; readonly look?: LookAtSecret | undefined } | undefined;
   /** The endpoints of a backend that are there now. */
   readonly resolve: (backend: Backend) => Backend;
   /** Whether the service accounts of a namespace are the tenant of its name. The file's own tenants have that already. */
@@ -164,7 +164,7 @@ function withMetricAccess({ tenants: declared, exportDestinations = [] }: Desire
   const terms = declared.flatMap((tenant): MetricAccessTerms[] => (tenant.metricAccess === undefined ? [] : [{ tenant: tenant.name, ...tenant.metricAccess }]));
   const ofNamespaces = accesses.withoutTerms === 'deny' ? [] : namespaceTenants(declared, terms, objects);
   const tenants = [...declared, ...ofNamespaces];
-  const rules = { terms, withoutTerms: accesses.withoutTerms, tenants: new Set(tenants.map(({ name }) => name)), destinations: exportDestinations, clusterDomain };
+  const rules = { terms, withoutTerms: accesses.withoutTerms, tenants: new Set(tenants.map(({ name }) => name)), destinations: exportDestinations, clusterDomain, look: accesses.look };
   const { grants, verdicts, exports } = translate(objects.map(({ content }) => content), rules);
   return {
     tenants: tenants.map((tenant) => withExports(withGrants(tenant, grants.get(tenant.name)), exports.get(tenant.name))),
