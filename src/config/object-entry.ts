@@ -1,7 +1,7 @@
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
 import { claimsOf } from '../model/entry.js';
-import type { Entry, EntryKind } from '../model/entry.js';
+import type { Entry, EntryKind, EntryOf, EntryValues } from '../model/entry.js';
 import { compileBackendGroups, compileBackends, compilePushTargets } from './backends.js';
 import { Draft } from './draft.js';
 import type { TextSource } from './draft.js';
@@ -10,7 +10,7 @@ import type { GatewayFile } from './gateway-file.js';
 import { compileSites } from './gateway-sites.js';
 import { compileIssuerList } from './issuers.js';
 import { compileRevoked } from './revoked.js';
-import { createListCheck } from './schema.js';
+import { createEntryCheck } from './schema.js';
 import type { SchemaCheck } from './schema.js';
 import { compileFrontProxies, compileTemplateList } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
@@ -40,12 +40,11 @@ export interface EntrySource {
   readonly nowMs: number;
 }
 
-/** Making a check takes a while, and few kinds may be used. */
-const checks = new Map<EntryKind, SchemaCheck>();
+let check: SchemaCheck | undefined;
 
-function checkOf(kind: EntryKind): SchemaCheck {
-  const check = checks.get(kind) ?? createListCheck('gateway', kind);
-  checks.set(kind, check);
+/** Makes what judges entries, which takes a while: better now than when the first object comes, and that is a revocation. */
+export function prepareObjectEntries(): SchemaCheck {
+  check ??= createEntryCheck('gateway');
   return check;
 }
 
@@ -69,10 +68,10 @@ function credentialsOf(spec: unknown): readonly unknown[] {
 async function attempt(source: EntrySource, given: unknown): Promise<Result<CompiledEntry>> {
   const { kind, nowMs } = source;
   const value: unknown = structuredClone({ [kind]: inFile(source, given) });
-  const schemaFaults = checkOf(kind)(value);
+  const schemaFaults = prepareObjectEntries()(value);
   const nowhere = { line: 1, column: 1 };
   const draft = new Draft({ source: { value, faults: [], positionOf: () => nowhere, positionOfKey: () => nowhere }, schemaFaults, files: secretsAsFiles(source), folder: '/', nowMs });
-  const entry = isFile(value) ? await compileOne(draft, kind, value) : undefined;
+  const entry = isFile(value) ? await COMPILE[kind](draft, value) : undefined;
   const faults = draft.faults.map((fault) => inObject(fault, kind));
   if (faults.length > 0 || entry === undefined) return err(faults.length > 0 ? faults : [{ place: 'spec', message: 'cannot be read' }]);
   return ok({ entry, claims: claimsOf(entry), faults: [], warnings: draft.warnings.map((warning) => inObject(warning, kind)) });
@@ -99,54 +98,25 @@ function isFile(value: unknown): value is Pick<GatewayFile, EntryKind> {
   return typeof value === 'object' && value !== null;
 }
 
-async function compileOne(draft: Draft, kind: EntryKind, file: Pick<GatewayFile, EntryKind>): Promise<Entry | undefined> {
-  // Only its own list: of the others nothing is known.
-  switch (kind) {
-    case 'tenants': {
-      const [value] = await compileTenants(draft, { tenants: file.tenants });
-      return value && { kind, value };
-    }
-    case 'agents': {
-      const [value] = await compileAgents(draft, { agents: file.agents });
-      return value && { kind, value };
-    }
-    case 'sites': {
-      const [value] = await compileSites(draft, { sites: file.sites });
-      return value && { kind, value };
-    }
-    case 'templates': {
-      const [value] = await compileTemplateList(draft, { templates: file.templates });
-      return value && { kind, value };
-    }
-    case 'issuers': {
-      const [value] = await compileIssuerList(draft, { issuers: file.issuers });
-      return value && { kind, value };
-    }
-    case 'backends': {
-      const [value] = await compileBackends(draft, { backends: file.backends });
-      return value && { kind, value };
-    }
-    case 'backendGroups': {
-      const [value] = await compileBackendGroups(draft, { backendGroups: file.backendGroups });
-      return value && { kind, value };
-    }
-    case 'pushTargets': {
-      const [value] = await compilePushTargets(draft, { pushTargets: file.pushTargets });
-      return value && { kind, value };
-    }
-    case 'exportDestinations': {
-      const [value] = await compileExportDestinations(draft, { exportDestinations: file.exportDestinations });
-      return value && { kind, value };
-    }
-    case 'frontProxies': {
-      const [value] = await compileFrontProxies(draft, { frontProxies: file.frontProxies }, []);
-      return value && { kind, value };
-    }
-    case 'revoked': {
-      const value = await draft.within(['revoked'], () => compileRevoked(draft, file.revoked));
-      return value && { kind, value };
-    }
-  }
+type OneList = Pick<GatewayFile, EntryKind>;
+
+/** Each by the file's own compiler, given its own list only: of the others nothing is known. */
+const COMPILE: { readonly [K in EntryKind]: (draft: Draft, file: OneList) => Promise<EntryOf<K> | undefined> } = {
+  tenants: async (draft, { tenants }) => entryOf('tenants', (await compileTenants(draft, { tenants }))[0]),
+  agents: async (draft, { agents }) => entryOf('agents', (await compileAgents(draft, { agents }))[0]),
+  sites: async (draft, { sites }) => entryOf('sites', (await compileSites(draft, { sites }))[0]),
+  templates: async (draft, { templates }) => entryOf('templates', (await compileTemplateList(draft, { templates }))[0]),
+  issuers: async (draft, { issuers }) => entryOf('issuers', (await compileIssuerList(draft, { issuers }))[0]),
+  backends: async (draft, { backends }) => entryOf('backends', (await compileBackends(draft, { backends }))[0]),
+  backendGroups: async (draft, { backendGroups }) => entryOf('backendGroups', (await compileBackendGroups(draft, { backendGroups }))[0]),
+  pushTargets: async (draft, { pushTargets }) => entryOf('pushTargets', (await compilePushTargets(draft, { pushTargets }))[0]),
+  exportDestinations: async (draft, { exportDestinations }) => entryOf('exportDestinations', (await compileExportDestinations(draft, { exportDestinations }))[0]),
+  frontProxies: async (draft, { frontProxies }) => entryOf('frontProxies', (await compileFrontProxies(draft, { frontProxies }, []))[0]),
+  revoked: async (draft, { revoked }) => entryOf('revoked', await draft.within(['revoked'], () => compileRevoked(draft, revoked))),
+};
+
+function entryOf<K extends EntryKind>(kind: K, value: EntryValues[K] | undefined): EntryOf<K> | undefined {
+  return value === undefined ? undefined : { kind, value };
 }
 
 /** `tokenSecret: { name: shop, key: token }` → `tokenFile: /shop/token`, at any depth; `crlSecrets: […]` → `crlFiles: […]`. */

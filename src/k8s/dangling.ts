@@ -1,5 +1,5 @@
 import type { Fault } from '../lib/result.js';
-import type { DesiredState } from '../model/desired-state.js';
+import type { DesiredState, Tenant } from '../model/desired-state.js';
 import type { Entry } from '../model/entry.js';
 
 /**
@@ -15,20 +15,20 @@ export function dangling({ gateway, tenants, agents, sites = [], backends = [], 
   const served = new Map(agents.map((agent) => [agent.name, JSON.stringify([...new Set(agent.tenants)].toSorted())]));
   const apis = new Map(backends.map((backend) => [backend.name, backend.api]));
 
+  const ofTenant = ({ credentials, scrape, query = [], push = [], metricAccess }: Tenant): readonly Fault[] => [
+    ...credentials.flatMap((each, index) => (each.kind === 'jwt' ? missing('token issuer', `spec.credentials[${index}].jwt.issuer`, [each.issuer], issuerNames) : [])),
+    ...scrape.flatMap((grant, index) => missing('agent', `spec.scrape[${index}].agents`, grant.agents ?? [], agentNames)),
+    ...query.flatMap((grant, index) => missing('backend', `spec.query[${index}].backends`, grant.backends ?? [], backendNames)),
+    ...(metricAccess?.within ?? []).flatMap((grant, index) => missing('backend', `spec.metricAccess.within[${index}].backends`, grant.backends ?? [], backendNames)),
+    ...missing('backend', 'spec.metricAccess.exports.backend', metricAccess?.exports === undefined ? [] : [metricAccess.exports.backend], backendNames),
+    ...missing('export destination', 'spec.metricAccess.exports.destinations', metricAccess?.exports?.destinations ?? [], names(exportDestinations)),
+    ...missing('push target', 'spec.push', push, pushNames),
+  ];
+
   return (entry) => {
     switch (entry.kind) {
-      case 'tenants': {
-        const { credentials, scrape, query = [], push = [], metricAccess } = entry.value;
-        return [
-          ...credentials.flatMap((each, index) => (each.kind === 'jwt' ? missing('token issuer', `spec.credentials[${index}].jwt.issuer`, [each.issuer], issuerNames) : [])),
-          ...scrape.flatMap((grant, index) => missing('agent', `spec.scrape[${index}].agents`, grant.agents ?? [], agentNames)),
-          ...query.flatMap((grant, index) => missing('backend', `spec.query[${index}].backends`, grant.backends ?? [], backendNames)),
-          ...(metricAccess?.within ?? []).flatMap((grant, index) => missing('backend', `spec.metricAccess.within[${index}].backends`, grant.backends ?? [], backendNames)),
-          ...missing('backend', 'spec.metricAccess.exports.backend', metricAccess?.exports === undefined ? [] : [metricAccess.exports.backend], backendNames),
-          ...missing('export destination', 'spec.metricAccess.exports.destinations', metricAccess?.exports?.destinations ?? [], names(exportDestinations)),
-          ...missing('push target', 'spec.push', push, pushNames),
-        ];
-      }
+      case 'tenants':
+        return ofTenant(entry.value);
       case 'agents':
       case 'templates':
         return missing('tenant', 'spec.tenants', entry.value.tenants, tenantNames);

@@ -3,7 +3,10 @@ import { desiredState } from '../../test/support/desired-state.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Tenant } from '../model/desired-state.js';
-import { METRIC_ACCESS, TENANT } from '../kube/kinds.js';
+import { AGENT, FRONT_PROXY, METRIC_ACCESS, REVOCATION, SITE, TARGET_TEMPLATE, TENANT } from '../kube/kinds.js';
+import type { Kind } from '../kube/kinds.js';
+import { claimsOf } from '../model/entry.js';
+import type { Entry } from '../model/entry.js';
 import type { KubeObject } from './kube-object.js';
 import { combine } from './store.js';
 import type { CompiledObject, OwnObject, StoreInput, StoreOutput } from './store.js';
@@ -62,6 +65,43 @@ describe('file and objects', () => {
     const output = combined({ objects: [tenantObject('a', '1', { tenant: { query: [{ backends: ['gone'], metrics: ['up'], labels: {} }], push: ['gone'] } })] });
     expect(tenantNames(output)).toContain('a');
     expect(said(output)[1]).toBe('Tenant a Warning=True spec.query[0].backends: no backend has the name "gone"; spec.push: no push target has the name "gone"');
+  });
+});
+
+describe('entries of every list', () => {
+  const object = (kind: Kind, name: string, created: string, entry: Entry): OwnObject => ({ kind, object: kubeObject('mon', name, created), compiled: ok({ entry, claims: claimsOf(entry), faults: [], warnings: [] }) });
+  const agent = (name: string, tenants: readonly string[]): Entry => ({ kind: 'agents', value: { name, tenants, maxTargets: 1, san: { type: 'uri', value: name } } });
+  const site = (name: string, agents: readonly string[]): Entry => ({ kind: 'sites', value: { name, agents, order: 'preference', hedge: undefined } });
+
+  it('get into the state behind the file\'s own', () => {
+    const template: Entry = { kind: 'templates', value: { name: 'nodes', selector: [], tenants: ['of-file'], scrapeInterval: undefined, scrapeTimeout: undefined } };
+    const { state } = combined({
+      objects: [
+        object(TARGET_TEMPLATE, 'nodes', '1', template),
+        object(FRONT_PROXY, 'any', '1', { kind: 'frontProxies', value: { san: { type: 'dns', value: 'p' }, tenants: 'all' } }),
+        object(REVOCATION, 'a', '1', { kind: 'revoked', value: { serials: ['1'], sans: [] } }),
+        object(REVOCATION, 'b', '1', { kind: 'revoked', value: { serials: ['2'], sans: [] } }),
+      ],
+    });
+    expect(state.templates).toEqual([template.value]);
+    expect(state.tenants[0]?.scrape.at(-1)).toMatchObject({ rule: 'templates/nodes' });
+    expect(state.frontProxies).toHaveLength(1);
+    expect(state.gateway.revoked?.serials).toEqual(['1', '2']);
+  });
+
+  it('that are made of others are there when all of those are, and go together', () => {
+    const alone = combined({ objects: [object(SITE, 'paris', '1', site('paris', ['one', 'two'])), object(AGENT, 'one', '1', agent('one', ['of-file']))] });
+    expect(alone.state.sites).toEqual([]);
+    expect(said(alone)).toContain('Site paris Warning=True spec.agents: no agent has the name "two"');
+    const apart = combined({ objects: [object(SITE, 'paris', '1', site('paris', ['one', 'two'])), object(AGENT, 'one', '1', agent('one', ['of-file'])), object(AGENT, 'two', '1', agent('two', []))] });
+    expect(apart.state.sites).toEqual([]);
+    const whole = combined({ objects: [object(SITE, 'paris', '1', site('paris', ['one', 'two'])), object(AGENT, 'one', '1', agent('one', ['of-file'])), object(AGENT, 'two', '1', agent('two', ['of-file']))] });
+    expect(whole.state.sites?.map(({ name }) => name)).toEqual(['paris']);
+  });
+
+  it('that claim what an older one has, in whichever list, are told Conflict', () => {
+    const output = combined({ objects: [object(SITE, 'one', '2', site('one', ['x'])), object(AGENT, 'one', '1', agent('one', []))] });
+    expect(output.sayings.find(({ kind }) => kind === SITE)?.status(0)?.conditions[0]).toMatchObject({ status: 'False', reason: 'Conflict', message: 'not in force: metadata.name: agent one is taken by Agent mon/one' });
   });
 });
 

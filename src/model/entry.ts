@@ -21,7 +21,11 @@ export interface EntryValues {
 
 /** The file's key. */
 export type EntryKind = keyof EntryValues;
-export type Entry = { readonly [K in EntryKind]: { readonly kind: K; readonly value: EntryValues[K] } }[EntryKind];
+export interface EntryOf<K extends EntryKind> {
+  readonly kind: K;
+  readonly value: EntryValues[K];
+}
+export type Entry = { readonly [K in EntryKind]: EntryOf<K> }[EntryKind];
 
 /** A claim that begins so is never quoted: it may say who somebody else's credential is. */
 export const CREDENTIAL_CLAIM = 'credential ';
