@@ -9,9 +9,8 @@ import { compileExportDestinations } from './export-destinations.js';
 import type { GatewayFile } from './gateway-file.js';
 import { compileSites } from './gateway-sites.js';
 import { compileIssuerList } from './issuers.js';
+import { checkOf } from './load.js';
 import { compileRevoked } from './revoked.js';
-import { createEntryCheck } from './schema.js';
-import type { SchemaCheck } from './schema.js';
 import { compileFrontProxies, compileTemplateList } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 
@@ -40,14 +39,6 @@ export interface EntrySource {
   readonly nowMs: number;
 }
 
-let check: SchemaCheck | undefined;
-
-/** Makes what judges entries, which takes a while: better now than when the first object comes, and that is a revocation. */
-export function prepareObjectEntries(): SchemaCheck {
-  check ??= createEntryCheck('gateway');
-  return check;
-}
-
 /** The entry, or all that is wrong with it. Never rejects for what stands in the object. */
 export async function compileObjectEntry(source: EntrySource): Promise<Result<CompiledEntry>> {
   const given = withFiles(source.spec);
@@ -68,7 +59,8 @@ function credentialsOf(spec: unknown): readonly unknown[] {
 async function attempt(source: EntrySource, given: unknown): Promise<Result<CompiledEntry>> {
   const { kind, nowMs } = source;
   const value: unknown = structuredClone({ [kind]: inFile(source, given) });
-  const schemaFaults = prepareObjectEntries()(value);
+  // The file's own check, which is made already; of what else a file must have, an object knows nothing.
+  const schemaFaults = checkOf('gateway')(value).filter(({ path: [key] }) => key === kind);
   const nowhere = { line: 1, column: 1 };
   const draft = new Draft({ source: { value, faults: [], positionOf: () => nowhere, positionOfKey: () => nowhere }, schemaFaults, files: secretsAsFiles(source), folder: '/', nowMs });
   const entry = isFile(value) ? await COMPILE[kind](draft, value) : undefined;

@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { readDoorCas, readDoorCertificate } from '../config/door-secrets.js';
-import { compileObjectEntry, prepareObjectEntries } from '../config/object-entry.js';
+import { compileObjectEntry } from '../config/object-entry.js';
 import type { Registry } from 'prom-client';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
@@ -35,7 +35,6 @@ const REPORT_MS = 5_000;
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
   if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], close: async () => {} };
-  if (settings.objects) prepareObjectEntries();
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
   let tellLeader: (active: boolean) => Promise<void> = async () => {};
