@@ -1,92 +1,228 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { startAgent } from '../../test/support/agent.js';
+import { readPair } from '../../test/support/certificates.js';
+import { startExporter, textAnswer } from '../../test/support/exporter.js';
+import type { RunningGateway } from '../../test/support/gateway.js';
 import { at } from '../../test/support/helm.js';
-import type { Manifest } from '../../test/support/helm.js';
+import { fetchRaw } from '../../test/support/http.js';
+import type { KubeAnswer, KubeRequest } from '../../test/support/kube.js';
 import { kubeWorldMissing, loadSeries, startKubeWorld } from '../../test/support/kube-world.js';
 import type { KubeWorld } from '../../test/support/kube-world.js';
-import type { RunningGateway } from '../../test/support/gateway.js';
+import { parseResidentBytes, parseStat } from '../proc.js';
+import { median } from '../statistics.js';
+import { compact, fill, namespacesOf, PATTERNS } from './fill.js';
+import type { Shape } from './fill.js';
+import { startLoad } from './load.js';
+import type { Load, LoadOptions } from './load.js';
 
 /**
- * The shipped gateway in a large cluster: how long it starts, how much memory it takes, and how long a change takes to its effect at
- * Envoy. `node dist/bench/kube/scale.js [MetricAccess objects] [pods]`; an API server and etcd of its own.
+ * The shipped gateway with its Envoy in a large cluster: its start, its memory, from a change to its effect at Envoy, what churn costs,
+ * and an API server that goes away and comes back with no history under load. `npm run bench:kube [-- MetricAccess objects, pods]`.
  */
 
-const [accessCount, podCount] = [Number(process.argv[2] ?? 5_000), Number(process.argv[3] ?? 20_000)];
-const PATTERNS = ['up', 'http_.*', 'node_load1', '{job="my-app"}', 'go_goroutines'];
-/** Namespaces: so many objects in each. */
-const PER_NAMESPACE = 10;
-const CHANGES = 20;
-const LOAD_AT_ONCE = 16;
+const [accesses, pods] = [Number(process.argv[2] ?? 5_000), Number(process.argv[3] ?? 20_000)];
+const CHANGES = 30;
+const WINDOW_MS = 10_000;
+const CHURN = { podsPerSecond: 50, accessesPerSecond: 20 };
+/** As a real cluster's are set for its size: what is measured is not the API server. */
+const API_SERVER = { args: ['--max-requests-inflight=2000', '--max-mutating-requests-inflight=1000', '--enable-priority-and-fairness=false'] };
+const ACCESSES = '/apis/observability.ethos.io/v1alpha1';
+const MERGE = 'application/merge-patch+json';
 
-function access(name: string, metrics: readonly string[]): Manifest {
-  return { apiVersion: 'observability.ethos.io/v1alpha1', kind: 'MetricAccess', metadata: { name }, spec: { source: 'x', metrics } };
+type Send = (request: KubeRequest) => Promise<KubeAnswer>;
+
+function say(what: string, value: string): void {
+  process.stdout.write(`${what.padEnd(66)} ${value}\n`);
 }
 
-function pod(index: number): unknown {
-  // What makes a real pod large: environments and the fields' managers.
-  const env = Array.from({ length: 30 }, (_each, number) => ({ name: `VARIABLE_${number}`, value: `value ${index} ${number}` }));
-  return { metadata: { name: `pod-${index}`, labels: { app: index % 1_000 === 0 ? 'prometheus' : 'other' } }, spec: { containers: [{ name: 'main', image: 'image', env, ports: [{ containerPort: 9090, name: 'web' }] }] } };
+/** Of the gateway's own process, without Envoy. */
+async function cpuS(gateway: RunningGateway): Promise<number> {
+  return (parseStat(await readFile(`/proc/${gateway.process.pid}/stat`, 'utf8'))?.cpuTicks ?? 0) / 100;
 }
 
-async function inParallel(count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  await Promise.all(Array.from({ length: LOAD_AT_ONCE }, async () => {
-    for (let index = next++; index < count; index = next++) await work(index);
-  }));
-}
-
-async function fill(world: KubeWorld): Promise<void> {
-  const namespaces = Math.ceil(accessCount / PER_NAMESPACE);
-  await inParallel(namespaces, async (index) => {
-    await world.kube.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: `team-${index}` } } });
-  });
-  await inParallel(accessCount, async (index) => {
-    await world.apply(access(`access-${index}`, PATTERNS), `team-${index % namespaces}`);
-  });
-  await inParallel(podCount, async (index) => {
-    await world.kube.request({ method: 'POST', path: `/api/v1/namespaces/${world.home}/pods`, body: pod(index) });
-  });
-}
-
-async function memoryMiB(gateway: RunningGateway): Promise<number> {
+async function memory(gateway: RunningGateway): Promise<string> {
   const status = await readFile(`/proc/${gateway.process.pid}/status`, 'utf8');
-  return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024);
+  const peak = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
+  return `${Math.round(parseResidentBytes(status) / 2 ** 20)} MiB, at most ${Math.round(peak)} MiB`;
 }
 
-/** From the API server's answer until a query through Envoy says otherwise. */
-async function changeMs(world: KubeWorld, gateway: RunningGateway, patterns: readonly string[], wanted: number): Promise<number> {
-  await world.apply(access('access-0', patterns), 'team-0');
-  const startedMs = performance.now();
+/** What it costs to stand there for a while. */
+async function cpuShare(gateway: RunningGateway, windowMs = WINDOW_MS): Promise<string> {
+  const [startS, startMs] = [await cpuS(gateway), performance.now()];
+  await setTimeout(windowMs);
+  return `${((100_000 * ((await cpuS(gateway)) - startS)) / (performance.now() - startMs)).toFixed(1)} % of a core`;
+}
+
+async function patchAccess(send: Send, namespace: string, metrics: readonly string[]): Promise<void> {
+  await must(send({ method: 'PATCH', path: `${ACCESSES}/namespaces/${namespace}/metricaccesses/access-0`, body: { spec: { metrics } }, contentType: MERGE }));
+}
+
+async function must(answer: Promise<KubeAnswer>): Promise<void> {
+  const { status, message } = await answer;
+  if (status >= 300) throw new Error(`${status} ${message}`);
+}
+
+type Tls = LoadOptions['tls'];
+
+async function clientTls(world: KubeWorld, name: string): Promise<Tls> {
+  return { ca: await readFile(world.pki.serverCaFile), servername: 'localhost', ...(await readPair(await world.pki.client(name))) };
+}
+
+/** Until a query through Envoy sees the series, or does not. */
+async function effectMs(world: KubeWorld, gateway: RunningGateway, { wanted, fromMs }: { readonly wanted: number; readonly fromMs: number }): Promise<number> {
+  const [url, tls] = [`${gateway.scrapeUrl}/query/main/api/v1/query?query=${encodeURIComponent('count(probe) or vector(0)')}`, await clientTls(world, 'front-proxy')];
   for (;;) {
-    const { body } = await world.query(gateway, 'team-0', 'count(probe) or vector(0)');
-    if (Number(at(body, 'data', 'result', 0, 'value', 1)) === wanted) return performance.now() - startedMs;
-    if (performance.now() - startedMs > 60_000) throw new Error('no effect within a minute');
+    const { status, body } = await fetchRaw({ url, tls, headers: { 'x-tenant-namespace': 'team-0' } });
+    const text = body.toString('utf8');
+    if (status === 200 && Number(at(JSON.parse(text), 'data', 'result', 0, 'value', 1)) === wanted) return performance.now() - fromMs;
+    if (performance.now() - fromMs > 120_000) throw new Error(`no effect within two minutes: ${status} ${text}`);
+    await setTimeout(5);
   }
+}
+
+/** From the API server's answer on; every other change takes something away. */
+async function changes(world: KubeWorld, gateway: RunningGateway, count: number): Promise<string> {
+  const times: number[] = [];
+  for (let change = 0; change < count; change += 1) {
+    const wanted = (change + 1) % 2;
+    await patchAccess(world.kube.request, 'team-0', wanted === 1 ? [...PATTERNS, 'probe'] : PATTERNS);
+    times.push(await effectMs(world, gateway, { wanted, fromMs: performance.now() }));
+  }
+  return `${Math.round(median(times))} ms, ${Math.round(Math.max(...times))} ms`;
+}
+
+/** Pods that say something new, and MetricAccess objects that ask for something else, at a steady rate. */
+function startChurn(sender: () => Send, shape: Shape): { stop(): Promise<string> } {
+  const stopped = new AbortController();
+  let sent = 0;
+  let failed = 0;
+  const every = async (perSecond: number, work: (index: number) => Promise<void>): Promise<void> => {
+    const startMs = performance.now();
+    const running = new Set<Promise<void>>();
+    for (let index = 0; !stopped.signal.aborted; index += 1) {
+      const waitMs = startMs + (index * 1_000) / perSecond - performance.now();
+      if (waitMs > 0) await setTimeout(waitMs);
+      if (running.size >= 64) await Promise.race(running);
+      const done: Promise<void> = work(index).then(() => void (sent += 1), () => void (failed += 1)).finally(() => running.delete(done));
+      running.add(done);
+    }
+    await Promise.all(running);
+  };
+  const namespaces = namespacesOf(shape);
+  const running = [
+    every(CHURN.podsPerSecond, (index) => must(sender()({ method: 'PATCH', path: `/api/v1/namespaces/${shape.home}/pods/pod-${(index * 7) % shape.pods}`, body: { metadata: { annotations: { beat: String(index) } } }, contentType: MERGE }))),
+    // Not of the first namespace, at which effects are measured.
+    every(CHURN.accessesPerSecond, (index) => patchAccess(sender(), `team-${1 + ((index * 7) % (namespaces - 1))}`, [...PATTERNS, `churn_${index}`])),
+  ];
+  return {
+    stop: async () => {
+      stopped.abort();
+      await Promise.all(running);
+      return `${sent} changes, ${failed} failed`;
+    },
+  };
+}
+
+async function statusesWritten(send: Send): Promise<number> {
+  const { body } = await send({ method: 'GET', path: '/metrics' });
+  const lines = String(body).split('\n').filter((line) => line.startsWith('apiserver_request_total{') && line.includes('resource="metricaccesses"') && line.includes('subresource="status"'));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+async function allStatusesWritten(world: KubeWorld, gateway: RunningGateway): Promise<void> {
+  const [startMs, startS] = [performance.now(), await cpuS(gateway)];
+  while ((await statusesWritten(world.kube.request)) < accesses) {
+    if (performance.now() - startMs > 300_000) throw new Error('the statuses are not written');
+    await setTimeout(500);
+  }
+  say(`${accesses} statuses written, after`, `${Math.round(performance.now() - startMs)} ms, ${((await cpuS(gateway)) - startS).toFixed(1)} s of CPU`);
+}
+
+async function started(world: KubeWorld, name: string, config: Readonly<Record<string, unknown>>): Promise<RunningGateway> {
+  const startedMs = performance.now();
+  const gateway = await world.start({ name, kubernetes: { metricAccess: { withoutTerms: 'own-namespace' } }, config, startTimeoutMs: 120_000 });
+  say(`${name}: from its start until it is ready`, `${Math.round(performance.now() - startedMs)} ms, ${(await cpuS(gateway)).toFixed(1)} s of CPU`);
+  say(`${name}: memory then`, await memory(gateway));
+  return gateway;
+}
+
+function tellLoad(when: string, loads: Readonly<Record<string, Load>>): void {
+  for (const [name, load] of Object.entries(loads)) {
+    const { count, failed, p50Ms, p99Ms, maxMs } = load.take();
+    say(`${name}, ${when}: p50, p99, longest`, `${p50Ms.toFixed(1)} ms, ${p99Ms.toFixed(1)} ms, ${maxMs.toFixed(0)} ms (${count}, ${failed} failed)`);
+  }
+}
+
+/** The API server is killed while another one takes changes, its history is thrown away, and it comes back: everything is listed again. */
+async function relist(world: KubeWorld, gateway: RunningGateway, { shape, loads }: { readonly shape: Shape; readonly loads: Readonly<Record<string, Load>> }): Promise<void> {
+  tellLoad('before', loads);
+  await setTimeout(WINDOW_MS);
+  tellLoad('while nothing happens', loads);
+  await using other = await world.kube.replica();
+  let send: Send = world.kube.request;
+  const churn = startChurn(() => send, shape);
+  await setTimeout(WINDOW_MS);
+  tellLoad('under churn', loads);
+  send = other.request;
+  await world.kube.restart(async () => {
+    await patchAccess(other.request, 'team-0', [...PATTERNS, 'probe']);
+    await must(other.request({ method: 'DELETE', path: `${ACCESSES}/namespaces/team-1/metricaccesses/access-1` }));
+    await setTimeout(5_000);
+    await compact(world.kube.etcdUrl);
+  });
+  const backMs = performance.now();
+  say('a change made meanwhile is in force, after the API server is back', `${Math.round(await effectMs(world, gateway, { wanted: 1, fromMs: backMs }))} ms`);
+  await setTimeout(WINDOW_MS);
+  tellLoad('while away, and at the new lists, under churn', loads);
+  say('churn', await churn.stop());
+  const known = (await gateway.metric('scrapeway_kubernetes_objects')).get('{kind="MetricAccess"}');
+  say('objects known afterwards, of those that there are', `${known} of ${shape.accesses - 1}`);
 }
 
 async function run(): Promise<void> {
   const missing = await kubeWorldMissing();
   if (missing !== undefined) throw new Error(missing);
-  const say = (what: string, value: string): void => void process.stdout.write(`${what.padEnd(60)} ${value}\n`);
-  await using world = await startKubeWorld({ 'kubernetes.metricAccess.withoutTerms': 'own-namespace', 'kubernetes.discovery': [{ namespaces: ['monitoring'], resources: ['Pod'] }] });
+  await using world = await startKubeWorld({ 'kubernetes.metricAccess.withoutTerms': 'own-namespace', 'kubernetes.discovery': [{ namespaces: ['monitoring'], resources: ['Pod'] }] }, API_SERVER);
+  const shape: Shape = { accesses, pods, perNamespace: 10, home: world.home };
   await loadSeries(world.prometheus, [{ __name__: 'probe', namespace: 'team-0' }]);
-  await fill(world);
-  const kubernetes = { metricAccess: { withoutTerms: 'own-namespace' } };
-  // Of any pod: the worst case, in which the labels choose none and every one is looked at.
-  const main = { name: 'main', url: world.prometheus.url };
-  const found = { name: 'found', discover: { resource: 'Pod', namespaces: [world.home] } };
-  const startedMs = performance.now();
-  const gateway = await world.start({ kubernetes, config: { backends: [main] }, startTimeoutMs: 120_000 });
-  say(`ready with ${accessCount} MetricAccess`, `${Math.round(performance.now() - startedMs)} ms`);
-  say('memory of the gateway then', `${await memoryMiB(gateway)} MiB`);
-  const times: number[] = [];
-  for (let change = 0; change < CHANGES; change += 1) times.push(await changeMs(world, gateway, change % 2 === 0 ? [...PATTERNS, 'probe'] : PATTERNS, change % 2 === 0 ? 1 : 0));
-  times.sort((a, b) => a - b);
-  say(`change to effect at Envoy, ${CHANGES} changes: median, longest`, `${Math.round(times[CHANGES / 2] ?? 0)} ms, ${Math.round(times.at(-1) ?? 0)} ms`);
+  const fillMs = performance.now();
+  await fill(world.kube.etcdUrl, shape);
+  say(`${accesses} MetricAccess objects in ${namespacesOf(shape)} namespaces and ${pods} pods written`, `${Math.round(performance.now() - fillMs)} ms`);
+
+  await using exporter = await startExporter({ behaviour: textAnswer('x 1\n'.repeat(1_000)) });
+  // Chosen by an annotation, which no API server does: every pod is looked at.
+  const found = { name: 'found', discover: { resource: 'Pod', namespaces: [world.home], annotations: { role: 'infra' } } };
+  const tenant = { name: 'scraper', credentials: [{ certificate: { uri: 'spiffe://scrapeway/tenant/scraper' } }], scrape: [{ agents: ['berlin'] }] };
+  const config = { tenants: [tenant], agents: [{ name: 'berlin', tenants: ['scraper'] }], backends: [{ name: 'main', url: world.prometheus.url }, found] };
+  const first = await started(world, 'gw-0', config);
+  await allStatusesWritten(world, first);
+  await first.stop();
+  const before = await statusesWritten(world.kube.request);
+  const gateway = await started(world, 'gw-1', config);
+  await setTimeout(WINDOW_MS);
+  say('gw-1: statuses that it wrote again', String((await statusesWritten(world.kube.request)) - before));
+  say('memory, settled', await memory(gateway));
+  say('CPU while nothing happens', await cpuShare(gateway));
+  say(`change to effect at Envoy, ${CHANGES} changes: median, longest`, await changes(world, gateway, CHANGES));
+  const churn = startChurn(() => world.kube.request, shape);
+  say(`CPU while ${CHURN.podsPerSecond} pods and ${CHURN.accessesPerSecond} MetricAccess objects change each second`, await cpuShare(gateway));
+  say('change to effect meanwhile, 10 changes: median, longest', await changes(world, gateway, 10));
+  say('churn', await churn.stop());
+  say('memory then', await memory(gateway));
+
+  const agent = await startAgent({ dir: world.dir.path, pki: world.pki, name: 'berlin', gatewayPort: gateway.ports.agents, targets: [{ name: 'web', url: `http://127.0.0.1:${exporter.port}/metrics` }] });
+  await agent.waitUntilReady();
+  const loads = {
+    scrape: startLoad({ url: `${gateway.scrapeUrl}/scrape/berlin/web`, tls: await clientTls(world, 'scraper'), perSecond: 50 }),
+    query: startLoad({ url: `${gateway.scrapeUrl}/query/main/api/v1/query?query=up`, tls: await clientTls(world, 'front-proxy'), headers: { 'x-tenant-namespace': 'team-2' }, perSecond: 50 }),
+  };
+  await setTimeout(3_000);
+  await relist(world, gateway, { shape, loads });
+  say('memory then', await memory(gateway));
+  await Promise.all(Object.values(loads).map((load) => load.stop()));
+  await agent.stop();
   await gateway.stop();
-  const againMs = performance.now();
-  const second = await world.start({ name: 'gw-1', kubernetes, config: { backends: [main, found] }, startTimeoutMs: 120_000 });
-  say(`ready with ${podCount} pods looked at as well`, `${Math.round(performance.now() - againMs)} ms`);
-  say('memory of the gateway then', `${await memoryMiB(second)} MiB`);
 }
 
 await run();

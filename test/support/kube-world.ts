@@ -12,7 +12,7 @@ import type { Manifest, Values } from './helm.js';
 import { fetchRaw } from './http.js';
 import { serviceAccountConfig } from './kube-config.js';
 import { kubeMissing, startKube } from './kube.js';
-import type { RunningKube } from './kube.js';
+import type { KubeOptions, RunningKube } from './kube.js';
 import { startPrometheus } from './prometheus.js';
 import type { RunningPrometheus } from './prometheus.js';
 import type { ConfigFile } from './scrapeway.js';
@@ -67,19 +67,19 @@ export async function kubeWorldMissing(): Promise<string | undefined> {
 }
 
 /** `values`: of the chart, over those of a gateway that reads everything. */
-export async function startKubeWorld(values: Values = {}): Promise<KubeWorld> {
+export async function startKubeWorld(values: Values = {}, kube: KubeOptions = {}): Promise<KubeWorld> {
   const stack = new AsyncDisposableStack();
   try {
-    return await build(stack, values);
+    return await build(stack, values, kube);
   } catch (error) {
     await stack.disposeAsync();
     throw error;
   }
 }
 
-async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeWorld> {
+async function build(stack: AsyncDisposableStack, values: Values, options: KubeOptions): Promise<KubeWorld> {
   const dir = stack.use(await createTempDir());
-  const kube = stack.use(await startKube());
+  const kube = stack.use(await startKube(options));
   const prometheus = stack.use(await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] }));
   const crds = await Promise.all((await readdir(path.join(chartDir, 'crds'))).map((file) => readFile(path.join(chartDir, 'crds', file), 'utf8')));
   await kube.applyCrds(crds.flatMap(parseManifests));

@@ -1,0 +1,79 @@
+import { Agent, request } from 'node:https';
+import { setTimeout } from 'node:timers/promises';
+import { percentile } from '../statistics.js';
+
+/**
+ * Requests at a steady rate, whatever becomes of those before (open loop): each one's time counts from when it was due, so that a
+ * gateway which stands still for a second is seen by every request of that second.
+ */
+export interface LoadOptions {
+  readonly url: string;
+  readonly tls: { readonly ca: string | Buffer; readonly cert: string | Buffer; readonly key: string | Buffer; readonly servername: string };
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly perSecond: number;
+}
+
+export interface Load {
+  /** The times since the last call. */
+  take(): LoadResult;
+  stop(): Promise<void>;
+}
+
+export interface LoadResult {
+  readonly count: number;
+  /** Other than 200, or none. */
+  readonly failed: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+const TIMEOUT_MS = 30_000;
+
+export function startLoad({ url, tls, headers = {}, perSecond }: LoadOptions): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64, ...tls });
+  const stopped = new AbortController();
+  let times: number[] = [];
+  let failed = 0;
+  const one = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const sent = request(url, { agent, headers, timeout: TIMEOUT_MS }, (answer) => {
+        answer.resume();
+        answer.on('close', () => resolve(answer.statusCode === 200 && answer.complete));
+      });
+      sent.on('error', () => resolve(false));
+      sent.on('timeout', () => sent.destroy());
+      sent.end();
+    });
+  const run = async (): Promise<void> => {
+    const startMs = performance.now();
+    const running = new Set<Promise<void>>();
+    for (let index = 0; !stopped.signal.aborted; index += 1) {
+      const dueMs = startMs + (index * 1_000) / perSecond;
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0) await setTimeout(waitMs);
+      const done: Promise<void> = one().then((ok) => {
+        running.delete(done);
+        times.push(performance.now() - dueMs);
+        if (!ok) failed += 1;
+      });
+      running.add(done);
+    }
+    await Promise.all(running);
+    agent.destroy();
+  };
+  const ended = run();
+  return {
+    take: () => {
+      const sorted = times.toSorted((a, b) => a - b);
+      const result = { count: sorted.length, failed, p50Ms: percentile(sorted, 0.5), p99Ms: percentile(sorted, 0.99), maxMs: sorted.at(-1) ?? 0 };
+      times = [];
+      failed = 0;
+      return result;
+    },
+    stop: async () => {
+      stopped.abort();
+      await ended;
+    },
+  };
+}
