@@ -38,6 +38,8 @@ export interface WatchOptions {
 export interface KubeAnswer {
   readonly status: number;
   readonly body: unknown;
+  /** Of the body; undefined where nobody counted. */
+  readonly bytes?: number;
 }
 
 /** The API server's own refusal. */
@@ -85,7 +87,7 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
       const signal = AbortSignal.any([AbortSignal.timeout(SEND_TIMEOUT_MS), ...(request.signal ? [request.signal] : [])]);
       const response = await answerOf(await open({ ...request, signal }, { pooled: true }));
       const text = await readAll(response);
-      return { status: response.statusCode ?? 0, body: /json/.test(response.headers['content-type'] ?? '') ? parse(text) : text };
+      return { status: response.statusCode ?? 0, body: /json/.test(response.headers['content-type'] ?? '') ? parse(text) : text, bytes: text.length };
     },
     watch: async (path, { onOpen, onLine, signal, idleMs }) => {
       const request = await open({ method: 'GET', path, signal }, { pooled: false });
