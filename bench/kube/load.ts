@@ -52,17 +52,17 @@ export function startLoad({ url, tls, headers = {}, perSecond }: LoadOptions): L
       const dueMs = startMs + (index * 1_000) / perSecond;
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await setTimeout(waitMs);
-      const done: Promise<void> = one().then((ok) => {
-        running.delete(done);
+      const measured = async (): Promise<void> => {
+        if (!(await one())) failed += 1;
         times.push(performance.now() - dueMs);
-        if (!ok) failed += 1;
-      });
-      running.add(done);
+      };
+      const ended: Promise<void> = measured().finally(() => running.delete(ended));
+      running.add(ended);
     }
     await Promise.all(running);
     agent.destroy();
   };
-  const ended = run();
+  const all = run();
   return {
     take: () => {
       const sorted = times.toSorted((a, b) => a - b);
@@ -73,7 +73,7 @@ export function startLoad({ url, tls, headers = {}, perSecond }: LoadOptions): L
     },
     stop: async () => {
       stopped.abort();
-      await ended;
+      await all;
     },
   };
 }
