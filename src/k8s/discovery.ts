@@ -42,6 +42,12 @@ const MAX_ENDPOINTS = 100;
 
 export function createDiscovery({ api, remembered, clusterDomain, onChange, logger }: DiscoveryOptions): Discovery {
   const watches = new Map<string, ListWatch<Endpoints>>();
+  /** What is found of a backend's, until any endpoint changes: with thousands of them it is not looked for at each change of something else. */
+  let found = new WeakMap<BackendDiscovery, readonly string[]>();
+  const changed = (): void => {
+    found = new WeakMap();
+    onChange();
+  };
   const closing = new Set<Promise<void>>();
 
   const start = (key: string, resource: BackendDiscovery['resource'], { annotations, ...place }: Place): void => {
@@ -49,7 +55,7 @@ export function createDiscovery({ api, remembered, clusterDomain, onChange, logg
       api,
       ...place,
       keep: (object, before) => (hasAnnotations(object, annotations) ? keepIfSame(readEndpoints(object, resource, clusterDomain), before) : undefined),
-      onChange,
+      onChange: changed,
       logger,
     });
     watches.set(key, watch);
@@ -66,6 +72,7 @@ export function createDiscovery({ api, remembered, clusterDomain, onChange, logg
       for (const [key, watch] of watches) {
         if (wanted.has(key)) continue;
         watches.delete(key);
+        found = new WeakMap();
         const closed: Promise<void> = watch.close().finally(() => closing.delete(closed));
         closing.add(closed);
       }
@@ -74,8 +81,9 @@ export function createDiscovery({ api, remembered, clusterDomain, onChange, logg
     resolve: (backend) => {
       const { discover } = backend;
       if (discover === undefined) return backend;
-      const found = placesOf(discover).flatMap((place) => endpointsAt(keyOf(place)));
-      const [url = backend.url, ...replicas] = urlsOf(found, discover).slice(0, MAX_ENDPOINTS);
+      const urls = found.get(discover) ?? urlsOf(placesOf(discover).flatMap((place) => endpointsAt(keyOf(place))), discover).slice(0, MAX_ENDPOINTS);
+      found.set(discover, urls);
+      const [url = backend.url, ...replicas] = urls;
       return { ...backend, url, replicas };
     },
     waiting: () => [...watches].flatMap(([key, watch]) => {

@@ -75,6 +75,9 @@ export interface KubernetesSource {
 
 /** Changes within it are one: a burst of thousands must not mean thousands of states. */
 const GATHER_MS = 25;
+/** Under changes that do not end, between two states so many times what one takes, up to a bound: the rest of the time is others'. */
+const REST_FACTOR = 3;
+const MAX_REST_MS = 400;
 
 /** Throws where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export function startKubernetes(options: KubernetesOptions): KubernetesSource {
@@ -116,6 +119,7 @@ class Source implements KubernetesSource {
   #gather: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
+  #restUntilMs = 0;
   readonly #startedMs = performance.now();
   /** Whether the first lists have got where they should. */
   #inForce = false;
@@ -199,7 +203,7 @@ class Source implements KubernetesSource {
 
   report(reports: readonly ExportReport[]): void {
     this.#reports = new Map(reports.map((each) => [reportKey(each.tenant, each.name), each]));
-    for (const { kind, object } of this.#output?.output.sayings ?? []) if (kind === METRIC_ACCESS) this.#told.delete(object);
+    for (const { object, isReported } of this.#output?.output.sayings ?? []) if (isReported) this.#told.delete(object);
     this.#tell();
   }
 
@@ -217,8 +221,15 @@ class Source implements KubernetesSource {
     if (this.#closed || this.#gather !== undefined) return;
     this.#gather = setTimeout(() => {
       this.#gather = undefined;
-      this.#running = this.#running.then(() => this.#update());
-    }, GATHER_MS);
+      this.#running = this.#running.then(() => this.#timed());
+    }, Math.max(GATHER_MS, this.#restUntilMs - performance.now()));
+  }
+
+  async #timed(): Promise<void> {
+    const startMs = performance.now();
+    await this.#update();
+    const endMs = performance.now();
+    this.#restUntilMs = endMs + Math.min(MAX_REST_MS, REST_FACTOR * (endMs - startMs));
   }
 
   async #update(): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/gateway-config.js';
@@ -20,6 +21,8 @@ import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import type { DesiredState } from '../model/desired-state.js';
+import { doorsOf } from '../model/doors.js';
+import type { Doors } from '../model/doors.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { PushConfig } from '../push/options.js';
 import { createPush } from '../push/push.js';
@@ -92,16 +95,21 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
   let current = config.state;
+  let doors: Doors | undefined;
   const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
     controlPlane.publish(state, { dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 });
   const apply = ({ state, join: joining }: GatewayConfig): readonly Fault[] => {
-    // First: it is what may refuse the state, and then nothing else must have taken it.
-    const published = publish(state);
-    if (!published.ok) return published.error;
+    const nextDoors = doorsOf(state);
+    if (!isDeepStrictEqual(doors, nextDoors)) {
+      // First: it is what may refuse the state, and then nothing else must have taken it.
+      const published = publish(state);
+      if (!published.ok) return published.error;
+      doors = nextDoors;
+      tokenReviews.configure(state.gateway.tokenReview);
+      dataThreads.setState(nextDoors);
+      discovery.setState(state);
+    }
     current = state;
-    tokenReviews.configure(state.gateway.tokenReview);
-    dataThreads.setState(state);
-    discovery.setState(state);
     queryDoor.setState(state);
     push.configure(pushConfig(state));
     issuer.configure(state, joining);
