@@ -49,6 +49,8 @@ export interface KubeReplica extends AsyncDisposable {
 export interface KubeOptions {
   /** More flags of the API server. */
   readonly args?: readonly string[];
+  /** Longer where its store is full. */
+  readonly startTimeoutMs?: number;
 }
 
 export interface RunningKube extends AsyncDisposable {
@@ -83,7 +85,7 @@ const START_TIMEOUT_MS = 60_000;
 const RESTART_GRACE_MS = 1_000;
 
 /** Starts both; resolves when the API server is ready. */
-export async function startKube({ args = [] }: KubeOptions = {}): Promise<RunningKube> {
+export async function startKube({ args = [], startTimeoutMs = START_TIMEOUT_MS }: KubeOptions = {}): Promise<RunningKube> {
   const [apiServer, etcd] = await Promise.all([optionalBinary('kubeApiserver'), optionalBinary('etcd')]);
   if (apiServer === undefined || etcd === undefined) throw new Error(await kubeMissing());
   const dir = await createTempDir();
@@ -99,7 +101,7 @@ export async function startKube({ args = [] }: KubeOptions = {}): Promise<Runnin
   };
   try {
     const caFile = dir.join('certs', 'apiserver.crt');
-    const ready = (started: Started): Promise<Send> => started.process.until('ready', () => readyClient(started.url, caFile), { timeoutMs: START_TIMEOUT_MS, intervalMs: 100 });
+    const ready = (started: Started): Promise<Send> => started.process.until('ready', () => readyClient(started.url, caFile), { timeoutMs: startTimeoutMs, intervalMs: 100 });
     const request = await ready(server);
     const restart = async (whileAway: () => Promise<void>): Promise<void> => {
       await server.process.stop(RESTART_GRACE_MS);
