@@ -72,8 +72,8 @@ describe('the file of the last state', () => {
 
   it('larger than a pod has room for is not written, and the one before stays', async () => {
     await file().write(REMEMBERED);
-    const noise = randomBytes(18 * 2 ** 20).toString('latin1');
-    await expect(file().write({ ...REMEMBERED, accesses: new Map([['x', [object(noise)]]]) })).rejects.toThrow(/more than 16777216/);
+    const noise = randomBytes(2_000).toString('hex');
+    await expect(file({ maxBytes: 2_000 }).write({ ...REMEMBERED, accesses: new Map([['x', [object(noise)]]]) })).rejects.toThrow(/more than 2000/);
     expect(await file().read()).toMatchObject({ value: { remembered: REMEMBERED } });
   });
 });

@@ -33,6 +33,7 @@ export interface StateFileOptions {
   readonly version: string;
   /** What decides which objects are read; other settings, other objects. */
   readonly subject: unknown;
+  readonly maxBytes?: number;
 }
 
 export interface StateFile {
@@ -58,7 +59,7 @@ interface Head {
   readonly sha256: string;
 }
 
-export function stateFile({ path, version, subject }: StateFileOptions): StateFile {
+export function stateFile({ path, version, subject, maxBytes = MAX_BYTES }: StateFileOptions): StateFile {
   const expected = { kind: KIND, version, subject: sha256(JSON.stringify(subject)) };
   return {
     read: async () => {
@@ -72,7 +73,7 @@ export function stateFile({ path, version, subject }: StateFileOptions): StateFi
     },
     write: async (remembered) => {
       const packed = await promisify(gzip)(serialize(remembered), { level: 1 });
-      if (packed.length > MAX_BYTES) throw new Error(`it would take ${packed.length} bytes, more than ${MAX_BYTES}`);
+      if (packed.length > maxBytes) throw new Error(`it would take ${packed.length} bytes, more than ${maxBytes}`);
       const head: Head = { ...expected, sha256: sha256(packed) };
       await writeFileAtomically({ path, content: Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), packed]), mode: 0o600 }, { replace: true });
     },

@@ -63,10 +63,10 @@ const MAX_CONNECTIONS = 8;
 export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
   const server = new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080');
   const agents = createAgents();
+  const identity = createIdentity(kubeConfig);
 
   async function open({ method, path, body, contentType = 'application/json', signal }: KubeRequest, { pooled }: { readonly pooled: boolean }): Promise<ClientRequest> {
-    const options: RequestOptions = {};
-    await kubeConfig.applyToHTTPSOptions(options);
+    const options = await identity.now();
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = { ...options.headers, accept: 'application/json', 'user-agent': 'scrapeway', ...(text !== undefined && { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }) };
     const agent = pooled ? agents.of(options) : options.agent;
@@ -87,6 +87,7 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
       const signal = AbortSignal.any([AbortSignal.timeout(SEND_TIMEOUT_MS), ...(request.signal ? [request.signal] : [])]);
       const response = await answerOf(await open({ ...request, signal }, { pooled: true }));
       const text = await readAll(response);
+      if (response.statusCode === UNAUTHORIZED) identity.forget();
       return { status: response.statusCode ?? 0, body: /json/.test(response.headers['content-type'] ?? '') ? parse(text) : text, bytes: text.length };
     },
     watch: async (path, { onOpen, onLine, signal, idleMs }) => {
@@ -94,6 +95,7 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
       // A connection whose other end has vanished says nothing; a live watch has a bookmark each minute.
       request.setTimeout(idleMs, () => request.destroy(new Error(`silent for ${idleMs} ms`)));
       const response = await answerOf(request);
+      if (response.statusCode === UNAUTHORIZED) identity.forget();
       if (response.statusCode !== 200) throw new KubeError(response.statusCode ?? 0, messageOf(parse(await readAll(response))));
       onOpen();
       await readLines(response, onLine);
@@ -102,11 +104,41 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
   };
 }
 
+const UNAUTHORIZED = 401;
+/** So long who we are is not looked up again: it takes files, or a program, and thousands of statuses may be due. */
+const IDENTITY_MS = 1_000;
+
+/** Who we are and whom we trust, as it is now or was a moment ago. */
+function createIdentity(kubeConfig: KubeConfig): { now(): Promise<RequestOptions>; forget(): void } {
+  let known: { readonly options: Promise<RequestOptions>; readonly untilMs: number } | undefined;
+  const look = async (): Promise<RequestOptions> => {
+    const options: RequestOptions = {};
+    try {
+      await kubeConfig.applyToHTTPSOptions(options);
+      return options;
+    } catch (error) {
+      known = undefined;
+      throw error;
+    }
+  };
+  return {
+    now: () => {
+      if (known === undefined || performance.now() > known.untilMs) known = { options: look(), untilMs: performance.now() + IDENTITY_MS };
+      return known.options;
+    },
+    forget: () => {
+      known = undefined;
+    },
+  };
+}
+
 /** Keeps connections for as long as who we are and whom we trust is the same. */
 function createAgents(): { of(options: RequestOptions): Agent | RequestOptions['agent']; close(): void } {
   let known: { readonly key: string; readonly agent: Agent } | undefined;
+  let last: { readonly options: RequestOptions; readonly agent: Agent } | undefined;
   return {
     of: (options) => {
+      if (last?.options === options) return last.agent;
       // A proxy's, of the kubeconfig: the library's own.
       if (options.agent !== undefined && options.agent.constructor !== Agent) return options.agent;
       const key = createHash('sha256').update(JSON.stringify([options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized])).digest('hex');
@@ -115,6 +147,7 @@ function createAgents(): { of(options: RequestOptions): Agent | RequestOptions['
         const { ca, cert, key: privateKey, servername, rejectUnauthorized } = options;
         known = { key, agent: new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, ca, cert, key: privateKey, servername, ...(rejectUnauthorized !== undefined && { rejectUnauthorized }) }) };
       }
+      last = { options, agent: known.agent };
       return known.agent;
     },
     close: () => known?.agent.destroy(),
