@@ -1,6 +1,6 @@
-import { Agent, request } from 'node:https';
 import { setTimeout } from 'node:timers/promises';
 import { percentile } from '../statistics.js';
+import type { Client } from './client.js';
 
 /**
  * Requests at a steady rate, whatever becomes of those before (open loop): each one's time counts from when it was due, so that a
@@ -8,7 +8,7 @@ import { percentile } from '../statistics.js';
  */
 export interface LoadOptions {
   readonly url: string;
-  readonly tls: { readonly ca: string | Buffer; readonly cert: string | Buffer; readonly key: string | Buffer; readonly servername: string };
+  readonly client: Client;
   readonly headers?: Readonly<Record<string, string>>;
   readonly perSecond: number;
 }
@@ -28,23 +28,10 @@ export interface LoadResult {
   readonly maxMs: number;
 }
 
-const TIMEOUT_MS = 30_000;
-
-export function startLoad({ url, tls, headers = {}, perSecond }: LoadOptions): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64, ...tls });
+export function startLoad({ url, client, headers = {}, perSecond }: LoadOptions): Load {
   const stopped = new AbortController();
   let times: number[] = [];
   let failed = 0;
-  const one = (): Promise<boolean> =>
-    new Promise((resolve) => {
-      const sent = request(url, { agent, headers, timeout: TIMEOUT_MS }, (answer) => {
-        answer.resume();
-        answer.on('close', () => resolve(answer.statusCode === 200 && answer.complete));
-      });
-      sent.on('error', () => resolve(false));
-      sent.on('timeout', () => sent.destroy());
-      sent.end();
-    });
   const run = async (): Promise<void> => {
     const startMs = performance.now();
     const running = new Set<Promise<void>>();
@@ -53,14 +40,14 @@ export function startLoad({ url, tls, headers = {}, perSecond }: LoadOptions): L
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await setTimeout(waitMs);
       const measured = async (): Promise<void> => {
-        if (!(await one())) failed += 1;
+        const { status } = await client.send(url, { headers }).catch(() => ({ status: 0 }));
+        if (status !== 200) failed += 1;
         times.push(performance.now() - dueMs);
       };
       const ended: Promise<void> = measured().finally(() => running.delete(ended));
       running.add(ended);
     }
     await Promise.all(running);
-    agent.destroy();
   };
   const all = run();
   return {

@@ -7,16 +7,18 @@ import { startExporter, textAnswer } from '../../test/support/exporter.js';
 import type { RunningGateway } from '../../test/support/gateway.js';
 import { at, listAt } from '../../test/support/helm.js';
 import { eventually } from '../../test/support/eventually.js';
-import { fetchRaw, openRequest } from '../../test/support/http.js';
-import type { KubeAnswer, KubeRequest } from '../../test/support/kube.js';
+import { openRequest } from '../../test/support/http.js';
+import type { KubeRequest } from '../../test/support/kube.js';
 import { kubeWorldMissing, loadSeries, startKubeWorld } from '../../test/support/kube-world.js';
 import type { KubeWorld } from '../../test/support/kube-world.js';
 import { parseResidentBytes, parseStat } from '../proc.js';
 import { median } from '../statistics.js';
+import { createClient } from './client.js';
+import type { Client } from './client.js';
 import { compact, fill, namespacesOf, PATTERNS } from './fill.js';
 import type { Shape } from './fill.js';
 import { startLoad } from './load.js';
-import type { Load, LoadOptions } from './load.js';
+import type { Load } from './load.js';
 
 /**
  * The shipped gateway with its Envoy in a large cluster: its start, its memory, from a change to its effect at Envoy, what churn costs,
@@ -32,7 +34,15 @@ const API_SERVER = { args: ['--max-requests-inflight=2000', '--max-mutating-requ
 const ACCESSES = '/apis/observability.ethos.io/v1alpha1';
 const MERGE = 'application/merge-patch+json';
 
-type Send = (request: KubeRequest) => Promise<KubeAnswer>;
+type Send = (request: Pick<KubeRequest, 'method' | 'path' | 'body' | 'contentType'>) => Promise<void>;
+
+/** To the API server, or another one on the same store; rejects where it refuses. */
+function sender({ kube }: KubeWorld, client: Client, url: string): Send {
+  return async ({ method, path, body, contentType = 'application/json' }) => {
+    const answer = await client.send(`${url}${path}`, { method, headers: { authorization: `Bearer ${kube.adminToken}`, 'content-type': contentType }, ...(body !== undefined && { body: JSON.stringify(body) }) });
+    if (answer.status >= 300) throw new Error(`${answer.status} ${answer.body.slice(0, 500)}`);
+  };
+}
 
 function say(what: string, value: string): void {
   process.stdout.write(`${what.padEnd(66)} ${value}\n`);
@@ -57,29 +67,30 @@ async function cpuShare(gateway: RunningGateway, windowMs = WINDOW_MS): Promise<
 }
 
 async function patchAccess(send: Send, namespace: string, metrics: readonly string[]): Promise<void> {
-  await must(send({ method: 'PATCH', path: `${ACCESSES}/namespaces/${namespace}/metricaccesses/access-0`, body: { spec: { metrics } }, contentType: MERGE }));
+  await send({ method: 'PATCH', path: `${ACCESSES}/namespaces/${namespace}/metricaccesses/access-0`, body: { spec: { metrics } }, contentType: MERGE });
 }
 
-async function must(answer: Promise<KubeAnswer>): Promise<void> {
-  const { status, message } = await answer;
-  if (status >= 300) throw new Error(`${status} ${message}`);
+/** Of the gateway, with a certificate of this name. */
+async function clientOf(world: KubeWorld, name: string): Promise<Client> {
+  return createClient({ ca: await readFile(world.pki.serverCaFile), servername: 'localhost', ...(await readPair(await world.pki.client(name))) }, 64);
 }
 
-type Tls = LoadOptions['tls'];
-
-async function clientTls(world: KubeWorld, name: string): Promise<Tls> {
-  return { ca: await readFile(world.pki.serverCaFile), servername: 'localhost', ...(await readPair(await world.pki.client(name))) };
+interface Measured {
+  readonly world: KubeWorld;
+  readonly gateway: RunningGateway;
+  /** Who speaks for tenants. */
+  readonly proxy: Client;
+  readonly send: Send;
 }
 
 /** Until a query through Envoy sees the series, or does not. */
-async function effectMs(world: KubeWorld, gateway: RunningGateway, { wanted, fromMs }: { readonly wanted: number; readonly fromMs: number }): Promise<number> {
-  const [url, tls] = [`${gateway.scrapeUrl}/query/main/api/v1/query?query=${encodeURIComponent('count(probe) or vector(0)')}`, await clientTls(world, 'front-proxy')];
+async function effectMs({ gateway, proxy }: Measured, { wanted, fromMs }: { readonly wanted: number; readonly fromMs: number }): Promise<number> {
+  const url = `${gateway.scrapeUrl}/query/main/api/v1/query?query=${encodeURIComponent('count(probe) or vector(0)')}`;
   for (;;) {
-    const { status, body } = await fetchRaw({ url, tls, headers: { 'x-tenant-namespace': 'team-0' } });
-    const text = body.toString('utf8');
-    if (status === 200 && Number(at(JSON.parse(text), 'data', 'result', 0, 'value', 1)) === wanted) return performance.now() - fromMs;
-    if (performance.now() - fromMs > 120_000) throw new Error(`no effect within two minutes: ${status} ${text}`);
-    await setTimeout(5);
+    const { status, body } = await proxy.send(url, { headers: { 'x-tenant-namespace': 'team-0' } });
+    if (status === 200 && Number(at(JSON.parse(body), 'data', 'result', 0, 'value', 1)) === wanted) return performance.now() - fromMs;
+    if (performance.now() - fromMs > 120_000) throw new Error(`no effect within two minutes: ${status} ${body}\n${gateway.process.log().slice(-4_000)}`);
+    await setTimeout(10);
   }
 }
 
@@ -87,14 +98,14 @@ async function effectMs(world: KubeWorld, gateway: RunningGateway, { wanted, fro
  * From the API server's answer on; every other change takes something away. And from the moment on in which a watch of our own tells
  * of the change: what is left is the gateway's.
  */
-async function changes(world: KubeWorld, gateway: RunningGateway, count: number): Promise<string> {
-  await using told = await watchNamespace(world, 'team-0');
+async function changes(measured: Measured, count: number): Promise<string> {
+  await using told = await watchNamespace(measured.world, 'team-0');
   const [times, own]: [number[], number[]] = [[], []];
   for (let change = 0; change < count; change += 1) {
     const wanted = (change + 1) % 2;
-    await patchAccess(world.kube.request, 'team-0', wanted === 1 ? [...PATTERNS, 'probe'] : PATTERNS);
+    await patchAccess(measured.send, 'team-0', wanted === 1 ? [...PATTERNS, 'probe'] : PATTERNS);
     const fromMs = performance.now();
-    times.push(await effectMs(world, gateway, { wanted, fromMs }));
+    times.push(await effectMs(measured, { wanted, fromMs }));
     const endMs = performance.now();
     own.push(Math.max(0, endMs - (await told.atMs(change))));
   }
@@ -133,7 +144,7 @@ async function watchNamespace(world: KubeWorld, namespace: string): Promise<Asyn
 }
 
 /** Pods that say something new, and MetricAccess objects that ask for something else, at a steady rate. */
-function startChurn(sender: () => Send, shape: Shape): { stop(): Promise<string> } {
+function startChurn(send: () => Send, shape: Shape): { stop(): Promise<string> } {
   const stopped = new AbortController();
   let sent = 0;
   let failed = 0;
@@ -151,9 +162,9 @@ function startChurn(sender: () => Send, shape: Shape): { stop(): Promise<string>
   };
   const namespaces = namespacesOf(shape);
   const running = [
-    every(CHURN.podsPerSecond, (index) => must(sender()({ method: 'PATCH', path: `/api/v1/namespaces/${shape.home}/pods/pod-${(index * 7) % shape.pods}`, body: { metadata: { annotations: { beat: String(index) } } }, contentType: MERGE }))),
+    every(CHURN.podsPerSecond, (index) => send()({ method: 'PATCH', path: `/api/v1/namespaces/${shape.home}/pods/pod-${(index * 7) % shape.pods}`, body: { metadata: { annotations: { beat: String(index) } } }, contentType: MERGE })),
     // Not of the first namespace, at which effects are measured.
-    every(CHURN.accessesPerSecond, (index) => patchAccess(sender(), `team-${1 + ((index * 7) % (namespaces - 1))}`, [...PATTERNS, `churn_${index}`])),
+    every(CHURN.accessesPerSecond, (index) => patchAccess(send(), `team-${1 + ((index * 7) % (namespaces - 1))}`, [...PATTERNS, `churn_${index}`])),
   ];
   return {
     stop: async () => {
@@ -164,15 +175,15 @@ function startChurn(sender: () => Send, shape: Shape): { stop(): Promise<string>
   };
 }
 
-async function statusesWritten(send: Send): Promise<number> {
-  const { body } = await send({ method: 'GET', path: '/metrics' });
+async function statusesWritten({ kube }: KubeWorld): Promise<number> {
+  const { body } = await kube.request({ method: 'GET', path: '/metrics' });
   const lines = String(body).split('\n').filter((line) => line.startsWith('apiserver_request_total{') && line.includes('resource="metricaccesses"') && line.includes('subresource="status"'));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
 async function allStatusesWritten(world: KubeWorld, gateway: RunningGateway): Promise<void> {
   const [startMs, startS] = [performance.now(), await cpuS(gateway)];
-  while ((await statusesWritten(world.kube.request)) < accesses) {
+  while ((await statusesWritten(world)) < accesses) {
     if (performance.now() - startMs > 300_000) throw new Error('the statuses are not written');
     await setTimeout(500);
   }
@@ -195,24 +206,26 @@ function tellLoad(when: string, loads: Readonly<Record<string, Load>>): void {
 }
 
 /** The API server is killed while another one takes changes, its history is thrown away, and it comes back: everything is listed again. */
-async function relist(world: KubeWorld, gateway: RunningGateway, { shape, loads }: { readonly shape: Shape; readonly loads: Readonly<Record<string, Load>> }): Promise<void> {
+async function relist(measured: Measured, { shape, loads, api }: { readonly shape: Shape; readonly loads: Readonly<Record<string, Load>>; readonly api: Client }): Promise<void> {
+  const { world, gateway } = measured;
   tellLoad('before', loads);
   await setTimeout(WINDOW_MS);
   tellLoad('while nothing happens', loads);
   await using other = await world.kube.replica();
-  let send: Send = world.kube.request;
+  const toOther = sender(world, api, other.url);
+  let send = measured.send;
   const churn = startChurn(() => send, shape);
   await setTimeout(WINDOW_MS);
   tellLoad('under churn', loads);
-  send = other.request;
+  send = toOther;
   await world.kube.restart(async () => {
-    await patchAccess(other.request, 'team-0', [...PATTERNS, 'probe']);
-    await must(other.request({ method: 'DELETE', path: `${ACCESSES}/namespaces/team-1/metricaccesses/access-1` }));
+    await patchAccess(toOther, 'team-0', [...PATTERNS, 'probe']);
+    await toOther({ method: 'DELETE', path: `${ACCESSES}/namespaces/team-1/metricaccesses/access-1` });
     await setTimeout(5_000);
     await compact(world.kube.etcdUrl);
   });
   const backMs = performance.now();
-  say('a change made meanwhile is in force, after the API server is back', `${Math.round(await effectMs(world, gateway, { wanted: 1, fromMs: backMs }))} ms`);
+  say('a change made meanwhile is in force, after the API server is back', `${Math.round(await effectMs(measured, { wanted: 1, fromMs: backMs }))} ms`);
   await setTimeout(WINDOW_MS);
   tellLoad('while away, and at the new lists, under churn', loads);
   say('churn', await churn.stop());
@@ -238,27 +251,31 @@ async function run(): Promise<void> {
   const first = await started(world, 'gw-0', config);
   await allStatusesWritten(world, first);
   await first.stop();
-  const before = await statusesWritten(world.kube.request);
+  const before = await statusesWritten(world);
   const gateway = await started(world, 'gw-1', config);
   await setTimeout(WINDOW_MS);
-  say('gw-1: statuses that it wrote again', String((await statusesWritten(world.kube.request)) - before));
+  say('gw-1: statuses that it wrote again', String((await statusesWritten(world)) - before));
+  await using api = createClient({ ca: await readFile(world.kube.caFile) }, 50);
+  await using proxy = await clientOf(world, 'front-proxy');
+  const measured: Measured = { world, gateway, proxy, send: sender(world, api, world.kube.url) };
   say('memory, settled', await memory(gateway));
   say('CPU while nothing happens', await cpuShare(gateway));
-  say(`change to effect at Envoy, ${CHANGES} changes: median, longest`, await changes(world, gateway, CHANGES));
-  const churn = startChurn(() => world.kube.request, shape);
+  say(`change to effect at Envoy, ${CHANGES} changes: median, longest`, await changes(measured, CHANGES));
+  const churn = startChurn(() => measured.send, shape);
   say(`CPU while ${CHURN.podsPerSecond} pods and ${CHURN.accessesPerSecond} MetricAccess objects change each second`, await cpuShare(gateway));
-  say('change to effect meanwhile, 10 changes: median, longest', await changes(world, gateway, 10));
+  say('change to effect meanwhile, 10 changes: median, longest', await changes(measured, 10));
   say('churn', await churn.stop());
   say('memory then', await memory(gateway));
 
   const agent = await startAgent({ dir: world.dir.path, pki: world.pki, name: 'berlin', gatewayPort: gateway.ports.agents, targets: [{ name: 'web', url: `http://127.0.0.1:${exporter.port}/metrics` }] });
   await agent.waitUntilReady();
+  await using scraper = await clientOf(world, 'scraper');
   const loads = {
-    scrape: startLoad({ url: `${gateway.scrapeUrl}/scrape/berlin/web`, tls: await clientTls(world, 'scraper'), perSecond: 50 }),
-    query: startLoad({ url: `${gateway.scrapeUrl}/query/main/api/v1/query?query=up`, tls: await clientTls(world, 'front-proxy'), headers: { 'x-tenant-namespace': 'team-2' }, perSecond: 50 }),
+    scrape: startLoad({ url: `${gateway.scrapeUrl}/scrape/berlin/web`, client: scraper, perSecond: 50 }),
+    query: startLoad({ url: `${gateway.scrapeUrl}/query/main/api/v1/query?query=up`, client: proxy, headers: { 'x-tenant-namespace': 'team-2' }, perSecond: 50 }),
   };
   await setTimeout(3_000);
-  await relist(world, gateway, { shape, loads });
+  await relist(measured, { shape, loads, api });
   say('memory then', await memory(gateway));
   await Promise.all(Object.values(loads).map((load) => load.stop()));
   await agent.stop();

@@ -28,6 +28,9 @@ export interface MemoryOptions {
 
 /** How much of the last changes a process that is killed may forget. */
 const WRITE_AFTER_MS = 1_000;
+/** Under changes that do not end a write takes its share of the time and no more, so that much is forgotten. */
+const REST_FACTOR = 50;
+const MAX_REST_MS = 15_000;
 const CONFIRM_EVERY_MS = 30_000;
 
 export async function openMemory({ file, rememberForMs, clock, wallMs, logger }: MemoryOptions): Promise<OpenMemory> {
@@ -49,18 +52,25 @@ export async function openMemory({ file, rememberForMs, clock, wallMs, logger }:
     });
     return work;
   };
+  let restUntilMs = 0;
   const write = (): Promise<void> => {
     const now = make;
     make = undefined;
     cancel();
-    return now === undefined ? work : run(() => file.write(now()));
+    if (now === undefined) return work;
+    return run(async () => {
+      const startMs = clock.nowMs();
+      await file.write(now());
+      const endMs = clock.nowMs();
+      restUntilMs = endMs + Math.min(MAX_REST_MS, REST_FACTOR * (endMs - startMs));
+    });
   };
   return {
     last,
     changed: (next) => {
       const waiting = make !== undefined;
       make = next;
-      if (!waiting) cancel = clock.after(WRITE_AFTER_MS, () => void write());
+      if (!waiting) cancel = clock.after(Math.max(WRITE_AFTER_MS, restUntilMs - clock.nowMs()), () => void write());
     },
     confirmWhile: (isCurrent) => {
       const again = (): void => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm, stat, utimes } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { gunzip, gzip } from 'node:zlib';
@@ -72,7 +73,7 @@ export function stateFile({ path, version, subject, maxBytes = MAX_BYTES }: Stat
       }
     },
     write: async (remembered) => {
-      const packed = await promisify(gzip)(serialize(remembered), { level: 1 });
+      const packed = await promisify(gzip)(await piecesOf(remembered), { level: 1 });
       if (packed.length > maxBytes) throw new Error(`it would take ${packed.length} bytes, more than ${maxBytes}`);
       const head: Head = { ...expected, sha256: sha256(packed) };
       await writeFileAtomically({ path, content: Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), packed]), mode: 0o600 }, { replace: true });
@@ -93,8 +94,55 @@ async function unpack(content: Buffer, expected: Omit<Head, 'sha256'>): Promise<
   if (head['subject'] !== expected.subject) return err('it is of other settings');
   const packed = content.subarray(end + 1);
   if (head['sha256'] !== sha256(packed)) return err('it is damaged');
-  const remembered: Remembered = deserialize(await promisify(gunzip)(packed, { maxOutputLength: MAX_UNPACKED_BYTES }));
-  return ok(remembered);
+  return ok(rememberedOf(await promisify(gunzip)(packed, { maxOutputLength: MAX_UNPACKED_BYTES })));
+}
+
+/** A part of what is remembered, small enough that nobody waits while it is turned into bytes. */
+type Piece =
+  | { readonly of: 'own'; readonly objects: Remembered['own'] }
+  | { readonly of: 'accesses'; readonly list: string; readonly objects: readonly KubeObject[] }
+  | { readonly of: 'endpoints'; readonly list: string; readonly endpoints: readonly Endpoints[] };
+
+const PIECE_OBJECTS = 200;
+const LENGTH_BYTES = 4;
+
+function* piecesIn({ own, accesses, endpoints }: Remembered): Generator<Piece> {
+  yield { of: 'own', objects: own };
+  for (const [list, objects] of accesses) for (const part of parts(objects)) yield { of: 'accesses', list, objects: part };
+  for (const [list, all] of endpoints) for (const part of parts(all)) yield { of: 'endpoints', list, endpoints: part };
+}
+
+/** One at least: a list without objects is a list. */
+function parts<T>(all: readonly T[]): readonly (readonly T[])[] {
+  return Array.from({ length: Math.max(1, Math.ceil(all.length / PIECE_OBJECTS)) }, (_each, index) => all.slice(index * PIECE_OBJECTS, (index + 1) * PIECE_OBJECTS));
+}
+
+/** Each with its length before it. */
+async function piecesOf(remembered: Remembered): Promise<Buffer> {
+  const buffers: Buffer[] = [];
+  for (const piece of piecesIn(remembered)) {
+    const bytes = serialize(piece);
+    const length = Buffer.alloc(LENGTH_BYTES);
+    length.writeUInt32BE(bytes.length);
+    buffers.push(length, bytes);
+    await setImmediate();
+  }
+  return Buffer.concat(buffers);
+}
+
+function rememberedOf(content: Buffer): Remembered {
+  const accesses = new Map<string, KubeObject[]>();
+  const endpoints = new Map<string, Endpoints[]>();
+  let own: Remembered['own'];
+  for (let at = 0; at < content.length; ) {
+    const start = at + LENGTH_BYTES;
+    at = start + content.readUInt32BE(at);
+    const piece: Piece = deserialize(content.subarray(start, at));
+    if (piece.of === 'own') own = piece.objects;
+    else if (piece.of === 'accesses') accesses.set(piece.list, [...(accesses.get(piece.list) ?? []), ...piece.objects]);
+    else endpoints.set(piece.list, [...(endpoints.get(piece.list) ?? []), ...piece.endpoints]);
+  }
+  return { accesses, own, endpoints };
 }
 
 function readHead(line: string): Readonly<Record<string, unknown>> | undefined {

@@ -43,6 +43,7 @@ export interface ApplyOptions {
 
 /** A second API server on the same store, as a cluster that is highly available has. */
 export interface KubeReplica extends AsyncDisposable {
+  readonly url: string;
   request(request: KubeRequest): Promise<KubeAnswer>;
 }
 
@@ -111,7 +112,7 @@ export async function startKube({ args = [], startTimeoutMs = START_TIMEOUT_MS }
     };
     const replica = async (): Promise<KubeReplica> => {
       const other = launch(await freePort());
-      return { request: await ready(other), [Symbol.asyncDispose]: async () => void (await other.process.stop(RESTART_GRACE_MS)) };
+      return { url: other.url, request: await ready(other), [Symbol.asyncDispose]: async () => void (await other.process.stop(RESTART_GRACE_MS)) };
     };
     return { url: server.url, caFile, adminToken: ADMIN_TOKEN, etcdUrl: store.url, request, ...objects(request), restart, replica, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
