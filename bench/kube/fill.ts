@@ -77,18 +77,9 @@ export async function fill(etcdUrl: string, shape: Shape): Promise<void> {
   if (batch.length > 0) await send(batch);
 }
 
-/** Forgets all history: every watch from before must list again. */
-export async function compact(etcdUrl: string): Promise<void> {
-  const answer = await etcd(etcdUrl, 'kv/range', { key: base64('none') });
-  const revision = /"revision":"(\d+)"/.exec(answer)?.[1];
-  await etcd(etcdUrl, 'kv/compaction', { revision });
-}
-
-async function etcd(url: string, path: string, body: unknown): Promise<string> {
+async function etcd(url: string, path: string, body: unknown): Promise<void> {
   const answer = await fetchRaw({ url: `${url}/v3/${path}`, method: 'POST', body: JSON.stringify(body) });
-  const text = answer.body.toString('utf8');
-  if (answer.status !== 200) throw new Error(`etcd: ${answer.status} ${text.slice(0, 500)}`);
-  return text;
+  if (answer.status !== 200) throw new Error(`etcd: ${answer.status} ${answer.body.toString('utf8').slice(0, 500)}`);
 }
 
 function base64(text: string): string {

@@ -15,7 +15,7 @@ import { parseResidentBytes, parseStat } from '../proc.js';
 import { median } from '../statistics.js';
 import { createClient } from './client.js';
 import type { Client } from './client.js';
-import { compact, fill, namespacesOf, PATTERNS } from './fill.js';
+import { fill, namespacesOf, PATTERNS } from './fill.js';
 import type { Shape } from './fill.js';
 import { startLoad } from './load.js';
 import type { Load } from './load.js';
@@ -222,7 +222,7 @@ async function relist(measured: Measured, { shape, loads, api }: { readonly shap
     await patchAccess(toOther, 'team-0', [...PATTERNS, 'probe']);
     await toOther({ method: 'DELETE', path: `${ACCESSES}/namespaces/team-1/metricaccesses/access-1` });
     await setTimeout(5_000);
-    await compact(world.kube.etcdUrl);
+    await world.kube.compact();
   });
   const backMs = performance.now();
   say('a change made meanwhile is in force, after the API server is back', `${Math.round(await effectMs(measured, { wanted: 1, fromMs: backMs }))} ms`);

@@ -44,7 +44,8 @@ const MAX_PAGE = 500;
 /** A page is read in one go, and nothing else is done meanwhile: some milliseconds' worth. */
 const PAGE_BYTES = 512 * 2 ** 10;
 const RETRY_MIN_MS = 250;
-const RETRY_MAX_MS = 30_000;
+/** Who was revoked while the server was away waits as long at most. */
+const RETRY_MAX_MS = 5_000;
 /** The server ends a watch after this, and half as much again by chance: not all at once. */
 const WATCH_S = 240;
 /** Two bookmarks missed. */
@@ -84,6 +85,7 @@ class Loop<T extends object> {
   #kept = new Map<string, Kept<T>>();
   #version: string | undefined;
   #failures = 0;
+  #listedMs = 0;
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
@@ -100,13 +102,19 @@ class Loop<T extends object> {
         else await this.#pause();
       } catch (error) {
         if (this.stop.signal.aborted) return;
-        if (error instanceof Expired) this.#version = undefined;
+        if (error instanceof Expired) this.#expired();
         // What is merely too old is listed again at once; that it failed shows if the list fails.
         if (!(error instanceof Expired) || this.waiting !== undefined) this.#failed(error instanceof Error ? error.message : String(error));
         const delayMs = await this.#pause();
         logger.warn({ path, err: error, delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
       }
     }
+  }
+
+  #expired(): void {
+    this.#version = undefined;
+    // The server is there; only lists that expire one after another are to become fewer.
+    if (performance.now() - this.#listedMs > GOOD_MS) this.#failures = 0;
   }
 
   #failed(why: string): void {
@@ -138,6 +146,7 @@ class Loop<T extends object> {
     this.#kept = found;
     this.items.clear();
     for (const [key, { value }] of found) this.items.set(key, value);
+    this.#listedMs = performance.now();
     this.waiting = undefined;
     this.failing = undefined;
     this.#options.onChange();

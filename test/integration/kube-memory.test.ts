@@ -85,3 +85,31 @@ withKube('a gateway that is killed while the API server is away', () => {
     await gateway.process.waitForLog(/all objects are those of the cluster now/);
   }, 240_000);
 });
+
+withKube('an API server that comes back without its history, while another one took changes', () => {
+  it('is listed anew: nothing is lost, and nothing that was deleted stays', async () => {
+    await using world = await startKubeWorld({ 'kubernetes.metricAccess.withoutTerms': 'own-namespace' });
+    await loadSeries(world.prometheus, [{ __name__: 'up', namespace: 'shop' }, { __name__: 'up', namespace: 'bank' }]);
+    await using other = await world.kube.replica();
+    const access = (name: string): unknown => ({ apiVersion: 'observability.ethos.io/v1alpha1', kind: 'MetricAccess', metadata: { name }, spec: { source: 'x', metrics: ['up'] } });
+    const path = (namespace: string, name = ''): string => `/apis/observability.ethos.io/v1alpha1/namespaces/${namespace}/metricaccesses/${name}`;
+    const make = async (namespace: string): Promise<void> => {
+      await other.request({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: namespace } } });
+      expect((await other.request({ method: 'POST', path: path(namespace), body: access('access') })).message).toBe('');
+    };
+    await make('shop');
+    const gateway = await world.start({ kubernetes: { metricAccess: { withoutTerms: 'own-namespace' } } });
+    expect(await world.seen(gateway, 'shop', 'up')).toEqual(['shop']);
+    await world.kube.restart(async () => {
+      await make('bank');
+      expect((await other.request({ method: 'DELETE', path: path('shop', 'access') })).message).toBe('');
+      await world.kube.compact();
+      // What is known stays until there is more to know.
+      expect(await world.seen(gateway, 'shop', 'up')).toEqual(['shop']);
+    });
+    await eventually(async () => expect(await world.seen(gateway, 'bank', 'up')).toEqual(['bank']), LONG_MS);
+    // Nobody is the tenant any more.
+    expect((await world.query(gateway, 'shop', 'up')).status).toBe(401);
+    await gateway.process.waitForLog(/too old to watch from/, LONG_MS);
+  }, 180_000);
+});

@@ -71,6 +71,8 @@ export interface RunningKube extends AsyncDisposable {
   /** Stops the API server, runs `whileAway`, and starts it again on the same port with the same state. */
   restart(whileAway: () => Promise<void>): Promise<void>;
   replica(): Promise<KubeReplica>;
+  /** Throws all history away: a watch that was not there meanwhile must list again. */
+  compact(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -114,7 +116,7 @@ export async function startKube({ args = [], startTimeoutMs = START_TIMEOUT_MS }
       const other = launch(await freePort());
       return { url: other.url, request: await ready(other), [Symbol.asyncDispose]: async () => void (await other.process.stop(RESTART_GRACE_MS)) };
     };
-    return { url: server.url, caFile, adminToken: ADMIN_TOKEN, etcdUrl: store.url, request, ...objects(request), restart, replica, stop, [Symbol.asyncDispose]: stop };
+    return { url: server.url, caFile, adminToken: ADMIN_TOKEN, etcdUrl: store.url, request, ...objects(request), restart, replica, compact: () => compact(store.url), stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
@@ -165,6 +167,16 @@ async function prepareApiServer(command: string, dir: TempDir, { etcdUrl, more }
     ...more,
   ];
   return (port) => ({ url: `https://127.0.0.1:${port}`, process: startProcess({ name: 'kube-apiserver', command, args: [`--secure-port=${port}`, ...args], cwd: dir.path }) });
+}
+
+async function compact(etcdUrl: string): Promise<void> {
+  const ask = async (path: string, body: unknown): Promise<string> => {
+    const answer = await fetchRaw({ url: `${etcdUrl}/v3/kv/${path}`, method: 'POST', body: JSON.stringify(body) });
+    if (answer.status !== 200) throw new Error(`etcd: ${answer.status} ${answer.body.toString('utf8').slice(0, 500)}`);
+    return answer.body.toString('utf8');
+  };
+  const revision = /"revision":"(\d+)"/.exec(await ask('range', { key: Buffer.from('none').toString('base64') }))?.[1];
+  await ask('compaction', { revision });
 }
 
 type Send = (request: KubeRequest) => Promise<KubeAnswer>;
