@@ -163,8 +163,8 @@ function startChurn(send: () => Send, shape: Shape): { stop(): Promise<string> }
   const namespaces = namespacesOf(shape);
   const running = [
     every(CHURN.podsPerSecond, (index) => send()({ method: 'PATCH', path: `/api/v1/namespaces/${shape.home}/pods/pod-${(index * 7) % shape.pods}`, body: { metadata: { annotations: { beat: String(index) } } }, contentType: MERGE })),
-    // Not of the first namespace, at which effects are measured.
-    every(CHURN.accessesPerSecond, (index) => patchAccess(send(), `team-${1 + ((index * 7) % (namespaces - 1))}`, [...PATTERNS, `churn_${index}`])),
+    // Not of the first two namespaces, at which effects and queries are measured: a query whose rights change is broken off.
+    every(CHURN.accessesPerSecond, (index) => patchAccess(send(), `team-${2 + ((index * 7) % (namespaces - 2))}`, [...PATTERNS, `churn_${index}`])),
   ];
   return {
     stop: async () => {
@@ -220,7 +220,7 @@ async function relist(measured: Measured, { shape, loads, api }: { readonly shap
   send = toOther;
   await world.kube.restart(async () => {
     await patchAccess(toOther, 'team-0', [...PATTERNS, 'probe']);
-    await toOther({ method: 'DELETE', path: `${ACCESSES}/namespaces/team-1/metricaccesses/access-1` });
+    await toOther({ method: 'DELETE', path: `${ACCESSES}/namespaces/team-3/metricaccesses/access-1` });
     await setTimeout(5_000);
     await world.kube.compact();
   });
@@ -272,7 +272,7 @@ async function run(): Promise<void> {
   await using scraper = await clientOf(world, 'scraper');
   const loads = {
     scrape: startLoad({ url: `${gateway.scrapeUrl}/scrape/berlin/web`, client: scraper, perSecond: 50 }),
-    query: startLoad({ url: `${gateway.scrapeUrl}/query/main/api/v1/query?query=up`, client: proxy, headers: { 'x-tenant-namespace': 'team-2' }, perSecond: 50 }),
+    query: startLoad({ url: `${gateway.scrapeUrl}/query/main/api/v1/query?query=up`, client: proxy, headers: { 'x-tenant-namespace': 'team-1' }, perSecond: 50 }),
   };
   await setTimeout(3_000);
   await relist(measured, { shape, loads, api });
