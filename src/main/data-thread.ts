@@ -21,17 +21,18 @@ const logger = createLogger(options.logLevel, { component: `data-${options.index
 const registry = new Registry();
 addUtilisation(registry, `data-${options.index}`);
 
+const questions = createTokenQuestions(tell);
+const authz = createAuthzServer({ reviewToken: questions.review, socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
 const hub = createHub({
   hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
   tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
   timing: { keepAlive: options.keepAlive, reconnectGraceMs: options.reconnectGraceMs },
   logger,
   registry,
+  mayStay: authz.mayStay,
   onRegistration: (registration) => tell({ type: 'registered', registration }),
   onAgentState: (agent, state) => tell({ type: 'agent', agent, state }),
 });
-const questions = createTokenQuestions(tell);
-const authz = createAuthzServer({ reviewToken: questions.review, socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
 
 port.on('message', (message: ToDataThread) => {
   switch (message.type) {
