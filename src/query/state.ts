@@ -27,7 +27,7 @@ function sourcesOf({ backends = [], backendGroups = [] }: DesiredState, { query 
   const members = new Set([backend, ...(group?.members ?? [])]);
   // Where a backend's endpoints are is not in a view.
   const terms = backends.filter(({ name }) => members.has(name)).flatMap(({ name, timeoutMs, union, api }) => [name, timeoutMs, union, api]);
-  return [...query, limits.query, queryDryRunUntilMs, group, ...terms];
+  return [...query, limits.query, queryDryRunUntilMs, JSON.stringify(group), ...terms];
 }
 
 /** What is in force now: clients of the backends, and each tenant's view of each, made when first asked for. */

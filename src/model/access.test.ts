@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { desiredState } from '../../test/support/desired-state.js';
 import type { DesiredState, Tenant } from './desired-state.js';
-import { doorsOf } from './doors.js';
+import { accessOf } from './access.js';
 
 const TENANT: Tenant = { name: 'shop', credentials: [{ kind: 'certificate', san: { type: 'uri', value: 'spiffe://x/shop' } }], scrape: [], query: [{ backends: undefined, metrics: ['up'], labels: {} }], limits: { requestsPerSecond: 1, burst: 1 } };
 
@@ -19,7 +19,7 @@ describe('what Envoy and the data threads go by', () => {
     ['a dry run', state({ queryDryRunUntilMs: 1 })],
     ['backends', state({}, { backends: [], backendGroups: [], exportDestinations: [] })],
   ])('does not change with %s', (_what, next) => {
-    expect(isDeepStrictEqual(doorsOf(next), doorsOf(state({})))).toBe(true);
+    expect(isDeepStrictEqual(accessOf(next), accessOf(state({})))).toBe(true);
   });
 
   it.each<[what: string, next: DesiredState]>([
@@ -30,6 +30,6 @@ describe('what Envoy and the data threads go by', () => {
     ['agents', state({}, { agents: [{ name: 'berlin', san: { type: 'uri', value: 'spiffe://x/berlin' }, tenants: ['shop'], maxTargets: 1 }] })],
     ['the gateway itself', state({}, { gateway: { ...desiredState().gateway, revoked: { serials: ['01'], sans: [] } } })],
   ])('changes with %s', (_what, next) => {
-    expect(isDeepStrictEqual(doorsOf(next), doorsOf(state({})))).toBe(false);
+    expect(isDeepStrictEqual(accessOf(next), accessOf(state({})))).toBe(false);
   });
 });
