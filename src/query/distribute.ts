@@ -1,6 +1,7 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Aggregation, Binary, Call, Expr } from '../promql/ast.js';
+import { unwrapped } from '../promql/walk.js';
 
 /**
  * May a query be asked of each member of a group, and its answers be put together? Only where that is what one server with all of
@@ -130,8 +131,4 @@ function ofBinary({ op, lhs, rhs, matching }: Binary, disjointBy: readonly strin
   const within = matching?.on === true ? disjointBy.every((label) => labels.includes(label)) : !disjointBy.some((label) => labels.includes(label));
   if (left.value.tells && right.value.tells && within) return ok({ kind: 'local', tells: true });
   return err(`${op} between series in several backends`);
-}
-
-function unwrapped(expr: Expr): Expr {
-  return expr.kind === 'paren' ? unwrapped(expr.expr) : expr;
 }

@@ -1,11 +1,10 @@
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import type { BackendGroup } from '../model/desired-state.js';
 import { print } from '../promql/print.js';
 import { alertsPlan, rulesPlan } from './alerting.js';
 import { ALERTMANAGER_ENDPOINTS } from './alertmanager/endpoints.js';
 import type { Endpoint, Plan, Question } from './endpoint.js';
-import { distribute } from './distribute.js';
+import { groupEvaluation } from './group-plan.js';
 import { queryText, readExpression, restrictExpression, restrictQuery } from './expressions.js';
 import { restrictMatches } from './match.js';
 import { metadataPlan } from './metadata.js';
@@ -66,25 +65,16 @@ function plain(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
   return { status: 200, headers: { 'content-type': contentType }, body };
 }
 
-function evaluation(question: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
+function evaluation(question: Question, path: '/api/v1/query' | '/api/v1/query_range', times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
   if (!times.ok) return times;
-  const { form, limits, union } = question;
+  const { form, limits, union, group } = question;
   const options = evaluationOptions(form, limits);
   if (!options.ok) return options;
+  if (group !== undefined) return groupEvaluation(question, path, { times: times.value, options: options.value, group });
   const restricted = restrictQuery(queryText(form), question, times.value);
   if (!restricted.ok) return restricted;
   const { query, filters } = restricted.value;
-  const plan = forward('POST', path, [['query', query], ...(union === 'extra_filters' ? filters : []).map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
-  return question.group === undefined ? ok(plan) : overGroup(plan, question, question.group);
-}
-
-/** By what the caller wrote: what is asked instead is, over the allowed series, the same. */
-function overGroup(plan: Plan, { form, limits }: Question, { disjointBy }: BackendGroup): Result<Plan, Refusal> {
-  const expr = readExpression(queryText(form), limits);
-  if (!expr.ok) return expr;
-  const merge = distribute(expr.value, disjointBy);
-  if (!merge.ok) return refuse('query_not_distributable', merge.error);
-  return ok(plan.kind === 'forward' ? { ...plan, merge: merge.value } : plan);
+  return ok(forward('POST', path, [['query', query], ...(union === 'extra_filters' ? filters : []).map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]));
 }
 
 /** Prometheus takes all selectors of the query and nothing else. */

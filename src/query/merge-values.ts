@@ -1,6 +1,8 @@
-import { isObject, labelsOf, objectsOf, textOf } from './json.js';
+import { isObject, labelsOf, objectsOf } from './json.js';
 import type { JsonObject } from './json.js';
 import type { Merge } from './distribute.js';
+import { formatValue, readValue } from './series-json.js';
+import { Unmergeable } from './unmergeable.js';
 
 /**
  * Several answers of an evaluation as one. Series of equal labels are the same series: the member that is listed first has the
@@ -14,9 +16,6 @@ interface Series {
   readonly floats: Map<unknown, Sample>;
   readonly histograms: Map<unknown, Sample>;
 }
-
-/** What cannot be put together; the text is for the caller. */
-export class Unmergeable extends Error {}
 
 /** `data` of the answers to one query, in the members' order. Throws Unmergeable, and Error where it is no answer of the API. */
 export function mergeEvaluations(data: readonly unknown[], merge: Merge): unknown {
@@ -92,15 +91,6 @@ function sortByValue(series: Series[], direction: 1 | -1): void {
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
     return x === y ? 0 : (x < y ? -1 : 1) * direction;
   });
-}
-
-function readValue(value: unknown): number {
-  const text = textOf(value);
-  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : text === '' ? Number.NaN : Number(text);
-}
-
-function formatValue(value: number): string {
-  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : `${value}`;
 }
 
 export function labelsKey(labels: JsonObject): string {

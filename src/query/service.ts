@@ -14,7 +14,8 @@ import type { Endpoint, Plan, Question, ReadAnswer, ReadPlan, UpstreamRequest } 
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
 import { askGroup } from './group.js';
-import type { Member } from './group.js';
+import { askAndEvaluate } from './group-evaluation.js';
+import type { Member } from './gather.js';
 import { isObject, pick } from './json.js';
 import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
 import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
@@ -196,12 +197,14 @@ class Service implements QueryService {
     const { response } = exchange;
     if (asking.group !== undefined) {
       if (plan.kind === 'talk' || plan.kind === 'read') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
-      const answer = await askGroup(plan, asking.group, asking);
+      const answer = await (plan.kind === 'evaluate' ? askAndEvaluate(plan, asking.group, asking) : askGroup(plan, asking.group, asking));
       if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
       this.#metrics.bytes(Buffer.byteLength(answer.value.body));
       return send(response, answer.value, 'answered');
     }
     switch (plan.kind) {
+      case 'evaluate':
+        throw new TypeError('only a group is asked in parts');
       case 'talk':
         return this.#talk(exchange, plan.next, asking);
       case 'read':
