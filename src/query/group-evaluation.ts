@@ -37,7 +37,7 @@ export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPl
       if (!gathered.ok) return gathered;
       for (const text of gathered.value.warnings) notes.warnings.add(text);
       for (const text of gathered.value.infos) notes.infos.add(text);
-      const series = seriesOf(mergeEvaluations(gathered.value.data, merge), { steps, budget });
+      const series = seriesOf(mergeEvaluations(gathered.value, merge), { steps, budget });
       for (const node of nodes) given.set(node, series);
     }
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Result } from '../lib/result.js';
 import type { BackendGroup } from '../model/desired-state.js';
 import type { Plan, UpstreamRequest } from './endpoint.js';
 import { gather } from './gather.js';
-import type { GroupAsking } from './gather.js';
+import type { Gathered, GroupAsking } from './gather.js';
 import { isObject } from './json.js';
 import { mergeLists } from './merge-lists.js';
 import { mergeEvaluations } from './merge-values.js';
@@ -31,7 +31,7 @@ export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Ask
     for (const text of gathered.value.warnings) notes.warnings.add(text);
     for (const text of gathered.value.infos) notes.infos.add(text);
     try {
-      merged.push(mergedData(plan, request, gathered.value.data));
+      merged.push(mergedData(plan, request, gathered.value));
     } catch (error) {
       if (error instanceof Unmergeable) return refuse('query_not_distributable', error.message);
       throw error;
@@ -42,11 +42,12 @@ export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Ask
   return ok(jsonReply(JSON.stringify({ status: 'success', data, ...Object.fromEntries(said) })));
 }
 
-function mergedData(plan: GroupPlan, { path, parameters }: UpstreamRequest, data: readonly unknown[]): unknown {
+function mergedData(plan: GroupPlan, { path, parameters }: UpstreamRequest, gathered: Gathered): unknown {
+  const { data } = gathered;
   if (ALIKE.has(path)) return data[0];
   const limit = Number(parameters.find(([name]) => name === 'limit')?.[1] ?? 0);
   if (plan.kind !== 'forward' || plan.merge === undefined) return mergeLists(path, data, limit);
-  return cutResult(mergeEvaluations(data, plan.merge), limit);
+  return cutResult(mergeEvaluations(gathered, plan.merge), limit);
 }
 
 export function cutResult(data: unknown, limit: number): unknown {

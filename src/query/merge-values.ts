@@ -1,6 +1,7 @@
 import { isObject, labelsOf, objectsOf } from './json.js';
 import type { JsonObject } from './json.js';
 import type { Merge } from './distribute.js';
+import type { Gathered } from './gather.js';
 import { formatValue, readValue } from './series-json.js';
 import { Unmergeable } from './unmergeable.js';
 
@@ -17,8 +18,12 @@ interface Series {
   readonly histograms: Map<unknown, Sample>;
 }
 
+/** A group with both has no sum, and the member that has them leaves it out. */
+const MIXED = 'PromQL warning: encountered a mix of histograms and floats';
+
 /** `data` of the answers to one query, in the members' order. Throws Unmergeable, and Error where it is no answer of the API. */
-export function mergeEvaluations(data: readonly unknown[], merge: Merge): unknown {
+export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge): unknown {
+  if (merge.kind === 'combine' && warnings.some((text) => text.startsWith(MIXED))) throw new Unmergeable('a sum of native histograms and numbers in one of several backends');
   const [first] = data;
   if (merge.kind === 'any' || !isObject(first)) return first;
   const type = first.resultType;

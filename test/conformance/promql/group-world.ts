@@ -50,13 +50,13 @@ function buckets(labels: Series['labels'], random: Random, endMs: number): reado
   return counts.map(({ le }, at) => series({ ...labels, le }, points(endMs, (index) => counts.slice(0, at + 1).reduce((sum, { samples }) => sum + (samples[index]?.value ?? 0), 0))));
 }
 
-/** Where a number is wanted, the question is of the kind that dashboards ask. */
+/** None leaves open which of equal values is meant. */
 export const GROUP_QUESTIONS: readonly string[] = [
   // Aggregations.
   'avg(x)', 'avg by (pod) (x)', 'avg without (cluster) (x)', 'stddev(x)', 'stdvar by (pod) (x)', 'quantile(0.9, x)', 'quantile by (pod) (0.5, x)', 'quantile(2, x)', 'quantile(-1, x)', 'sum(x)', 'count(x)', 'min by (pod) (x)', 'max(x)',
   'group by (job) (x)', 'count_values("v", count by (cluster, pod) (x))', 'count_values by (pod) ("pod", y)', 'count_values without (cluster) ("v", y)', 'topk(3, x)', 'bottomk(2, x)', 'topk by (pod) (1, x)', 'bottomk without (cluster, pod) (2, x)', 'topk(0, x)',
   'topk(100, x)', 'topk(scalar(count(y)) / 3, x)', 'quantile(scalar(sum(info)) / 10, x)', 'sum(avg by (pod) (x))', 'avg(sum by (cluster) (x))', 'max(avg by (job) (rate(requests_total[5m])))', 'sum by (cluster) (x)', 'avg by (cluster) (x)', 'sum(odd)',
-  'avg(odd)', 'max(odd)', 'min(odd)', 'stddev(odd)', 'quantile(0.5, odd)', 'topk(2, odd)', 'bottomk(3, odd)', 'avg(x * 0 / 0)', 'topk(2, x * 0 / 0 or y)', 'sum by (nothing) (x)', 'sum by (__name__) ({__name__=~"x|y"})', 'count without (pod, job, cluster, ns) ({__name__=~"x|y"})',
+  'avg(odd)', 'max(odd)', 'min(odd)', 'stddev(odd)', 'quantile(0.5, odd)', 'topk(2, odd)', 'bottomk(3, odd)', 'avg(x * 0 / 0)', 'topk(1, x{cluster="eu", pod="1"} * 0 / 0 or y{pod="2"})', 'bottomk(9, x{cluster="eu", pod="1"} * 0 / 0 or y{pod="2"})', 'sum by (__name__, pod) (rate(requests_total[5m]))', 'sum by (nothing) (x)', 'sum by (__name__) ({__name__=~"x|y"})', 'count without (pod, job, cluster, ns) ({__name__=~"x|y"})',
   'avg(nothing)', 'topk(1, nothing)', 'count(count by (pod) (x))', 'topk(2, sum by (pod, code) (rate(requests_total[5m])))', 'avg(x @ end())', 'topk(scalar(count(sometimes)), x @ end())', 'quantile(scalar(avg(y)) / 200, x @ start())',
   // Between vectors.
   'sum(x) / sum(y)', 'sum by (pod) (x) / sum by (pod) (y)', 'sum(rate(errors_total[5m])) / sum(rate(requests_total[5m])) * 100', 'x / on (pod, cluster) y', 'x * on (pod) group_left avg by (pod) (y)', 'x / ignoring (cluster, job) group_left sum by (pod, ns) (y)',
@@ -109,7 +109,7 @@ function upper(random: Random, depth: number): string {
     case 1:
       return `(${upper(random, depth - 1)}) ${pick(random, ['+', '-', '*', '/', '> bool', '<', '% ', '== bool'])} ${pick(random, ['2', '0.5', '100', 'scalar(avg(y))'])}`;
     case 2:
-      return `(${upper(random, depth - 1)}) ${pick(random, ['and', 'or', 'unless', 'and on (pod)', 'or on (pod)', 'unless on (job)', '+ on ()', '/ on (pod)', '* ignoring (job)', '- on (pod) group_left', '> on () group_right'])} (${upper(random, depth - 1)})`;
+      return `(${upper(random, depth - 1)}) ${pick(random, ['and', 'or', 'unless', 'and on (pod)', 'or on (pod)', 'unless on (job)', '+ on ()', '/ on (pod)', '* ignoring (job)', '- on (pod) group_left ()', '> on () group_right ()'])} (${upper(random, depth - 1)})`;
     case 3:
       return `${pick(random, ['abs', 'ceil', 'sqrt', 'ln', 'sgn', 'round', '-', 'timestamp', 'absent', 'sort'])}(${upper(random, depth - 1)})`;
     case 4:

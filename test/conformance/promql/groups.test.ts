@@ -20,6 +20,7 @@ import { difference } from './same-answer.js';
 
 const SEED = 11;
 const RANDOM_QUESTIONS = 150;
+const AT_ONCE = 8;
 const END = Math.floor(Date.now() / 60_000) * 60;
 const RANGE = { start: `${END - 600}`, end: `${END}`, step: '60' };
 const FOREIGN: Series = { labels: { __name__: 'x', ns: 'b', pod: '1', cluster: 'eu' }, samples: [{ timestampMs: END * 1000, value: 1e9 }], histograms: [] };
@@ -51,7 +52,8 @@ describe('a group of backends, beside one server that has everything', () => {
     const random = seeded(SEED);
     const own = CLUSTERS.map((cluster) => all.filter(({ labels }) => labels.cluster === cluster));
     const shared = CLUSTERS.map((_, index) => all.filter((__, at) => at % 3 === index || random() < 0.3));
-    [whole = await load([]), ...members] = await Promise.all([load(all), ...[...own, ...shared].map((series) => load([...series, FOREIGN]))]);
+    whole = await load(all);
+    members = await Promise.all([...own, ...shared].map((series) => load([...series, FOREIGN])));
     const names = members.map((_, index) => `m${index}`);
     const state = queryState(members.map(({ url }, index) => ({ name: `m${index}`, url })), [{ name: 't', query: [{ backends: ['disjoint', 'overlapping'], metrics: ['.*'], labels: { ns: 'a' } }] }]);
     const groups: readonly BackendGroup[] = [
@@ -65,29 +67,45 @@ describe('a group of backends, beside one server that has everything', () => {
     await Promise.all([whole, ...members].map((server) => server.stop()));
   });
 
-  async function compare(group: string, query: string): Promise<readonly string[]> {
+  /** How the two differ, and whether there was something to compare. */
+  async function compare(group: string, query: string): Promise<{ readonly differences: readonly string[]; readonly answered: boolean }> {
     const asks = [['query', { time: `${END - 30}` }], ['query_range', RANGE]] as const;
-    const found = await Promise.all(asks.map(async ([endpoint, times]) => {
+    const compared = await Promise.all(asks.map(async ([endpoint, times]) => {
       const expected = await fetchRaw({ url: whole.url, target: `/api/v1/${endpoint}?${new URLSearchParams({ query, ...times }).toString()}` });
       const answer = await door.post('t', `/query/${group}/api/v1/${endpoint}`, { query, ...times });
-      if (answer.headers[REASON_HEADER] !== undefined) return [`${endpoint} ${query}: ${answer.body.toString('utf8')}`];
+      if (answer.headers[REASON_HEADER] !== undefined) return { differences: [`${endpoint} ${query}: ${answer.body.toString('utf8')}`], answered: false };
       const [got, wanted] = [json(answer), json(expected)];
-      const different = got.status === wanted.status ? difference(got.data, wanted.data, { inOrder: endpoint === 'query' && query.startsWith('sort') }) : `${got.error ?? got.status}, not ${wanted.error ?? wanted.status}`;
-      return different === undefined ? [] : [`${endpoint} ${query}: ${different}`];
+      const fault = difference(got.data, wanted.data, { inOrder: endpoint === 'query' && query.startsWith('sort') });
+      const different = faultOf(got) === faultOf(wanted) ? fault : `${faultOf(got)}, not ${faultOf(wanted)}`;
+      return { differences: different === undefined ? [] : [`${endpoint} ${query}: ${different}`], answered: wanted.status === 'success' && !JSON.stringify(wanted.data).includes('"result":[]') };
     }));
-    return found.flat();
+    return { differences: compared.flatMap(({ differences }) => differences), answered: compared.some(({ answered }) => answered) };
+  }
+
+  async function compareAll(group: string, queries: readonly string[]): Promise<readonly string[]> {
+    const differences: string[] = [];
+    let answered = 0;
+    for (let from = 0; from < queries.length; from += AT_ONCE) {
+      for (const one of await Promise.all(queries.slice(from, from + AT_ONCE).map((query) => compare(group, query)))) {
+        differences.push(...one.differences);
+        answered += Number(one.answered);
+      }
+    }
+    expect(answered / queries.length).toBeGreaterThan(0.5);
+    return differences;
   }
 
   it.each(['disjoint', 'overlapping'])('says of the corpus the same, %s', async (group) => {
-    const differences: string[] = [];
-    for (const query of GROUP_QUESTIONS) differences.push(...(await compare(group, query)));
-    expect(differences).toEqual([]);
+    expect(await compareAll(group, GROUP_QUESTIONS)).toEqual([]);
   });
 
   it.each(['disjoint', 'overlapping'])('says of random questions the same, %s', async (group) => {
     const random = seeded(SEED);
-    const differences: string[] = [];
-    for (let index = 0; index < RANDOM_QUESTIONS; index += 1) differences.push(...(await compare(group, groupQuestion(random))));
-    expect(differences).toEqual([]);
+    expect(await compareAll(group, Array.from({ length: RANDOM_QUESTIONS }, () => groupQuestion(random)))).toEqual([]);
   });
 });
+
+/** Which of several series with the same fault is named is not the same everywhere. */
+function faultOf({ status, error = '' }: Answer): string {
+  return `${status} ${error.replaceAll(/\{[^}]*\}/g, '{…}')}`;
+}
