@@ -10,7 +10,7 @@ import { restrictMatches } from './match.js';
 import { metadataPlan } from './metadata.js';
 import { evaluationOptions, instantTimes, rangeTimes, readParameters, windowTimes } from './parameters.js';
 import type { EvaluationTimes } from './parameters.js';
-import { JSON_TYPE, refuse, successReply } from './refusal.js';
+import { EXPOSITION_TYPE, JSON_TYPE, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
 import { readPlan } from './remote-read/plan.js';
 import { searchPlan } from './search.js';
@@ -20,8 +20,6 @@ import { scrapePoolsPlan, targetMetadataPlan, targetsPlan } from './targets.js';
  * The one table of what there is on this door. What is not in it does not exist here: administration, status, writing,
  * profiles, the web pages.
  */
-
-const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const PROMETHEUS_ENDPOINTS: readonly Endpoint[] = [
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/query', plan: (question) => evaluation(question, '/api/v1/query', instantTimes(question.form)) },
@@ -101,8 +99,7 @@ function labels({ form, policy, limits }: Question, method: 'GET' | 'POST', path
   return ok(forward(method, path, [...matchParameters(matches.value), ...window.value, ...limit.value]));
 }
 
-function federate({ form, policy, limits, group }: Question): Result<Plan, Refusal> {
-  if (group !== undefined) return refuse('query_not_distributable', 'federation; ask the backends one by one');
+function federate({ form, policy, limits }: Question): Result<Plan, Refusal> {
   const matches = restrictMatches(form.all('match[]'), policy, limits);
   if (!matches.ok) return matches;
   if (matches.value.length === 0) return ok(answer(plain('', EXPOSITION_TYPE)));

@@ -8,7 +8,7 @@ import type { UpstreamRequest } from './endpoint.js';
 import { isObject } from './json.js';
 import { readAll, TooLarge } from './reading.js';
 import type { Refusal, Reply } from './refusal.js';
-import type { Upstream } from './upstream.js';
+import type { Upstream, UpstreamAnswer } from './upstream.js';
 
 /** One question to all members of a group at once: what those say who answer, in the members' order. */
 
@@ -17,27 +17,42 @@ export interface Member {
   readonly upstream: Upstream;
 }
 
-export interface Gathered {
-  readonly data: readonly unknown[];
+/** Of the members that have answered, each one's. */
+export interface Gathered<T = unknown> {
+  readonly data: readonly T[];
   readonly warnings: readonly string[];
   readonly infos: readonly string[];
 }
 
+/** Of one member. */
+export interface Said<T> {
+  readonly data: T;
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+}
+
+/** Bytes that may still be read, of all members and of all questions for one query. */
+interface Budget {
+  bytes: number;
+}
+
 export interface GroupAsking extends Omit<Asked, 'upstream'> {
   readonly members: readonly Member[];
-  /** Bytes that may still be read, of all members and of all questions for one query. */
-  readonly budget: { bytes: number };
+  readonly budget: Budget;
 }
+
+/** Rejects where the body is no answer to the question, or is too large. */
+export type Reader<T> = (answer: UpstreamAnswer, maxBytes: number) => Promise<{ readonly said: Said<T>; readonly bytes: number }>;
 
 /** Of the query's time; what is left is for the answer of the others. */
 const MEMBERS_SHARE = 0.9;
 
 /** Rejects as `asked` does where all members fail, or one that must not. */
-export async function gather(request: UpstreamRequest, { onFailure }: BackendGroup, { members, limits, signal, budget }: GroupAsking): Promise<Result<Gathered, Reply | Refusal>> {
+export async function gather<T>(request: UpstreamRequest, { onFailure }: Pick<BackendGroup, 'onFailure'>, { members, limits, signal, budget }: GroupAsking, read: Reader<T>): Promise<Result<Gathered<T>, Reply | Refusal>> {
   const enough = new AbortController();
   const within = AbortSignal.any([signal, enough.signal, ...(onFailure === 'warn' ? [AbortSignal.timeout(limits.timeoutMs * MEMBERS_SHARE)] : [])]);
   try {
-    const all = await Promise.all(members.map(({ name, upstream }) => askMember(request, { name, onFailure, budget, asked: { upstream, limits, signal: within } })));
+    const all = await Promise.all(members.map(({ name, upstream }) => askMember(request, { name, onFailure, budget, read, asked: { upstream, limits, signal: within } })));
     signal.throwIfAborted();
     return together(all);
   } finally {
@@ -46,21 +61,31 @@ export async function gather(request: UpstreamRequest, { onFailure }: BackendGro
   }
 }
 
-type MemberAnswer =
-  | { readonly kind: 'answer'; readonly body: unknown }
+/** An answer of the JSON API: its `data`. */
+export const readApiAnswer: Reader<unknown> = async (answer, maxBytes) => {
+  const body = await readAll(answer.body, maxBytes);
+  const bytes = Buffer.byteLength(body);
+  if (answer.status === NO_CONTENT) return { said: { data: [], warnings: [], infos: [] }, bytes };
+  const value = jsonOf(body);
+  if (!isObject(value) || value.status !== 'success') throw new Error('not an answer of the API');
+  return { said: { data: value.data, warnings: textsOf(value.warnings), infos: textsOf(value.infos) }, bytes };
+};
+
+type MemberAnswer<T> =
+  | { readonly kind: 'answer'; readonly said: Said<T> }
   /** The query's own fault: it is everybody's answer. */
   | { readonly kind: 'error'; readonly error: Reply | Refusal }
   | { readonly kind: 'away'; readonly warning: string; readonly cause: unknown };
 
-interface MemberAsking {
+interface MemberAsking<T> {
   readonly name: string;
   readonly onFailure: BackendGroup['onFailure'];
-  /** Shared by all. */
-  readonly budget: { bytes: number };
+  readonly budget: Budget;
+  readonly read: Reader<T>;
   readonly asked: Asked;
 }
 
-async function askMember(request: UpstreamRequest, { name, onFailure, budget, asked: one }: MemberAsking): Promise<MemberAnswer> {
+async function askMember<T>(request: UpstreamRequest, { name, onFailure, budget, read, asked: one }: MemberAsking<T>): Promise<MemberAnswer<T>> {
   try {
     const answer = await asked(request, one);
     if (!answer.ok) {
@@ -68,30 +93,27 @@ async function askMember(request: UpstreamRequest, { name, onFailure, budget, as
       if (onFailure === 'fail') return { kind: 'error', error: answer.error };
       throw new Error('it failed');
     }
-    const body = await readAll(answer.value.body, budget.bytes);
-    budget.bytes -= Buffer.byteLength(body);
+    const { said, bytes } = await read(answer.value, budget.bytes);
+    budget.bytes -= bytes;
     if (budget.bytes < 0) throw new TooLarge();
-    if (answer.value.status === NO_CONTENT) return { kind: 'answer', body: { status: 'success', data: [] } };
-    const value = jsonOf(body);
-    if (!isObject(value) || value.status !== 'success') throw new Error('not an answer of the API');
-    return { kind: 'answer', body: value };
+    return { kind: 'answer', said };
   } catch (cause) {
     if (onFailure === 'fail' || cause instanceof TooLarge) throw cause;
     return { kind: 'away', warning: `the answer is not complete: backend "${name}" has not answered`, cause };
   }
 }
 
-function together(all: readonly MemberAnswer[]): Result<Gathered, Reply | Refusal> {
-  const data: unknown[] = [];
+function together<T>(all: readonly MemberAnswer<T>[]): Result<Gathered<T>, Reply | Refusal> {
+  const data: T[] = [];
   const warnings: string[] = [];
   const infos: string[] = [];
   for (const one of all) {
     if (one.kind === 'error') return err(one.error);
     if (one.kind === 'away') warnings.push(one.warning);
-    else if (isObject(one.body)) {
-      data.push(one.body.data);
-      warnings.push(...textsOf(one.body.warnings));
-      infos.push(...textsOf(one.body.infos));
+    else {
+      data.push(one.said.data);
+      warnings.push(...one.said.warnings);
+      infos.push(...one.said.infos);
     }
   }
   const [first] = all;

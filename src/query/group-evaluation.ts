@@ -8,7 +8,7 @@ import { compareLabelSets } from '../promql/eval/labels.js';
 import { timeMs, TooManyPoints } from '../promql/eval/series.js';
 import type { Series, Steps } from '../promql/eval/series.js';
 import type { EvaluationPlan, EvaluationWindow, UpstreamRequest } from './endpoint.js';
-import { gather } from './gather.js';
+import { gather, readApiAnswer } from './gather.js';
 import type { GroupAsking } from './gather.js';
 import { cutResult } from './group.js';
 import { mergeEvaluations } from './merge-values.js';
@@ -32,7 +32,7 @@ export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPl
   const enough = new AbortController();
   try {
     const together = { ...asking, signal: AbortSignal.any([asking.signal, enough.signal]), budget: { bytes: asking.limits.maxResponseBytes } };
-    const all = await Promise.all(parts.map(async ({ request, merge, nodes }) => ({ merge, nodes, gathered: await gather(at(request, window), group, together) })));
+    const all = await Promise.all(parts.map(async ({ request, merge, nodes }) => ({ merge, nodes, gathered: await gather(at(request, window), group, together, readApiAnswer) })));
     for (const { merge, nodes, gathered } of all) {
       if (!gathered.ok) return gathered;
       for (const text of gathered.value.warnings) notes.warnings.add(text);

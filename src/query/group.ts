@@ -2,7 +2,8 @@ import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { BackendGroup } from '../model/desired-state.js';
 import type { Plan, UpstreamRequest } from './endpoint.js';
-import { gather } from './gather.js';
+import { askFederation } from './federation.js';
+import { gather, readApiAnswer } from './gather.js';
 import type { Gathered, GroupAsking } from './gather.js';
 import { isObject } from './json.js';
 import { mergeLists } from './merge-lists.js';
@@ -21,12 +22,13 @@ type Asking = Omit<GroupAsking, 'budget'>;
 
 /** Rejects as `asked` does where all members fail, or one that must not. */
 export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Asking): Promise<Result<Reply, Reply | Refusal>> {
+  if (plan.kind === 'forward' && plan.request.path === '/federate') return askFederation(plan.request, group, asking);
   const requests = plan.kind === 'forward' ? [plan.request] : plan.requests;
   const notes = { warnings: new Set<string>(), infos: new Set<string>() };
   const merged: unknown[] = [];
   const budget = { bytes: asking.limits.maxResponseBytes };
   for (const request of requests) {
-    const gathered = await gather(plan.kind === 'forward' && plan.merge !== undefined ? evaluation(request) : request, group, { ...asking, budget });
+    const gathered = await gather(plan.kind === 'forward' && plan.merge !== undefined ? evaluation(request) : request, group, { ...asking, budget }, readApiAnswer);
     if (!gathered.ok) return gathered;
     for (const text of gathered.value.warnings) notes.warnings.add(text);
     for (const text of gathered.value.infos) notes.infos.add(text);
