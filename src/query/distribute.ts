@@ -15,7 +15,9 @@ export type Merge =
   /** All series; `disjoint`: that two members have one of equal labels at one time is an error, as it would be in one server. */
   | { readonly kind: 'union'; readonly disjoint: boolean; readonly order: 'labels' | 'ascending' | 'descending' }
   /** Values of equal labels, taken together once more. */
-  | { readonly kind: 'combine'; readonly op: 'sum' | 'min' | 'max' | 'group' };
+  | { readonly kind: 'combine'; readonly op: 'sum' | 'min' | 'max' | 'group' }
+  /** Means and counts (merge-means.ts), whose mean is wanted. */
+  | { readonly kind: 'mean' };
 
 /** `constant`: made of no series. `local`: each value is of one member; `tells`: and its labels say of which. */
 type Spread = { readonly kind: 'constant' } | { readonly kind: 'local'; readonly tells: boolean };

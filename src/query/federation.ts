@@ -4,7 +4,7 @@ import type { BackendGroup } from '../model/desired-state.js';
 import type { UpstreamRequest } from './endpoint.js';
 import { gather } from './gather.js';
 import type { GroupAsking, Reader } from './gather.js';
-import { compare } from './merge-values.js';
+import { compare } from './label-order.js';
 import { readAll } from './reading.js';
 import { EXPOSITION_TYPE, refuse } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';

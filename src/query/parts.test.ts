@@ -13,10 +13,11 @@ function partsIn(query: string, disjointBy: readonly string[]): readonly string[
 }
 
 const TABLE: readonly (readonly [query: string, disjoint: readonly string[], overlapping: readonly string[]])[] = [
-  ['avg(rate(x[5m]))', ['union rate(x[5m])'], ['union rate(x[5m])']],
+  ['stddev(rate(x[5m]))', ['union rate(x[5m])'], ['union rate(x[5m])']],
+  ['avg by (pod) (x)', ['mean label_replace(avg by (pod) (x), "__scrapeway_part__", "mean", "", "") or label_replace(count by (pod) (x), "__scrapeway_part__", "count", "", "")'], ['union x']],
   ['sum(x) / sum(y)', ['sum sum(x)', 'sum sum(y)'], ['union x', 'union y']],
   ['max(x) - min(x)', ['max max(x)', 'min min(x)'], ['max max(x)', 'min min(x)']],
-  ['sum by (pod) (avg by (pod) (x))', ['union x'], ['union x']],
+  ['sum by (pod) (stdvar by (pod) (x))', ['union x'], ['union x']],
   ['sum(avg by (cluster) (x)) * 2', ['sum sum(avg by (cluster) (x))'], ['union x']],
   ['topk(3, x)', ['union topk(3, x)'], ['union x']],
   ['topk(scalar(y), x)', ['union y', 'union x'], ['union y', 'union x']],
@@ -27,7 +28,7 @@ const TABLE: readonly (readonly [query: string, disjoint: readonly string[], ove
   ['x + sum_over_time(vector(1)[5m:1m])', ['union x', 'any sum_over_time(vector(1)[5m:1m])'], ['union x', 'any sum_over_time(vector(1)[5m:1m])']],
   ['histogram_quantile(0.9, sum by (le) (rate(x[5m])))', ['sum sum by (le) (rate(x[5m]))'], ['union rate(x[5m])']],
   ['x / on (pod) group_left y', ['union x', 'union y'], ['union x', 'union y']],
-  ['time() - avg(x)', ['union x'], ['union x']],
+  ['time() - quantile(0.5, x)', ['union x'], ['union x']],
 ];
 
 describe('a query that no member can answer alone', () => {

@@ -6,6 +6,7 @@ import { unevaluable } from '../promql/eval/evaluate.js';
 import { childrenOf, selectorsOf, visit } from '../promql/walk.js';
 import { distribute } from './distribute.js';
 import type { Merge } from './distribute.js';
+import { meansAndCounts } from './merge-means.js';
 
 /**
  * A query that members cannot answer as it is, cut in two: below, the largest parts that each member can answer and whose answers can
@@ -60,7 +61,7 @@ interface Instead {
 
 /** Where less than all series of an argument will do. */
 function instead(node: Expr, disjointBy: readonly string[]): Instead | undefined {
-  if (node.kind === 'aggregation') return best(node, disjointBy);
+  if (node.kind === 'aggregation') return node.op === 'avg' ? mean(node, disjointBy) : best(node, disjointBy);
   const [argument] = node.kind === 'call' ? node.args : [];
   if (node.kind !== 'call' || argument === undefined) return undefined;
   if (node.name === 'absent') return anyOf(argument, argument, disjointBy);
@@ -76,11 +77,19 @@ function anyOf(of: Expr, series: Expr, disjointBy: readonly string[]): Instead |
   return merge.ok ? { of, part: { expr, merge: merge.value } } : undefined;
 }
 
+/** Made of each member's, where every series is one member's only. */
+function mean(node: Aggregation, disjointBy: readonly string[]): Instead | undefined {
+  return isEachOneMembers(node.expr, disjointBy) ? { of: node, part: { expr: meansAndCounts(node), merge: { kind: 'mean' } } } : undefined;
+}
+
 /** The best of all are among the best of each member, where every series is one member's only. */
 function best(node: Aggregation, disjointBy: readonly string[]): Instead | undefined {
   const { op, expr, param } = node;
   if ((op !== 'topk' && op !== 'bottomk') || param === undefined || selectorsOf(param).length > 0) return undefined;
-  const inner = distribute(expr, disjointBy);
-  if (!inner.ok || inner.value.kind !== 'union' || !inner.value.disjoint) return undefined;
-  return { of: expr, part: { expr: node, merge: { ...inner.value, order: 'labels' } } };
+  return isEachOneMembers(expr, disjointBy) ? { of: expr, part: { expr: node, merge: { kind: 'union', disjoint: true, order: 'labels' } } } : undefined;
+}
+
+function isEachOneMembers(expr: Expr, disjointBy: readonly string[]): boolean {
+  const merge = distribute(expr, disjointBy);
+  return merge.ok && merge.value.kind === 'union' && merge.value.disjoint;
 }
