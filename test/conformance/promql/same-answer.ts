@@ -13,6 +13,8 @@ interface Item {
   readonly metric?: Readonly<Record<string, string>>;
   readonly value?: readonly [number, string];
   readonly values?: readonly (readonly [number, string])[];
+  readonly histogram?: readonly [number, unknown];
+  readonly histograms?: readonly (readonly [number, unknown])[];
 }
 
 /** In words; undefined = they are the same. */
@@ -38,8 +40,14 @@ type Point = readonly [number, string];
 function itemsOf({ resultType, result }: Data, inOrder: boolean): readonly { readonly key: string; readonly points: readonly Point[] }[] {
   if (resultType === 'scalar' || resultType === 'string') return [{ key: '', points: Array.isArray(result) ? [[Number(result[0]), String(result[1])]] : [] }];
   const items: readonly Item[] = Array.isArray(result) ? result : [];
-  const read = items.map(({ metric = {}, value, values }) => ({ key: JSON.stringify(Object.entries(metric).toSorted(([a], [b]) => (a < b ? -1 : 1))), points: values ?? (value === undefined ? [] : [value]) }));
+  const read = items.map((item) => ({ key: JSON.stringify(Object.entries(item.metric ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))), points: pointsOf(item) }));
   return inOrder ? read : read.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** Native histograms are only passed on, so they are the same to the letter. */
+function pointsOf({ value, values, histogram, histograms }: Item): readonly Point[] {
+  const native = histograms ?? (histogram === undefined ? [] : [histogram]);
+  return [...(values ?? (value === undefined ? [] : [value])), ...native.map(([time, content]): Point => [time, JSON.stringify(content)])];
 }
 
 function samePoint([time, text]: Point, other: Point | undefined): boolean {
