@@ -12,6 +12,7 @@ import { gather, readApiAnswer } from './gather.js';
 import type { GroupAsking } from './gather.js';
 import { cutResult } from './group.js';
 import { mergeEvaluations } from './merge-values.js';
+import { TooLarge } from './reading.js';
 import { errorReply, jsonReply, refuse } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
 import { formatValue, seriesOf } from './series-json.js';
@@ -19,8 +20,8 @@ import { Unmergeable } from './unmergeable.js';
 
 /** The parts of a query are asked of all members at once; what is above them is evaluated over what they say (docs/adr/0022). */
 
-/** Of all vectors of one query, series times steps: nine bytes each. */
-const MAX_POINTS = 10_000_000;
+/** Of all vectors of one query, series times steps: nine bytes each, and about a second of work. */
+const MAX_POINTS = 5_000_000;
 
 /** Rejects as `gather` does. */
 export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPlan, group: BackendGroup, asking: Omit<GroupAsking, 'budget'>): Promise<Result<Reply, Reply | Refusal>> {
@@ -53,7 +54,9 @@ export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPl
   for (const text of evaluated.value.warnings) notes.warnings.add(text);
   const said = Object.entries(notes).flatMap(([kind, texts]) => (texts.size === 0 ? [] : [[kind, [...texts]]]));
   const data = cutResult(dataOf(evaluated.value.value, window, steps), limit);
-  return ok(jsonReply(JSON.stringify({ status: 'success', data, ...Object.fromEntries(said) })));
+  const body = JSON.stringify({ status: 'success', data, ...Object.fromEntries(said) });
+  if (Buffer.byteLength(body) > asking.limits.maxResponseBytes) throw new TooLarge();
+  return ok(jsonReply(body));
 }
 
 type Window = Extract<EvaluationWindow, { kind: 'range' }> | { readonly kind: 'instant'; readonly timeMs: number };

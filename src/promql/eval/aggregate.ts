@@ -63,13 +63,30 @@ export function rank(op: 'topk' | 'bottomk', grouping: Grouping, series: readonl
   for (let step = 0; step < context.steps.count; step += 1) {
     const k = Math.trunc(parameter[step] ?? 0);
     if (k < 1) continue;
-    for (const group of groups) {
-      const there = group.filter(({ present }) => present[step] === 1);
-      const valueOf = ({ values }: Series): number => values[step] ?? Number.NaN;
-      for (const one of there.sort((a, b) => order(valueOf(a), valueOf(b))).slice(0, k)) collector.add(one.labels, step, valueOf(one));
-    }
+    for (const group of groups) for (const { series: chosen, value } of best(group, { step, k, order })) collector.add(chosen.labels, step, value);
   }
   return collector.series;
+}
+
+interface Ranked {
+  readonly series: Series;
+  readonly value: number;
+}
+
+/** In order. Few of many are wanted, so these few are kept in order, and not all are sorted. */
+function best(group: readonly Series[], { step, k, order }: { readonly step: number; readonly k: number; readonly order: (a: number, b: number) => number }): readonly Ranked[] {
+  const ranked: Ranked[] = [];
+  for (const series of group) {
+    if (series.present[step] !== 1) continue;
+    const value = series.values[step] ?? Number.NaN;
+    const last = ranked.at(-1);
+    if (ranked.length >= k && last !== undefined && order(last.value, value) <= 0) continue;
+    let at = ranked.length;
+    for (let before = ranked[at - 1]; before !== undefined && order(before.value, value) > 0; before = ranked[at - 1]) at -= 1;
+    ranked.splice(at, 0, { series, value });
+    if (ranked.length > k) ranked.pop();
+  }
+  return ranked;
 }
 
 const INT64_MAX = 2 ** 63;

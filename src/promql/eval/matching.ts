@@ -1,113 +1,189 @@
 import type { Binary, Matching } from '../ast.js';
-import { calculate, compare, isArithmetic, isComparison } from './arithmetic.js';
+import { calculate, compare, isArithmetic } from './arithmetic.js';
 import type { NumericOp } from './arithmetic.js';
-import { dropping, keeping, labelOf, labelSet, matchedLabels, perLabelSet, printLabels, withoutMetadata } from './labels.js';
+import { dropping, keeping, labelOf, labelSet, matchedLabels, NO_LABELS, perLabelSet, printLabels, withoutMetadata } from './labels.js';
 import type { LabelSet } from './labels.js';
-import { Collector, countAt, EvaluationFault } from './series.js';
+import { Collector, countAt, EvaluationFault, place } from './series.js';
 import type { Context, Series } from './series.js';
 
 /** Binary operators between two vectors: who meets whom is decided by the labels, step by step (Prometheus's VectorBinop and its set operators). */
 
-interface Side {
-  readonly series: readonly Series[];
-  /** Of each series: what the other side must have too. */
-  readonly groups: readonly string[];
+/** Of each series, in the order of both sides: the number of the group of those that may meet. */
+interface Groups {
+  readonly left: readonly number[];
+  readonly right: readonly number[];
+  readonly count: number;
 }
 
-function sideOf(series: readonly Series[], { on, labels }: Matching): Side {
-  return { series, groups: series.map((one) => matchedLabels(one.labels, on, labels).key) };
-}
-
-function groupsAt({ series, groups }: Side, step: number): ReadonlySet<string> {
-  return new Set(groups.filter((_, index) => series[index]?.present[step] === 1));
+function groupsOf(left: readonly Series[], right: readonly Series[], { on, labels }: Matching): Groups {
+  const numbers = new Map<string, number>();
+  const numberOf = (series: Series): number => {
+    const { key } = matchedLabels(series.labels, on, labels);
+    const known = numbers.get(key) ?? numbers.size;
+    numbers.set(key, known);
+    return known;
+  };
+  return { left: left.map(numberOf), right: right.map(numberOf), count: numbers.size };
 }
 
 /** `and`, `unless` and `or`. */
 export function setOperation(op: 'and' | 'or' | 'unless', matching: Matching, left: readonly Series[], right: readonly Series[], context: Context): readonly Series[] {
-  const [lhs, rhs] = [sideOf(left, matching), sideOf(right, matching)];
+  const groups = groupsOf(left, right, matching);
   const collector = new Collector(context);
-  const addWhere = ({ series, groups }: Side, step: number, wanted: (group: string) => boolean): void => {
-    for (const [index, { labels, values, present }] of series.entries()) {
-      if (present[step] === 1 && wanted(groups[index] ?? '')) collector.add(labels, step, values[step] ?? Number.NaN);
-    }
+  /** The last step at which a group was there. */
+  const seen = new Int32Array(groups.count).fill(-1);
+  const look = (series: readonly Series[], numbers: readonly number[], step: number): void => {
+    for (let index = 0; index < series.length; index += 1) if (series[index]?.present[step] === 1) seen[numbers[index] ?? 0] = step;
+  };
+  const take = (series: readonly Series[], step: number, wanted: (index: number) => boolean): void => {
+    for (const [index, { labels, values, present }] of series.entries()) if (present[step] === 1 && wanted(index)) collector.add(labels, step, values[step] ?? Number.NaN);
   };
   for (let step = 0; step < context.steps.count; step += 1) {
-    const others = groupsAt(op === 'or' ? lhs : rhs, step);
-    if (op === 'or') addWhere(lhs, step, () => true);
-    addWhere(op === 'or' ? rhs : lhs, step, (group) => others.has(group) === (op === 'and'));
+    if (op === 'or') {
+      look(left, groups.left, step);
+      take(left, step, () => true);
+      take(right, step, (index) => seen[groups.right[index] ?? 0] !== step);
+    } else {
+      look(right, groups.right, step);
+      take(left, step, (index) => (seen[groups.left[index] ?? 0] === step) === (op === 'and'));
+    }
   }
   return collector.series;
-}
-
-interface Operand {
-  readonly labels: LabelSet;
-  readonly value: number;
 }
 
 /** Arithmetic and comparisons. Throws EvaluationFault where it is not clear who meets whom. */
 export function vectorOperation(op: NumericOp, { bool }: Pick<Binary, 'bool'>, matching: Matching, left: readonly Series[], right: readonly Series[], context: Context): readonly Series[] {
   const swapped = matching.card === 'one-to-many';
   const [many, one] = swapped ? [right, left] : [left, right];
-  const [lhs, rhs] = [sideOf(many, matching), sideOf(one, matching)];
-  const collector = new Collector(context);
-  const labelsOf = resultLabels(op, bool, matching);
-  const fillOne = operandFrom(matching, matching.fillRight);
-  const fillMany = operandFrom(matching, matching.fillLeft);
+  const groups = groupsOf(many, one, matching);
+  const { fillLeft, fillRight } = matching;
+  const pairs = new Pairs(many, one, { context, matching, labelsOf: resultLabels(op, bool, matching) });
+  const meetings = new Meetings(groups.count, matching);
+  const partners = new Int32Array(groups.count);
   for (let step = 0; step < context.steps.count; step += 1) {
-    if (countAt(many, step) === 0 && fillMany === undefined) continue;
-    if (countAt(one, step) === 0 && fillOne === undefined) continue;
-    const partners = partnersAt(rhs, step, matching);
-    const met = new Map<string, Set<string>>();
-    const meet = (group: string, a: Operand, b: Operand): void => {
-      const [x, y] = swapped ? [b.value, a.value] : [a.value, b.value];
-      const labels = labelsOf(a.labels, b.labels);
-      noteMeeting(met, group, labels, matching);
-      const kept = isComparison(op) ? compare(op, x, y) : true;
-      if (bool) collector.add(labels, step, Number(kept));
-      else if (kept) collector.add(labels, step, isArithmetic(op) ? calculate(op, x, y) : x);
+    if (countAt(many, step) === 0 && fillLeft === undefined) continue;
+    if (countAt(one, step) === 0 && fillRight === undefined) continue;
+    choosePartners(partners, one, groups.right, { step, matching });
+    const meet = (index: number, partner: number, group: number): void => {
+      const { series } = meetings.note(step, group, pairs.of(index, partner));
+      const a = index < 0 ? (fillLeft ?? 0) : (many[index]?.values[step] ?? Number.NaN);
+      const b = partner < 0 ? (fillRight ?? 0) : (one[partner]?.values[step] ?? Number.NaN);
+      const result = resultOf(op, bool, swapped ? b : a, swapped ? a : b);
+      if (result !== undefined) place(series, step, result);
     };
-    for (const [index, series] of lhs.series.entries()) {
-      const group = lhs.groups[index] ?? '';
-      const partner = partners.get(group) ?? fillOne?.(series.labels);
-      if (series.present[step] === 1 && partner !== undefined) meet(group, operandAt(series, step), partner);
+    for (let index = 0; index < many.length; index += 1) {
+      const group = groups.left[index] ?? 0;
+      const partner = partners[group] ?? NOBODY;
+      if (many[index]?.present[step] === 1 && (partner !== NOBODY || fillRight !== undefined)) meet(index, partner, group);
     }
-    if (fillMany === undefined) continue;
-    for (const [group, partner] of partners) if (!met.has(group)) meet(group, fillMany(partner.labels), partner);
+    if (fillLeft === undefined) continue;
+    for (let partner = 0; partner < one.length; partner += 1) {
+      const group = groups.right[partner] ?? 0;
+      if (one[partner]?.present[step] === 1 && !meetings.hasMet(step, group)) meet(NOBODY, partner, group);
+    }
   }
-  return collector.series;
+  return pairs.results;
 }
 
-function operandAt({ labels, values }: Series, step: number): Operand {
-  return { labels, value: values[step] ?? Number.NaN };
+/** In place of an index: what is missing, and may be filled in. */
+const NOBODY = -1;
+
+/** Undefined where a comparison does not hold. */
+function resultOf(op: NumericOp, bool: boolean, x: number, y: number): number | undefined {
+  if (isArithmetic(op)) return calculate(op, x, y);
+  const holds = compare(op, x, y);
+  return bool ? Number(holds) : holds ? x : undefined;
 }
 
-/** Stands in for what is missing. */
-function operandFrom({ on, labels }: Matching, fill: number | undefined): ((other: LabelSet) => Operand) | undefined {
-  return fill === undefined ? undefined : (other) => ({ labels: matchedLabels(other, on, labels), value: fill });
-}
-
-/** The side of which each group may have one only. */
-function partnersAt({ series, groups }: Side, step: number, { card, on, labels }: Matching): ReadonlyMap<string, Operand> {
-  const partners = new Map<string, Operand>();
-  for (const [index, one] of series.entries()) {
-    if (one.present[step] !== 1) continue;
-    const group = groups[index] ?? '';
-    const before = partners.get(group);
+/** Of each group, the one on the side of which it may have one only. */
+function choosePartners(partners: Int32Array, one: readonly Series[], numbers: readonly number[], { step, matching: { card, on, labels } }: { readonly step: number; readonly matching: Matching }): void {
+  partners.fill(NOBODY);
+  for (let index = 0; index < one.length; index += 1) {
+    const series = one[index];
+    if (series?.present[step] !== 1) continue;
+    const group = numbers[index] ?? 0;
+    const before = one[partners[group] ?? NOBODY];
     if (before !== undefined) {
-      const both = [printLabels(one.labels), printLabels(before.labels)].sort().join(', ');
+      const both = [printLabels(series.labels), printLabels(before.labels)].sort().join(', ');
       const side = card === 'one-to-many' ? 'left' : 'right';
-      throw new EvaluationFault(`found duplicate series for the match group ${printLabels(matchedLabels(one.labels, on, labels))} on the ${side} hand-side of the operation: [${both}];many-to-many matching not allowed: matching labels must be unique on one side`);
+      throw new EvaluationFault(`found duplicate series for the match group ${printLabels(matchedLabels(series.labels, on, labels))} on the ${side} hand-side of the operation: [${both}];many-to-many matching not allowed: matching labels must be unique on one side`);
     }
-    partners.set(group, operandAt(one, step));
+    partners[group] = index;
   }
-  return partners;
 }
 
-function noteMeeting(met: Map<string, Set<string>>, group: string, labels: LabelSet, { card }: Matching): void {
-  const results = met.get(group) ?? new Set();
-  if (card === 'one-to-one' && results.size > 0) throw new EvaluationFault('multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)');
-  if (results.has(labels.key)) throw new EvaluationFault('multiple matches for labels: grouping labels must ensure unique matches');
-  met.set(group, results.add(labels.key));
+/** What comes of a pair. */
+interface Outcome {
+  readonly series: Series;
+  /** In which groups it came, at `step`. */
+  readonly groups: Set<number>;
+  step: number;
+}
+
+/** Each pair's outcome is looked for once; most series meet the same one at all steps. */
+class Pairs {
+  readonly #many: readonly Series[];
+  readonly #one: readonly Series[];
+  readonly #matching: Matching;
+  readonly #labelsOf: (many: LabelSet, one: LabelSet) => LabelSet;
+  readonly #collector: Collector;
+  readonly #known = new Map<number, Outcome>();
+  readonly #byLabels = new Map<string, Outcome>();
+
+  constructor(many: readonly Series[], one: readonly Series[], { context, matching, labelsOf }: { readonly context: Context; readonly matching: Matching; readonly labelsOf: (many: LabelSet, one: LabelSet) => LabelSet }) {
+    this.#many = many;
+    this.#one = one;
+    this.#matching = matching;
+    this.#labelsOf = labelsOf;
+    this.#collector = new Collector(context);
+  }
+
+  get results(): readonly Series[] {
+    return this.#collector.series;
+  }
+
+  of(index: number, partner: number): Outcome {
+    const number = (index + 1) * (this.#one.length + 1) + partner + 1;
+    const known = this.#known.get(number);
+    if (known !== undefined) return known;
+    const labels = this.#labelsOf(this.#labels(this.#many[index], this.#one[partner]), this.#labels(this.#one[partner], this.#many[index]));
+    const outcome = this.#byLabels.get(labels.key) ?? { series: this.#collector.slot(labels), groups: new Set<number>(), step: -1 };
+    this.#byLabels.set(labels.key, outcome);
+    this.#known.set(number, outcome);
+    return outcome;
+  }
+
+  /** What is filled in has the labels by which it would have been met. */
+  #labels(series: Series | undefined, other: Series | undefined): LabelSet {
+    if (series !== undefined) return series.labels;
+    return matchedLabels(other?.labels ?? NO_LABELS, this.#matching.on, this.#matching.labels);
+  }
+}
+
+/** Who has met at a step: once each where it is one to one, with one result each where it is not. */
+class Meetings {
+  readonly #last: Int32Array;
+  readonly #isOneToOne: boolean;
+
+  constructor(groups: number, { card }: Matching) {
+    this.#last = new Int32Array(groups).fill(-1);
+    this.#isOneToOne = card === 'one-to-one';
+  }
+
+  hasMet(step: number, group: number): boolean {
+    return this.#last[group] === step;
+  }
+
+  note(step: number, group: number, outcome: Outcome): Outcome {
+    if (this.#isOneToOne && this.hasMet(step, group)) throw new EvaluationFault('multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)');
+    this.#last[group] = step;
+    if (this.#isOneToOne) return outcome;
+    if (outcome.step !== step) outcome.groups.clear();
+    outcome.step = step;
+    if (outcome.groups.has(group)) throw new EvaluationFault('multiple matches for labels: grouping labels must ensure unique matches');
+    outcome.groups.add(group);
+    return outcome;
+  }
 }
 
 /** Of a pair: those of the many, or what was matched, and what `group_left` brings from the one. */

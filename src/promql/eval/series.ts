@@ -48,22 +48,29 @@ export class Collector {
     this.#context = context;
   }
 
-  add(labels: LabelSet, step: number, value: number): void {
-    const series = this.#all.get(labels.key) ?? this.#create(labels);
-    if (series.present[step] === 1) throw new EvaluationFault('vector cannot contain metrics with the same labelset');
-    series.present[step] = 1;
-    series.values[step] = value;
-  }
-
-  #create(labels: LabelSet): Series {
+  /** Where values with these labels go. */
+  slot(labels: LabelSet): Series {
+    const known = this.#all.get(labels.key);
+    if (known !== undefined) return known;
     const series = newSeries(labels, this.#context);
     this.#all.set(labels.key, series);
     return series;
   }
 
-  get series(): readonly Series[] {
-    return [...this.#all.values()];
+  add(labels: LabelSet, step: number, value: number): void {
+    place(this.slot(labels), step, value);
   }
+
+  get series(): readonly Series[] {
+    return [...this.#all.values()].filter(({ present }) => present.includes(1));
+  }
+}
+
+/** Throws EvaluationFault where there is one already. */
+export function place({ values, present }: Series, step: number, value: number): void {
+  if (present[step] === 1) throw new EvaluationFault('vector cannot contain metrics with the same labelset');
+  present[step] = 1;
+  values[step] = value;
 }
 
 /** Without a value anywhere. Throws TooManyPoints. */
@@ -78,9 +85,12 @@ export function mapSeries(all: readonly Series[], context: Context, relabel: (la
   const collector = new Collector(context);
   for (const { labels, values, present } of all) {
     const renamed = relabel(labels);
-    for (const [step, value] of values.entries()) {
-      const mapped = present[step] === 1 ? map(value, step) : undefined;
-      if (mapped !== undefined) collector.add(renamed, step, mapped);
+    let slot: Series | undefined;
+    for (let step = 0; step < values.length; step += 1) {
+      const mapped = present[step] === 1 ? map(values[step] ?? Number.NaN, step) : undefined;
+      if (mapped === undefined) continue;
+      slot ??= collector.slot(renamed);
+      place(slot, step, mapped);
     }
   }
   return collector.series;
@@ -93,5 +103,7 @@ export function everywhere({ count }: Steps, value: (step: number) => number): F
 
 /** How many series have a value there. */
 export function countAt(all: readonly Series[], step: number): number {
-  return all.reduce((sum, { present }) => sum + (present[step] ?? 0), 0);
+  let count = 0;
+  for (const { present } of all) count += present[step] ?? 0;
+  return count;
 }
