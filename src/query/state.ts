@@ -6,7 +6,7 @@ import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { KnownQueries } from './known-queries.js';
 import { Upstream } from './upstream.js';
-import type { Member } from './group.js';
+import type { Member } from './gather.js';
 
 export interface Found {
   readonly view: View;
