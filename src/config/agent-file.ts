@@ -35,7 +35,7 @@ export interface DiscoveryFile extends FetchFile {
   readonly kubernetes_sd_configs: readonly KubernetesDiscoveryFile[];
   readonly scheme: 'http' | 'https';
   readonly metrics_path: string;
-  readonly params: Readonly<Record<string, readonly [string]>>;
+  readonly params: Readonly<Record<string, readonly string[]>>;
   readonly relabel_configs: readonly RelabelConfig[];
   readonly maxTargets: number;
 }

@@ -109,7 +109,7 @@ describe('discovery', () => {
           ],
           scheme: 'http',
           metricsPath: '/metrics',
-          params: { m: '1' },
+          params: { m: ['1'] },
           relabelConfigs: relabel,
           maxTargets: 5000,
           paths: [],

@@ -9,7 +9,7 @@ import type { KubernetesAccess } from '../model/kubernetes.js';
 import { createKubeApi } from '../kube/api.js';
 import { createDiscovery } from './discovery.js';
 import type { Discovery } from './discovery.js';
-import { kubeConfigOf } from '../kube/kube-config.js';
+import { followKubeConfig, kubeConfigOf } from '../kube/kube-config.js';
 import { collectionPath, METRIC_ACCESS } from '../kube/kinds.js';
 import { keepObject } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
@@ -108,7 +108,7 @@ class Source implements KubernetesSource {
     const logger = options.logger;
     const kubeConfig = kubeConfigOf(settings.access);
     const namespace = settings.namespace ?? kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default';
-    this.#api = createKubeApi(kubeConfig);
+    this.#api = createKubeApi(followKubeConfig(settings.access, kubeConfig));
     const shared = { api: this.#api, logger, onChange: () => this.#changed() };
     this.#accesses = settings.metricAccess && (settings.metricAccess.namespaces ?? [undefined]).map((each) => ({ namespace: each, watch: listWatch<KubeObject>({ ...shared, path: collectionPath(METRIC_ACCESS, each), keep: keepObject }) }));
     this.#own = settings.objects ? watchOwnObjects({ ...shared, namespace, compileEntry }) : undefined;

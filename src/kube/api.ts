@@ -3,7 +3,7 @@ import { Agent as HttpAgent, request as requestHttp } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { CurrentKubeConfig } from './kube-config.js';
 import { textAt } from './values.js';
 
 /**
@@ -58,11 +58,12 @@ const MAX_ANSWER_BYTES = 256 * 2 ** 20;
 const MAX_LINE_CHARS = 16 * 2 ** 20;
 const MAX_CONNECTIONS = 8;
 
-export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
-  const server = new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080');
+export function createKubeApi(current: CurrentKubeConfig): KubeApi {
   const agents = createAgents();
 
   async function open({ method, path, body, contentType = 'application/json', signal }: KubeRequest, { pooled }: { readonly pooled: boolean }): Promise<ClientRequest> {
+    const kubeConfig = await current();
+    const server = new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080');
     const options: RequestOptions = {};
     await kubeConfig.applyToHTTPSOptions(options);
     const text = body === undefined ? undefined : JSON.stringify(body);
