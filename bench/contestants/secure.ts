@@ -91,18 +91,23 @@ export async function connectAll({ dir, runDir, agents, bodyFile }: Round, start
     }),
   );
   await emulated.next(START_TIMEOUT_MS);
-  const authorization = `Authorization: Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
   return {
     servers: [
       { role: 'Envoy', pid: envoyPid },
       { role: 'gateway', pid: gateway.process.pid },
     ],
     agentsPid: emulated.pid,
-    load: {
-      host: '127.0.0.1',
-      port: ports.scrape,
-      tls: doorTls ? { serverName: 'localhost', caFile } : undefined,
-      requests: agents.map((agent) => scrapeRequest(`/scrape/${agent}/node`, `localhost:${ports.scrape}`, [authorization, ...stamps(agent)])),
-    },
+    load: loadOf(agents, certificates, ports.scrape, doorTls, stamps),
+  };
+}
+
+/** The load on a scrape door: the tenant's password on each request. */
+export function loadOf(agents: readonly string[], { serverCaFile }: TestPki, port: number, tls: boolean, stamps: (agent: string) => readonly string[] = () => []): Running['load'] {
+  const authorization = `Authorization: Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
+  return {
+    host: '127.0.0.1',
+    port,
+    tls: tls ? { serverName: 'localhost', caFile: serverCaFile } : undefined,
+    requests: agents.map((agent) => scrapeRequest(`/scrape/${agent}/node`, `localhost:${port}`, [authorization, ...stamps(agent)])),
   };
 }
