@@ -18,13 +18,19 @@ const PASSWORD = 'correct horse battery staple';
 const BCRYPT_COST = 10;
 const NO_LIMIT = 1_000_000;
 
-/** Issued once a run: a thousand keys take a while. */
-let pki: Promise<TestPki> | undefined;
+/** Issued once a run: a thousand keys take a while. By folder, and then by agent. */
+let pki: { readonly dir: string; readonly made: Promise<TestPki>; readonly issued: Set<string> } | undefined;
 
-async function issueAll(dir: string, agents: readonly string[]): Promise<TestPki> {
-  const made = await createTestPki(dir);
-  for (const agent of agents) await made.agent(agent);
-  return made;
+async function certificatesFor(dir: string, agents: readonly string[]): Promise<TestPki> {
+  if (pki?.dir !== dir) pki = { dir, made: createTestPki(dir), issued: new Set() };
+  const { issued, made } = pki;
+  const certificates = await made;
+  for (const agent of agents) {
+    if (issued.has(agent)) continue;
+    await certificates.agent(agent);
+    issued.add(agent);
+  }
+  return certificates;
 }
 
 export const secure: Contestant = {
@@ -43,8 +49,7 @@ export interface SecureGateway {
 
 /** `ports`: those of a gateway that was there before. */
 export async function startSecureGateway({ dir, runDir, agents }: Round, started: AsyncDisposableStack, ports?: GatewayPorts): Promise<SecureGateway> {
-  pki ??= issueAll(`${runDir}/pki`, agents);
-  const certificates = await pki;
+  const certificates = await certificatesFor(`${runDir}/pki`, agents);
   const gateway = started.use(
     await startGateway({
       dir,
@@ -59,6 +64,7 @@ export async function startSecureGateway({ dir, runDir, agents }: Round, started
       ],
       agents: agents.map((name) => ({ name, tenants: ['team-a'] })),
       config: { dataThreads: 1, envoy: { concurrency: ENVOY_WORKERS } },
+      startTimeoutMs: START_TIMEOUT_MS,
     }),
   );
   return { gateway, certificates };
