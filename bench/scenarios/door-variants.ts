@@ -41,10 +41,6 @@ export const DOOR_VARIANTS: readonly DoorVariant[] = [
   door('no time limit of the question', (o) => (isAuthz(o) ? rewriteObject(o, (i) => ('envoy_grpc' in i ? without(i, 'timeout') : i)) : o)),
   door('no XFCC', (o) => (isManager(o) ? without(o, 'forward_client_cert_details', 'set_current_client_cert_details') : o)),
   door('paths as they come', (o) => (isManager(o) ? without(o, 'normalize_path', 'merge_slashes', 'path_with_escaped_slashes_action') : o)),
-  door('no time limits', (o) => (isManager(o) ? { ...without(o, 'request_headers_timeout'), stream_idle_timeout: '0s' } : o)),
-  door('no reason mapper', (o) => (isManager(o) ? without(o, 'local_reply_config') : o)),
   { name: 'no statistics', change: (b) => ({ ...b, stats_config: { stats_matcher: { reject_all: true } } }) },
-  { name: 'hub over larger windows off', change: (b) => rewriteObject(b, (o) => ('initial_stream_window_size' in o ? without(o, 'initial_stream_window_size', 'initial_connection_window_size') : o)) },
-  { name: 'no header table (HPACK)', change: (b) => rewriteObject(b, (o) => ('http2_protocol_options' in o && !isManager(o) ? { ...o, http2_protocol_options: { ...(o['http2_protocol_options'] as JsonObject), hpack_table_size: 0 } } : o)) },
   { name: 'one worker', change: whole, concurrency: 1 },
 ];
