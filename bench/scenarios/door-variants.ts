@@ -1,4 +1,4 @@
-import { changeScrapeListener, rewriteObject, without, withoutPart } from '../envoy-config.js';
+import { changeScrapeListener, without, withoutPart } from '../envoy-config.js';
 import type { Change, JsonObject, Part } from '../envoy-config.js';
 
 /** The scrape door with one thing changed, as a function of the configuration that is shipped. Pure. */
@@ -38,7 +38,6 @@ export const DOOR_VARIANTS: readonly DoorVariant[] = [
   less('request id and XFF'),
   less('ext_authz, limit and hygiene', { stamped: true }),
   door('no metadata in the question', (o) => (isAuthz(o) ? without(o, 'metadata_context_namespaces') : o)),
-  door('no time limit of the question', (o) => (isAuthz(o) ? rewriteObject(o, (i) => ('envoy_grpc' in i ? without(i, 'timeout') : i)) : o)),
   door('no XFCC', (o) => (isManager(o) ? without(o, 'forward_client_cert_details', 'set_current_client_cert_details') : o)),
   door('paths as they come', (o) => (isManager(o) ? without(o, 'normalize_path', 'merge_slashes', 'path_with_escaped_slashes_action') : o)),
   { name: 'no statistics', change: (b) => ({ ...b, stats_config: { stats_matcher: { reject_all: true } } }) },
