@@ -1,7 +1,7 @@
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
-import type { GatewaySpec, ListenerSpec } from '../model/desired-state.js';
+import type { DesiredState, GatewaySpec, ListenerSpec } from '../model/desired-state.js';
 import type { SecretKey, SecretName } from '../model/kubernetes.js';
 import { secretText } from './secrets.js';
 import type { SecretData } from './secrets.js';
@@ -123,4 +123,13 @@ export function createDoorSecrets({ secrets, namespace, read, logger }: DoorSecr
     resolve: (gateway) => ({ ...gateway, scrape: doorOf('scrape', gateway.scrape), agents: doorOf('agents', gateway.agents) }),
     report: () => [...certificates.values(), ...clientCas.values()].map(({ report }) => report).filter(({ secrets: named }) => named.length > 0),
   };
+}
+
+export function hasSecrets({ gateway: { scrape, agents } }: Pick<DesiredState, 'gateway'>): boolean {
+  return scrape.fromSecrets !== undefined || agents.fromSecrets !== undefined;
+}
+
+/** Why doors are closed, a line each. */
+export function closedDoors(reports: readonly DoorReport[]): readonly string[] {
+  return reports.flatMap(({ door, part, secrets, problem, hasGood }) => (hasGood ? [] : [`listeners.${door} is closed, for want of its ${part}: ${secrets.map(({ namespace, name }) => `${namespace}/${name}`).join(', ')}: ${problem ?? ''}`]));
 }

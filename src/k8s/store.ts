@@ -57,6 +57,8 @@ export interface StoreOutput {
 export interface Saying {
   readonly kind: Kind;
   readonly object: KubeObject;
+  /** Whether what becomes of an export is part of it, which changes while nothing else does. */
+  readonly isReported: boolean;
   /** The same value where the same is to be said of the same object. */
   readonly verdict: object;
   /** Undefined where it stands there already. */
@@ -76,9 +78,9 @@ export function combine(input: StoreInput, translate: Translate): StoreOutput {
   const ofOwn = verdicts.map((verdict): Saying => {
     const { kind, object, entry, conflict, faults, warnings } = verdict;
     const all = [...warnings, ...(entry === undefined ? [] : warn(entry))];
-    return { kind, object, verdict, status: (nowMs) => objectStatus({ inForce: entry !== undefined, conflict, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
+    return { kind, object, verdict, isReported: false, status: (nowMs) => objectStatus({ inForce: entry !== undefined, conflict, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
   });
-  const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, status: (nowMs) => metricAccessStatus(verdict, { previous: object.status, nowMs, report: verdict.exported?.active === true ? input.reportOf?.(verdict.exported.tenant, verdict.exported.name) : undefined }) }));
+  const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, isReported: verdict.exported?.active === true, status: (nowMs) => metricAccessStatus(verdict, { previous: object.status, nowMs, report: verdict.exported?.active === true ? input.reportOf?.(verdict.exported.tenant, verdict.exported.name) : undefined }) }));
   return { state, sayings: [...ofOwn, ...ofAccess] };
 }
 
@@ -149,7 +151,7 @@ function admit({ file, objects }: StoreInput): { readonly admitted: readonly Ent
 /** Of a credential nothing is quoted: it may say who somebody else's is. */
 function claimLost(kind: Kind, claim: string, owner: string): Fault {
   if (!claim.startsWith(CREDENTIAL_CLAIM)) return { place: 'metadata.name', message: `${claim} is taken by ${owner}` };
-  return kind === FRONT_PROXY ? { place: 'spec.certificate', message: `is taken by ${owner}` } : { place: 'spec.credentials', message: `one of them is taken by ${owner}` };
+  return kind.plural === FRONT_PROXY.plural ? { place: 'spec.certificate', message: `is taken by ${owner}` } : { place: 'spec.credentials', message: `one of them is taken by ${owner}` };
 }
 
 interface WithAccess {

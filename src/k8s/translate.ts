@@ -82,6 +82,7 @@ const MAX_SELECTORS = 10_000;
 export type Translate = (objects: readonly object[], rules: TranslationRules) => Translation;
 
 interface Remembered {
+  readonly identified: Identified;
   readonly over: readonly Ceiling[];
   /** Those that were asked for, as they were. */
   readonly secrets: ReadonlyMap<string, SecretData | string>;
@@ -94,11 +95,11 @@ export function createTranslate(): Translate {
   let look: LookAtSecret | undefined;
   const known = new WeakMap<object, Remembered>();
   const translated = (object: object): Translated | undefined => {
-    const identified = identify(object);
+    const before = known.get(object);
+    const identified = before?.identified ?? identify(object);
     if (identified === undefined) return undefined;
     const { namespace } = identified.object;
     const over = ceilings.of(namespace);
-    const before = known.get(object);
     if (before?.over === over && [...before.secrets].every(([name, secret]) => look?.({ namespace, name }) === secret)) return before.result;
     const secrets = new Map<string, SecretData | string>();
     const from = look;
@@ -109,7 +110,7 @@ export function createTranslate(): Translate {
       return secretText(secret, key);
     });
     const result = translateOne(object, { identified, over, ownSecret });
-    known.set(object, { over, secrets, result });
+    known.set(object, { identified, over, secrets, result });
     return result;
   };
   return (objects, rules) => {

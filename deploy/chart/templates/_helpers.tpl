@@ -76,7 +76,7 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- end -}}
 {{- if .Values.kubernetes.enabled }}
 {{- $k := .Values.kubernetes -}}
-{{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain -}}
+{{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain "rememberFor" $k.rememberFor -}}
 {{- with $k.objectNamespaces }}{{ $_ := set $block "objectNamespaces" . }}{{ end -}}
 {{- if $k.metricAccess.enabled }}
 {{- $access := dict "withoutTerms" $k.metricAccess.withoutTerms "secrets" $k.metricAccess.secrets -}}
