@@ -1,5 +1,5 @@
 import type { RelabelConfig } from './relabel-config.js';
-import type { FromSecrets, TokenReviewSpec } from './kubernetes.js';
+import type { MayBeFromSecrets, TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -284,16 +284,12 @@ export interface San {
   readonly value: string;
 }
 
-export interface ListenerSpec {
+export interface ListenerSpec extends MayBeFromSecrets {
   readonly host: string;
   readonly port: number;
   /** Server certificate chain and key, PEM. Delivered to Envoy by SDS only. */
   readonly certificateChainPem: string;
   readonly privateKeyPem: string;
-  /** What the cluster has of it; whoever reads that puts it in place. */
-  readonly fromSecrets?: FromSecrets;
-  /** What it needs of Secrets has never been there: nobody may come in. */
-  readonly isClosed?: boolean;
 }
 
 export interface GatewayLimits {
