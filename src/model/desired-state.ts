@@ -208,11 +208,10 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What holds for targets by their labels alone. */
+/** What holds for targets by their labels alone; its grants stand in its tenants' lists too. */
 export interface Template {
   readonly name: string;
   readonly selector: Selector;
-  /** Whose grants it is one of: it stands in their lists too. */
   readonly tenants: readonly string[];
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
@@ -231,10 +230,7 @@ export interface TemplateLimits {
   readonly maxScrapeTimeoutMs: number | undefined;
 }
 
-export interface Rate {
-  readonly requestsPerSecond: number;
-  readonly burst: number;
-}
+export type Rate = { readonly requestsPerSecond: number; readonly burst: number };
 
 export interface GatewaySpec {
   /** Unique among the gateways that an agent may meet; told to agents in the handshake's answer. */
