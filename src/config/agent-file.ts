@@ -1,4 +1,4 @@
-import type { AttachMetadata, DnsRecordType, KubernetesRole } from '../model/agent-settings.js';
+import type { AttachMetadata, DnsRecordType, KubernetesRole, RequestRule } from '../model/agent-settings.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 
@@ -12,6 +12,7 @@ export interface AgentFile {
   readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string }; readonly caFile?: string; readonly noProxy: readonly string[] };
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];
+  readonly services: readonly ServiceFile[];
   readonly discovery: readonly DiscoveryFile[];
   readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
   readonly limits: { readonly maxConcurrentScrapes: number; readonly maxBodySize: string };
@@ -25,6 +26,16 @@ export interface TargetFile extends FetchFile {
   readonly name: string;
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
+}
+
+export type ServiceProtocol = 'query' | 'remote_write' | 'pushgateway' | 'alertmanager';
+
+export interface ServiceFile extends Pick<FetchFile, 'timeout' | 'maxBodySize' | 'tls' | 'headers' | 'basic' | 'bearerTokenFile'> {
+  readonly name: string;
+  readonly url: string;
+  readonly allow: readonly ServiceProtocol[];
+  readonly requests: readonly RequestRule[];
+  readonly maxRequestSize: string;
 }
 
 /** Keys in Prometheus's spelling are Prometheus's own, to be copied from a prometheus.yml (ADR 30). */

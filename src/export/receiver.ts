@@ -1,5 +1,6 @@
 import { Agent, ProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import type { WayTo } from '../behind/behind.js';
 import type { ExportDestination, OAuth2Client } from '../model/desired-state.js';
 import { httpTransport } from '../remotewrite/transport.js';
 import type { Transport } from '../remotewrite/transport.js';
@@ -20,10 +21,10 @@ export interface Receiver {
 const CONNECT_TIMEOUT_MS = 5_000;
 const USER_AGENT = 'scrapeway';
 
-export function createReceiver(destination: ExportDestination, url: string): Receiver {
-  const { headers, oauth2 } = destination;
-  const dispatcher = dispatcherFor(destination);
-  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, dispatcher, destination.timeoutMs);
+export function createReceiver(destination: ExportDestination, url: string, wayTo: WayTo): Receiver {
+  const { headers, oauth2, agent, timeoutMs } = destination;
+  const dispatcher = agent === undefined ? dispatcherFor(destination) : wayTo(agent, timeoutMs);
+  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, dispatcher, timeoutMs);
   return {
     name: new URL(url).host,
     url,

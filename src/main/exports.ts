@@ -12,6 +12,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 export interface Exports {
   setState(state: DesiredState): void;
+  located(agent: string, thread: number): void;
   /** Whether this gateway is the one that exports. False: resolves when nothing is sent any more. */
   setActive(active: boolean): Promise<void>;
   collect(): Promise<MetricObject[]>;
@@ -27,6 +28,7 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
   let worker: Worker | undefined;
   let state: DesiredState | undefined;
   let active = first;
+  const places = new Map<string, number>();
   let lastId = 0;
   let closing = false;
   let closed = (): void => {};
@@ -46,6 +48,7 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
       setTimeout(() => closing || start(), RESTART_PAUSE_MS).unref();
     });
     post({ type: 'active', active, id: 0 });
+    for (const [agent, place] of places) post({ type: 'located', agent, thread: place });
     if (state !== undefined) post({ type: 'state', state });
   }
 
@@ -69,6 +72,10 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
       state = next;
       if (worker !== undefined) post({ type: 'state', state: next });
       else if (!closing && next.tenants.some(({ exports = [] }) => exports.length > 0)) start();
+    },
+    located: (agent, place) => {
+      places.set(agent, place);
+      post({ type: 'located', agent, thread: place });
     },
     setActive: async (next) => {
       active = next;

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { createBehind } from '../behind/behind.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
@@ -57,6 +58,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queries: querying, exportFolder } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
+  const behind = createBehind(runtimeDir);
   const discovery = await createDiscovery({
     ...timing,
     memoryPath: join(runtimeDir, 'registrations.json'),
@@ -79,15 +81,20 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       agentsReturn.returned(agent);
     },
     reviewToken: tokenReviews.review,
-    onAgent: (agent, state) => discovery.agentState(agent, state),
+    onAgent: (agent, state, thread) => {
+      discovery.agentState(agent, state);
+      if (state === 'down') return;
+      behind.located(agent, thread);
+      exports.located(agent, thread);
+    },
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
-  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(querying.cacheBytes !== undefined && { cache: { maxBytes: querying.cacheBytes, shared: querying.shared } }) });
+  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, wayTo: behind.wayTo, ...(querying.cacheBytes !== undefined && { cache: { maxBytes: querying.cacheBytes, shared: querying.shared } }) });
   const queryDoor = createQueryDoor(queries);
-  const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
+  const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry, wayTo: behind.wayTo });
   push.setExpiring(config.process.kubernetes === undefined);
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
-  const exports = startExports({ folder: exportFolder, logLevel, active: config.process.kubernetes === undefined }, logger.child({ component: 'export' }));
+  const exports = startExports({ folder: exportFolder, runtimeDir, logLevel, active: config.process.kubernetes === undefined }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
 
@@ -100,6 +107,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     if (!published.ok) return published.error;
     current = state;
     tokenReviews.configure(state.gateway.tokenReview);
+    behind.setState(state);
     dataThreads.setState(state);
     discovery.setState(state);
     queryDoor.setState(state);

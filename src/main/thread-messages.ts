@@ -46,11 +46,14 @@ export type FromDataThread =
 export interface ExportThreadOptions {
   /** Where spools and positions are kept. */
   readonly folder: string;
+  readonly runtimeDir: string;
   readonly logLevel: LogLevel;
 }
 
 export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
+  /** This data thread holds the agent's tunnels now. */
+  | { readonly type: 'located'; readonly agent: string; readonly thread: number }
   /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
   | { readonly type: 'active'; readonly active: boolean; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }

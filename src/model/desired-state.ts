@@ -1,4 +1,5 @@
 import type { RelabelConfig } from './relabel-config.js';
+import type { AgentService } from './agent-service.js';
 import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
@@ -25,6 +26,8 @@ export interface ExportDestination {
   readonly kind: 'remote_write' | 'pushgateway';
   /** Every one gets everything. `remote_write`: where to POST. `pushgateway`: one, the base without `/metrics`. */
   readonly urls: readonly string[];
+  /** Behind an agent, through its tunnel; then the only one of `urls` leads nowhere without it. */
+  readonly agent?: AgentService | undefined;
   /** Of remote write, to begin with. */
   readonly version: '1' | '2';
   /** Sent with each request, credentials among them. */
@@ -102,6 +105,8 @@ export interface PushTarget {
   readonly kind: 'remote_write' | 'pushgateway';
   /** `remote_write`: where to POST (`http://prometheus:9090/api/v1/write`). `pushgateway`: the base, without `/metrics`. */
   readonly url: string;
+  /** Behind an agent, through its tunnel; then `url` leads nowhere without it. */
+  readonly agent?: AgentService | undefined;
   /** The label that tells tenants apart in the backend: `tenant`, `namespace`. */
   readonly tenantLabel: string;
   /** Of `remote_write`, a series with another tenant's label: refused (400), or given the right one. */
@@ -128,6 +133,8 @@ export interface Backend {
   readonly name: string;
   /** http or https, with a path prefix if it has one; no trailing slash. */
   readonly url: string;
+  /** Behind an agent, through its tunnel; then `url` leads nowhere without it. */
+  readonly agent?: AgentService | undefined;
   /** Further base URLs that hold the same data: any one is asked, the next when one cannot be reached. */
   readonly replicas?: readonly string[];
   readonly caPem?: string | undefined;

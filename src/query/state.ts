@@ -5,6 +5,7 @@ import { isDryRun } from './dry-run.js';
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { KnownQueries } from './known-queries.js';
+import type { WayTo } from '../behind/behind.js';
 import { Upstream } from './upstream.js';
 import type { Member } from './group.js';
 
@@ -19,6 +20,7 @@ export interface Found {
 export class QueryState {
   readonly #logger: Logger;
   readonly #limits: QueryLimits | undefined;
+  readonly #wayTo: WayTo;
   #state: DesiredState | undefined;
   #views = new Map<string, View>();
   /** Of the state before: what did not change keeps what it knows. */
@@ -28,9 +30,10 @@ export class QueryState {
   #announced: ReadonlyMap<string, number> = new Map();
   #failuresOfThePast = 0;
 
-  constructor(logger: Logger, limits: QueryLimits | undefined) {
+  constructor(logger: Logger, limits: QueryLimits | undefined, wayTo: WayTo) {
     this.#logger = logger;
     this.#limits = limits;
+    this.#wayTo = wayTo;
   }
 
   /** From now on. Clients of backends that did not change keep their connections. */
@@ -95,7 +98,7 @@ export class QueryState {
   #upstreamFor(backend: Backend): { readonly upstream: Upstream; readonly key: string } {
     const key = JSON.stringify(backend);
     const existing = this.#upstreams.get(backend.name);
-    return existing?.key === key ? existing : { upstream: new Upstream(backend, this.#logger), key };
+    return existing?.key === key ? existing : { upstream: new Upstream(backend, this.#logger, this.#wayTo), key };
   }
 
   async #drop(upstream: Upstream): Promise<void> {
