@@ -100,10 +100,10 @@ describe('a request to a service', () => {
     const seen = Promise.withResolvers<unknown>();
     onRequest = (request, response) => {
       const { method, url, headers } = request;
-      void textOf(request).then((body) => {
-        seen.resolve([method, url, headers.authorization, headers['x-scope-orgid'], headers['content-length'], headers.host, body]);
+      void (async () => {
+        seen.resolve([method, url, headers.authorization, headers['x-scope-orgid'], headers['content-length'], headers.host, await textOf(request)]);
         response.writeHead(422, { 'content-type': 'application/json', 'x-scrapeway-reason': 'agent_away' }).end('{"status":"error"}');
-      });
+      })();
     };
     const body = Buffer.from('query=up');
     const answer = await ask({ ':method': 'POST', ':path': '/api/v1/query?x=%22', authorization: 'Bearer of-the-gateway', 'x-scope-orgid': 'one', 'content-length': `${body.length}` }, body);

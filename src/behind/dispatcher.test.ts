@@ -23,7 +23,7 @@ beforeEach(async () => {
   behind = createBehind(dir.path);
 });
 afterEach(async () => {
-  await Promise.all(ways.splice(0).map((way) => way.destroy()));
+  await Promise.all(ways.splice(0).map((each) => each.destroy()));
   await rig[Symbol.asyncDispose]();
   await dir[Symbol.asyncDispose]();
 });

@@ -1,5 +1,5 @@
 /**
- * What carries a request of the gateway's own to a service behind an agent (ADR 54).
+ * What carries a request of the gateway's own to a service behind an agent (ADR 61).
  *
  * The one idea: *by which socket a request came says what it may ask for*. Envoy knows the hub's sockets for scrapes and for tunnels; the
  * one for services is known to the gateway's own threads only. So no header, path or method that comes from outside can name a service.
