@@ -8,6 +8,7 @@ import type { MetricObject } from 'prom-client';
 import type { DesiredState } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { TokenVerdict } from '../model/kubernetes.js';
+import type { SharedCacheOptions } from '../model/shared-cache.js';
 import type { Registration } from '../model/target.js';
 import type { LogLevel } from '../lib/logger.js';
 
@@ -42,6 +43,30 @@ export type FromDataThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };
 
+/** This data thread holds the agent's tunnels now. */
+export interface Located {
+  readonly type: 'located';
+  readonly agent: string;
+  readonly thread: number;
+}
+
+/** `workerData` of the thread of the query and push doors. */
+export interface DoorThreadOptions {
+  readonly runtimeDir: string;
+  readonly logLevel: LogLevel;
+  /** Of range queries; without it, none is kept. */
+  readonly cache: { readonly maxBytes: number; readonly shared: SharedCacheOptions | undefined } | undefined;
+}
+
+export type ToDoorThread =
+  | { readonly type: 'state'; readonly state: DesiredState }
+  | Located
+  | { readonly type: 'expiring'; readonly expiring: boolean }
+  | { readonly type: 'collect'; readonly id: number }
+  | { readonly type: 'close' };
+
+export type FromDoorThread = { readonly type: 'listening' } | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] } | { readonly type: 'closed' };
+
 /** `workerData` of the thread of exports. */
 export interface ExportThreadOptions {
   /** Where spools and positions are kept. */
@@ -52,8 +77,7 @@ export interface ExportThreadOptions {
 
 export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
-  /** This data thread holds the agent's tunnels now. */
-  | { readonly type: 'located'; readonly agent: string; readonly thread: number }
+  | Located
   /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
   | { readonly type: 'active'; readonly active: boolean; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }
