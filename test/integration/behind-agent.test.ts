@@ -36,6 +36,8 @@ let pushed: RunningServer;
 let canary: Exporter;
 let gateway: RunningGateway;
 let startedMs: number;
+/** Of one process. */
+const START_MS = 240_000;
 const agents = new Map<string, RunningScrapeway>();
 
 async function start(name: string): Promise<void> {
@@ -45,6 +47,7 @@ async function start(name: string): Promise<void> {
     pki,
     name,
     gatewayPort: gateway.ports.agents,
+    startTimeoutMs: START_MS,
     targets: [{ name: 'web', url: `http://127.0.0.1:${canary.port}/metrics` }],
     config: {
       services: [
@@ -56,7 +59,7 @@ async function start(name: string): Promise<void> {
     },
   });
   agents.set(name, agent);
-  await agent.waitUntilReady();
+  await agent.waitUntilReady(START_MS);
 }
 
 async function kill(name: string): Promise<void> {
@@ -83,7 +86,7 @@ beforeAll(async () => {
   gateway = stack.use(await startGateway({
     dir: dir.path,
     pki,
-    startTimeoutMs: 90_000,
+    startTimeoutMs: START_MS,
     tenants: [{ ...teamA, ...everything }, { ...teamB }],
     agents: ['paris-1', 'paris-2', 'lyon'].map((name) => ({ name, tenants: ['team-a'] })),
     config: {
@@ -106,7 +109,7 @@ beforeAll(async () => {
     },
   }));
   await Promise.all(['paris-1', 'paris-2', 'lyon'].map(start));
-}, 180_000);
+}, 4 * START_MS);
 afterAll(async () => {
   await Promise.all([...agents.values()].map((agent) => agent.stop()));
   await stack.disposeAsync();
@@ -164,8 +167,7 @@ describe('a Prometheus behind a site with two agents', () => {
     await start('paris-1');
     await kill('paris-2');
     for (let times = 0; times < 5; times += 1) expect((await ask('/query/main/api/v1/query?query=load')).status).toBe(200);
-    await start('paris-2');
-  });
+  }, 2 * START_MS);
 });
 
 describe('a Prometheus behind one agent', () => {
@@ -177,7 +179,7 @@ describe('a Prometheus behind one agent', () => {
     expect(json(away)).toMatchObject({ status: 'error', errorType: 'unavailable' });
     await start('lyon');
     expect((await ask('/query/lyon/api/v1/query?query=load')).status).toBe(200);
-  });
+  }, 2 * START_MS);
 
   it.each([
     ['that the agent does not have', 'unknown', 'service_unknown: the agent has no such service'],
