@@ -104,6 +104,11 @@ describe('a request to a service behind an agent', () => {
     await expect(way(agent).request({ method: 'GET', path: '/' })).rejects.toEqual(failing(reason));
   });
 
+  it('fails with a reason where there is no hub', async () => {
+    behind.located('a', 1);
+    await expect(way('a').request({ method: 'GET', path: '/' })).rejects.toEqual(failing('hub_unreachable'));
+  });
+
   it.each(['service_unknown', 'target_refused', 'agent_denied'])('fails with the reason of the agent, and never with its status: %s', async (reason) => {
     await agentThat('a', refuse(reason, 404));
     await expect(way('a').request({ method: 'GET', path: '/' })).rejects.toEqual(failing(reason));

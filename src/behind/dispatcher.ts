@@ -1,4 +1,5 @@
 import { Client, Dispatcher } from 'undici';
+import { errnoOf } from '../lib/errno.js';
 import type { AgentService } from '../model/agent-service.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
@@ -145,8 +146,14 @@ class ServicesWord implements Dispatcher.DispatchHandler {
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (error instanceof ServiceFailure && this.#again(error.reason, this.#member)) return;
-    this.#handler.onResponseError?.(controller, error);
+    this.#handler.onResponseError?.(controller, isUnreachable(error) ? new ServiceFailure('hub_unreachable', { cause: error }) : error);
   }
+}
+
+/** The data thread is being started again. */
+function isUnreachable(error: Error): boolean {
+  const code = errnoOf(error);
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
 
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2];

@@ -30,7 +30,7 @@ describe('in the gateway\'s file', () => {
 
   it.each([
     ['an agent that there is not', 'backends: [{ name: a, agent: { name: site-aa, service: p } }]', ['backends[0].agent.name: no agent or site has the name "site-aa"; did you mean "site-a"?']],
-    ['a member of a site', 'sites: [{ name: paris, agents: [site-a] }]\nbackends: [{ name: a, agent: { name: site-a, service: p } }]', ['backends[0].agent.name: "site-a" is a member of the site "paris": name the site']],
+    ['a member of a site', 'sites: [{ name: paris, agents: [site-a] }]\nbackends: [{ name: a, agent: { name: site-a, service: p } }]', [expect.stringContaining('is scraped as the site'), 'backends[0].agent.name: "site-a" is a member of the site "paris": name the site']],
     ['replicas of its own', 'backends: [{ name: a, agent: { name: site-a, service: p }, replicas: [http://x] }]', ['backends[0].replicas: stands beside `agent`, which does the dialling; what it needs for that is in its own file']],
     ['no name of a service', 'backends: [{ name: a, agent: { name: site-a, service: .control } }]', [expect.stringMatching(/^backends\[0\]\.agent\.service: /)]],
     ['a path that is none', 'backends: [{ name: a, agent: { name: site-a, service: p, path: "/x?y" } }]', [expect.stringMatching(/^backends\[0\]\.agent\.path: /)]],
