@@ -1,6 +1,6 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
-import { mimirTenants } from '../model/desired-state.js';
+import { mimirTenants } from '../model/mimir.js';
 import type { Backend, BackendDiscovery, BackendGroup, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { compileAgentService } from './behind.js';
 import { readCas } from './certificates.js';

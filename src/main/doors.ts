@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
 import { locations } from './places.js';
 import type { Places } from './places.js';
+import { changeBetween } from './state-change.js';
 import { superviseThread } from './supervised-thread.js';
 import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-messages.js';
 
@@ -30,7 +31,7 @@ export function startDoors({ expiring: first, places, ...workerData }: DoorThrea
     name: 'doors',
     workerData,
     logger,
-    greeting: () => [{ type: 'expiring', expiring }, ...locations(places), ...(state === undefined ? [] : [{ type: 'state', state } as const])],
+    greeting: () => [{ type: 'expiring', expiring }, ...locations(places), ...(state === undefined ? [] : [{ type: 'state', change: changeBetween(undefined, state) } as const])],
     onWord: () => {
       isListening = true;
       heard.resolve();
@@ -42,8 +43,9 @@ export function startDoors({ expiring: first, places, ...workerData }: DoorThrea
   const isWanted = (): boolean => state?.tenants.some(({ query, push }) => (query ?? push) !== undefined) === true;
   return {
     setState: (next) => {
+      const before = state;
       state = next;
-      if (thread.isRunning()) thread.post({ type: 'state', state: next });
+      if (thread.isRunning()) thread.post({ type: 'state', change: changeBetween(before, next) });
       else if (isWanted()) thread.start();
     },
     located: (agent, place) => thread.post({ type: 'located', agent, thread: place }),

@@ -8,3 +8,8 @@ export interface AgentService {
   /** As the agent's own file calls it. */
   readonly service: string;
 }
+
+/** A server that the gateway uses: it dials it, or it stands behind an agent; then its URL leads nowhere but through the agent's tunnel. */
+export interface PerhapsBehind {
+  readonly agent?: AgentService | undefined;
+}

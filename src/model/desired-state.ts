@@ -1,5 +1,5 @@
 import type { RelabelConfig } from './relabel-config.js';
-import type { AgentService } from './agent-service.js';
+import type { PerhapsBehind } from './agent-service.js';
 import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
@@ -21,13 +21,11 @@ export interface DesiredState {
 }
 
 /** A server that exports may go to: the operator's list, which nothing else widens. */
-export interface ExportDestination {
+export interface ExportDestination extends PerhapsBehind {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   /** Every one gets everything. `remote_write`: where to POST. `pushgateway`: one, the base without `/metrics`. */
   readonly urls: readonly string[];
-  /** Behind an agent, through its tunnel; then the only one of `urls` leads nowhere without it. */
-  readonly agent?: AgentService | undefined;
   /** Of remote write, to begin with. */
   readonly version: '1' | '2';
   /** Sent with each request, credentials among them. */
@@ -111,14 +109,12 @@ export interface ExportQueue {
 }
 
 /** A server that tenants may push to; every series, or grouping key, gets the tenant's label. */
-export interface PushTarget {
+export interface PushTarget extends PerhapsBehind {
   /** In the door's path: `/push/<name>/…`. */
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   /** `remote_write`: where to POST (`http://prometheus:9090/api/v1/write`). `pushgateway`: the base, without `/metrics`. */
   readonly url: string;
-  /** Behind an agent, through its tunnel; then `url` leads nowhere without it. */
-  readonly agent?: AgentService | undefined;
   /** The label that tells tenants apart in the backend: `tenant`, `namespace`. */
   readonly tenantLabel: string;
   /** Of `remote_write`, a series with another tenant's label: refused (400), or given the right one. */
@@ -141,12 +137,10 @@ export interface FrontProxy {
 }
 
 /** A Prometheus-compatible server that tenants may query. */
-export interface Backend {
+export interface Backend extends PerhapsBehind {
   readonly name: string;
   /** http or https, with a path prefix if it has one; no trailing slash. */
   readonly url: string;
-  /** Behind an agent, through its tunnel; then `url` leads nowhere without it. */
-  readonly agent?: AgentService | undefined;
   /** Further base URLs that hold the same data: any one is asked, the next when one cannot be reached. */
   readonly replicas?: readonly string[];
   readonly caPem?: string | undefined;
@@ -159,12 +153,6 @@ export interface Backend {
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
-}
-
-/** Whose data a Mimir is asked for: its own tenants, by the header that we send it. */
-export function mimirTenants({ headers = {} }: Pick<Backend, 'headers'>): readonly string[] {
-  const [, value = ''] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scope-orgid') ?? [];
-  return value.split('|').filter((tenant) => tenant !== '');
 }
 
 /** Which objects of a cluster are a backend's endpoints: all that is given must match. */

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import type { WayTo } from '../behind/behind.js';
 import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
-import { mimirTenants } from '../model/desired-state.js';
+import { mimirTenants } from '../model/mimir.js';
 import type { Backend } from '../model/desired-state.js';
 import { REMOTE_READ_HEADERS } from '../remoteread/request.js';
 import type { UpstreamRequest } from './endpoint.js';
