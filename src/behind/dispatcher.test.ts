@@ -143,6 +143,17 @@ describe('a request to a service behind an agent', () => {
     expect(stream.rstCode).toBe(8);
   });
 
+  it('does not wait for the answers to others', async () => {
+    const waiting: ServerHttp2Stream[] = [];
+    await agentThat('a', (stream) => {
+      waiting.push(stream);
+      if (waiting.length === 50) for (const each of waiting) says('all')(each);
+    });
+    const client = way('a');
+    const answers = await Promise.all(Array.from({ length: 50 }, () => client.request({ method: 'POST', path: '/', body: 'x' })));
+    expect(new Set(await Promise.all(answers.map(({ body }) => body.text())))).toEqual(new Set(['all']));
+  });
+
   it('does not wait for a reader of another one who is slow', async () => {
     await agentThat('a', (stream, { headers }) => {
       stream.respond({ ':status': 200 });
