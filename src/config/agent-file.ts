@@ -1,4 +1,4 @@
-import type { AttachMetadata, DnsRecordType, KubernetesRole } from '../model/agent-settings.js';
+import type { AttachMetadata, DnsRecordType, KubernetesRole, MonitorKind, RequestRule } from '../model/agent-settings.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 
@@ -12,7 +12,9 @@ export interface AgentFile {
   readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string }; readonly caFile?: string; readonly noProxy: readonly string[] };
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];
+  readonly services: readonly ServiceFile[];
   readonly discovery: readonly DiscoveryFile[];
+  readonly monitors: readonly MonitorsFile[];
   readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
   readonly limits: { readonly maxConcurrentScrapes: number; readonly maxBodySize: string };
   readonly keepAlive: { readonly interval: string; readonly timeout: string };
@@ -27,6 +29,16 @@ export interface TargetFile extends FetchFile {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+export type ServiceProtocol = 'query' | 'remote_write' | 'pushgateway' | 'alertmanager';
+
+export interface ServiceFile extends Pick<FetchFile, 'timeout' | 'maxBodySize' | 'tls' | 'headers' | 'basic' | 'bearerTokenFile'> {
+  readonly name: string;
+  readonly url: string;
+  readonly allow: readonly ServiceProtocol[];
+  readonly requests: readonly RequestRule[];
+  readonly maxRequestSize: string;
+}
+
 /** Keys in Prometheus's spelling are Prometheus's own, to be copied from a prometheus.yml (ADR 30). */
 export interface DiscoveryFile extends FetchFile {
   readonly name: string;
@@ -35,18 +47,35 @@ export interface DiscoveryFile extends FetchFile {
   readonly kubernetes_sd_configs: readonly KubernetesDiscoveryFile[];
   readonly scheme: 'http' | 'https';
   readonly metrics_path: string;
-  readonly params: Readonly<Record<string, readonly [string]>>;
+  readonly params: Readonly<Record<string, readonly string[]>>;
   readonly relabel_configs: readonly RelabelConfig[];
   readonly maxTargets: number;
 }
 
-export interface KubernetesDiscoveryFile {
-  readonly role: KubernetesRole;
+/** A cluster, and where in it to look. */
+export interface ClusterFile {
   readonly kubeconfig_file?: string;
   readonly api_server?: string;
   readonly tls_config?: { readonly ca_file?: string };
   readonly authorization?: { readonly credentials_file: string };
   readonly namespaces: { readonly own_namespace: boolean; readonly names: readonly string[] };
+}
+
+export interface MonitorsFile extends ClusterFile {
+  readonly name: string;
+  readonly kinds: readonly MonitorKind[];
+  readonly selector: string;
+  readonly targetNamespaces: readonly string[];
+  readonly secrets: boolean;
+  readonly serviceDiscoveryRole: 'EndpointSlice' | 'Endpoints';
+  readonly enforcedNamespaceLabel?: string;
+  readonly relabel_configs: readonly RelabelConfig[];
+  readonly maxObjects: number;
+  readonly maxTargets: number;
+}
+
+export interface KubernetesDiscoveryFile extends ClusterFile {
+  readonly role: KubernetesRole;
   readonly selectors: readonly { readonly role: KubernetesRole; readonly label: string; readonly field: string }[];
   readonly attach_metadata: AttachMetadata;
 }

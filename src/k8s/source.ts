@@ -8,7 +8,7 @@ import type { KubernetesAccess } from '../model/kubernetes.js';
 import { createKubeApi } from '../kube/api.js';
 import { createDiscovery } from './discovery.js';
 import type { Discovery } from './discovery.js';
-import { kubeConfigOf } from '../kube/kube-config.js';
+import { followKubeConfig, kubeConfigOf } from '../kube/kube-config.js';
 import { METRIC_ACCESS } from '../kube/kinds.js';
 import { watchAccesses } from './accesses.js';
 import type { WaitingList } from './accesses.js';
@@ -133,7 +133,7 @@ class Source implements KubernetesSource {
     const namespace = settings.namespace ?? kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default';
     this.#last = options.memory.last;
     const remembered = this.#last?.remembered;
-    this.#contact = watchContact(createKubeApi(kubeConfig), () => performance.now());
+    this.#contact = watchContact(createKubeApi(followKubeConfig(settings.access, kubeConfig)), () => performance.now());
     this.#api = this.#contact.api;
     const shared = { api: this.#api, logger, onChange: () => this.#changed() };
     this.#accesses = settings.metricAccess && watchAccesses({ ...shared, namespaces: settings.metricAccess.namespaces, remembered: remembered?.accesses });

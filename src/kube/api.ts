@@ -3,7 +3,7 @@ import { Agent as HttpAgent, request as requestHttp } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { CurrentKubeConfig } from './kube-config.js';
 import { textAt } from './values.js';
 
 /**
@@ -60,13 +60,12 @@ const MAX_ANSWER_BYTES = 256 * 2 ** 20;
 const MAX_LINE_CHARS = 16 * 2 ** 20;
 const MAX_CONNECTIONS = 8;
 
-export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
-  const server = new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080');
+export function createKubeApi(current: CurrentKubeConfig): KubeApi {
   const agents = createAgents();
-  const identity = createIdentity(kubeConfig);
+  const identity = createIdentity(current);
 
   async function open({ method, path, body, contentType = 'application/json', signal }: KubeRequest, { pooled }: { readonly pooled: boolean }): Promise<ClientRequest> {
-    const options = await identity.now();
+    const { server, options } = await identity.now();
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = { ...options.headers, accept: 'application/json', 'user-agent': 'scrapeway', ...(text !== undefined && { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }) };
     const agent = pooled ? agents.of(options) : options.agent;
@@ -108,14 +107,20 @@ const UNAUTHORIZED = 401;
 /** So long who we are is not looked up again: it takes files, or a program, and thousands of statuses may be due. */
 const IDENTITY_MS = 1_000;
 
+interface Identity {
+  readonly server: URL;
+  readonly options: RequestOptions;
+}
+
 /** Who we are and whom we trust, as it is now or was a moment ago. */
-function createIdentity(kubeConfig: KubeConfig): { now(): Promise<RequestOptions>; forget(): void } {
-  let known: { readonly options: Promise<RequestOptions>; readonly untilMs: number } | undefined;
-  const look = async (): Promise<RequestOptions> => {
-    const options: RequestOptions = {};
+function createIdentity(current: CurrentKubeConfig): { now(): Promise<Identity>; forget(): void } {
+  let known: { readonly identity: Promise<Identity>; readonly untilMs: number } | undefined;
+  const look = async (): Promise<Identity> => {
     try {
+      const kubeConfig = await current();
+      const options: RequestOptions = {};
       await kubeConfig.applyToHTTPSOptions(options);
-      return options;
+      return { server: new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080'), options };
     } catch (error) {
       known = undefined;
       throw error;
@@ -123,8 +128,8 @@ function createIdentity(kubeConfig: KubeConfig): { now(): Promise<RequestOptions
   };
   return {
     now: () => {
-      if (known === undefined || performance.now() > known.untilMs) known = { options: look(), untilMs: performance.now() + IDENTITY_MS };
-      return known.options;
+      if (known === undefined || performance.now() > known.untilMs) known = { identity: look(), untilMs: performance.now() + IDENTITY_MS };
+      return known.identity;
     },
     forget: () => {
       known = undefined;

@@ -19,6 +19,8 @@ export interface ListWatchOptions<T extends object> {
   readonly labelSelector?: string;
   /** `status.phase=Running`; empty = all. */
   readonly fieldSelector?: string;
+  /** Not every cluster has this kind: where it is not, there are no objects, and it is asked for now and then. */
+  readonly mayBeAbsent?: boolean;
   /** What is kept of an object, `before` of its last version; undefined = nothing, as if it were not there. */
   readonly keep: (object: unknown, before: T | undefined) => T | undefined;
   /** After the first whole list, after each change, where the first list cannot be had, and where `failing` changes. Many come at once: gather them. */
@@ -48,6 +50,8 @@ const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
 /** The server ends a watch after this, and half as much again by chance: not all at once. */
 const WATCH_S = 240;
+/** Between two questions whether a kind is there by now, and as much again by chance. */
+const ABSENT_MS = 5_000;
 /** Two bookmarks missed. */
 const IDLE_MS = 130_000;
 /** A watch that lived as long was a good one, however it ended. */
@@ -97,6 +101,10 @@ class Loop<T extends object> {
       const startedMs = performance.now();
       try {
         this.#version ??= await this.#list();
+        if (this.#version === undefined) {
+          await setTimeout(ABSENT_MS * (1 + Math.random()), undefined, { signal: this.stop.signal });
+          continue;
+        }
         await this.#watch(this.#version);
         if (performance.now() - startedMs > GOOD_MS) this.#failures = 0;
         else await this.#pause();
@@ -129,7 +137,8 @@ class Loop<T extends object> {
     this.#options.onChange();
   }
 
-  async #list(): Promise<string> {
+  /** Undefined where the kind is absent. What was known of it stays: an API server that has just started knows no kind of others yet. */
+  async #list(): Promise<string | undefined> {
     const found = new Map<string, Kept<T>>();
     let version = '';
     let next = '';
@@ -137,6 +146,10 @@ class Loop<T extends object> {
     do {
       const { status, body, bytes = 0 } = await this.#options.api.send({ method: 'GET', path: this.#url({ limit: String(limit), ...(next !== '' && { continue: next }) }), signal: this.stop.signal });
       if (status === 410) throw new Expired('the list expired between two pages');
+      if (status === 404 && this.#options.mayBeAbsent === true) {
+        this.#isAbsent();
+        return undefined;
+      }
       if (status !== 200) throw new KubeError(status, messageOf(body));
       for (const item of listAt(body, 'items')) this.#keep(found, item);
       version = textAt(body, 'metadata', 'resourceVersion') ?? '';
@@ -151,6 +164,14 @@ class Loop<T extends object> {
     this.failing = undefined;
     this.#options.onChange();
     return version;
+  }
+
+  #isAbsent(): void {
+    const failing = this.items.size === 0 ? undefined : 'the kind is not there any more; its last objects stay';
+    const isNews = this.waiting !== undefined || this.failing !== failing;
+    this.waiting = undefined;
+    this.failing = failing;
+    if (isNews) this.#options.onChange();
   }
 
   async #watch(from: string): Promise<void> {

@@ -240,7 +240,7 @@ function objects(send: Send): Pick<RunningKube, 'apply' | 'applyCrds' | 'freshNa
           const { body } = await send({ method: 'GET', path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions' });
           const waiting = listAt(body, 'items').filter((crd) => !listAt(crd, 'status', 'conditions').some((each) => at(each, 'type') === 'Established' && at(each, 'status') === 'True'));
           if (waiting.length > 0) throw new Error(`not established: ${waiting.map((crd) => at(crd, 'metadata', 'name')).join()}`);
-          await Promise.all(manifests.map((crd) => resourceOf({ apiVersion: `${at(crd, 'spec', 'group')}/v1alpha1`, kind: String(at(crd, 'spec', 'names', 'kind')), metadata: { name: '' } })));
+          await Promise.all(manifests.map((crd) => resourceOf({ apiVersion: `${at(crd, 'spec', 'group')}/${at(crd, 'spec', 'versions', 0, 'name')}`, kind: String(at(crd, 'spec', 'names', 'kind')), metadata: { name: '' } })));
         },
         { what: 'the CRDs are served', timeoutMs: 30_000 },
       );
