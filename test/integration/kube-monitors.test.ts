@@ -215,7 +215,7 @@ withKube('monitors', () => {
           monitors: [{ name: 'cluster', kubeconfig_file: kubeconfig, namespaces: { names: [SHOP] }, secrets: true, enforcedNamespaceLabel: 'namespace' }],
         },
       });
-    }, 120_000);
+    }, 240_000);
     afterAll(async () => {
       await world[Symbol.asyncDispose]();
       await exporter[Symbol.asyncDispose]();
