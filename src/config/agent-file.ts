@@ -67,6 +67,7 @@ export interface MonitorsFile extends ClusterFile {
   readonly selector: string;
   readonly targetNamespaces: readonly string[];
   readonly secrets: boolean;
+  readonly files: readonly string[];
   readonly serviceDiscoveryRole: 'EndpointSlice' | 'Endpoints';
   readonly enforcedNamespaceLabel?: string;
   readonly relabel_configs: readonly RelabelConfig[];

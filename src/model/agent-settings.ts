@@ -156,6 +156,8 @@ export interface MonitorDiscovery {
   readonly targetNamespaces: readonly string[];
   /** Whether an object may refer to Secrets and ConfigMaps of its own namespace. */
   readonly secrets: boolean;
+  /** The agent's own files that objects may refer to; absolute. */
+  readonly files: readonly string[];
   /** How what is behind a Service is found, unless the object says so. */
   readonly serviceRole: 'endpoints' | 'endpointslice';
   /** Becomes the object's namespace, whatever its rules say. */
