@@ -3,7 +3,6 @@ import { claimsOfAgent, claimsOfBackend, claimsOfTenant, compileObjectEntry } fr
 import type { Registry } from 'prom-client';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
-import { startKubernetes } from '../k8s/source.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -34,6 +33,8 @@ const REPORT_MS = 5_000;
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
   if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], close: async () => {} };
+  // Its client is a third of what a gateway would read to start: only where there is a cluster.
+  const { startKubernetes } = await import('../k8s/source.js');
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
   let tellLeader: (active: boolean) => Promise<void> = async () => {};

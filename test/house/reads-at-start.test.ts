@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { sourcesBelow } from './sources.js';
 
 /**
- * What an agent reads when it starts. It runs at many sites, on small machines, and once held the whole gateway in memory since one file of its
+ * What a process reads when it starts. An agent runs at many sites, on small machines, and once held the whole gateway in memory since one file of its
  * configuration stood in one of the gateway's: 218 MB in place of 107 (docs/performance.md).
  */
 
@@ -41,6 +41,14 @@ describe('an agent that starts', () => {
 
   it.each(FORBIDDEN_PACKAGES)('does not load %s', (name) => {
     expect([...packages]).not.toContain(name);
+  });
+});
+
+describe('a gateway that starts', () => {
+  it('does not load the client of Kubernetes before it knows of a cluster', () => {
+    const { files, packages } = readFrom('src/main/gateway-command.ts');
+    expect(files).toContain('src/main/kubernetes.ts');
+    expect([...packages]).not.toContain('@kubernetes/client-node');
   });
 });
 
