@@ -71,12 +71,15 @@ function stepsOf(window: Window): Steps {
   return { startMs, stepMs, count: Math.floor((endMs - startMs) / stepMs) + 1 };
 }
 
+/** VictoriaMetrics moves a range onto its cache's steps unless it is told not to use that; others do not know the parameter. */
+const EXACT_STEPS = ['nocache', '1'] as const;
+
 function at(request: UpstreamRequest, window: Window): UpstreamRequest {
   const seconds = (ms: number): string => `${ms / 1000}`;
   const times = window.kind === 'instant'
     ? [['time', seconds(window.timeMs)] as const]
     : [['start', seconds(window.startMs)] as const, ['end', seconds(window.endMs)] as const, ['step', seconds(window.stepMs)] as const];
-  return { ...request, parameters: [...request.parameters, ...times] };
+  return { ...request, parameters: [...request.parameters, ...times, EXACT_STEPS] };
 }
 
 /** As Prometheus's API has it: over a range, series in the order of their labels. */
