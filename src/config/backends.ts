@@ -22,19 +22,18 @@ export async function compileBackends(draft: Draft, file: Pick<GatewayFile, 'bac
 }
 
 /** Several backends as one, under a name of the same kind. */
-export function compileBackendGroups(draft: Draft, file: GatewayFile): BackendGroup[] {
+export async function compileBackendGroups(draft: Draft, file: Pick<GatewayFile, 'backendGroups'> & Known): Promise<BackendGroup[]> {
   const known = named(file.backends);
-  const taken = new Set(file.backends.map(({ name }) => name));
-  for (const [index, { name, members }] of file.backendGroups.entries()) {
-    const place = ['backendGroups', index];
-    if (taken.has(name)) draft.fault([...place, 'name'], `the name "${name}" is taken by another backend or group`);
-    taken.add(name);
-    for (const [at, member] of members.entries()) {
+  const taken = new Set(known?.keys());
+  return draft.list(['backendGroups'], () => file.backendGroups, (group, place) => {
+    if (taken.has(group.name)) draft.fault([...place, 'name'], `the name "${group.name}" is taken by another backend or group`);
+    taken.add(group.name);
+    for (const [at, member] of group.members.entries()) {
       if (known?.has(member) === false) draft.fault([...place, 'members', at], unknownName('backend', member, [...known.keys()]));
-      if (file.backends.some((backend) => backend.name === member && backend.api === 'alertmanager')) draft.fault([...place, 'members', at], `"${member}" is an Alertmanager, and groups are of Prometheus servers`);
+      if (known?.get(member)?.api === 'alertmanager') draft.fault([...place, 'members', at], `"${member}" is an Alertmanager, and groups are of Prometheus servers`);
     }
-  }
-  return [...file.backendGroups];
+    return group;
+  });
 }
 
 async function compileBackend(draft: Draft, place: Path, { file, known }: { readonly file: BackendFile; readonly known: Known }): Promise<Backend | undefined> {
@@ -104,7 +103,7 @@ export function compileQueryLimits(draft: Draft, place: Path, file: QueryLimitsF
 
 const MAX_RANGE_MS = 10 * 365 * 86_400_000;
 
-export async function compilePushTargets(draft: Draft, file: GatewayFile): Promise<PushTarget[]> {
+export async function compilePushTargets(draft: Draft, file: Pick<GatewayFile, 'pushTargets'>): Promise<PushTarget[]> {
   const claim = createClaims(draft);
   return draft.list(['pushTargets'], () => file.pushTargets, (target, place) => {
     claim(target.name, [...place, 'name'], (first) => `the push target name "${target.name}" is taken by ${first}`);

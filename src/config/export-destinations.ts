@@ -1,4 +1,5 @@
-import type { ExportDestination, OAuth2Client, SigV4 } from '../model/desired-state.js';
+import type { ExportDestination } from '../model/desired-state.js';
+import type { OAuth2Client, SigV4 } from '../model/receiver-credentials.js';
 import { baseUrl, WRITE_PATHS } from './backends.js';
 import { compileAgentService } from './behind.js';
 import type { CompiledService } from './behind.js';
@@ -12,7 +13,7 @@ import type { Known } from './references.js';
 import type { Path } from './yaml-source.js';
 
 /** The operator's list of servers that exports may go to. */
-export async function compileExportDestinations(draft: Draft, file: GatewayFile): Promise<ExportDestination[]> {
+export async function compileExportDestinations(draft: Draft, file: Pick<GatewayFile, 'exportDestinations'>): Promise<ExportDestination[]> {
   const claim = createClaims(draft);
   return draft.list(['exportDestinations'], () => file.exportDestinations, (destination, place) => {
     claim(destination.name, [...place, 'name'], (first) => `the export destination name "${destination.name}" is taken by ${first}`);

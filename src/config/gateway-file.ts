@@ -9,8 +9,8 @@ import type { OutgoingFile } from './outgoing.js';
 export interface GatewayFile {
   readonly gateway: { readonly id?: string; readonly peers?: readonly string[]; readonly names: readonly string[] };
   readonly listeners: {
-    readonly scrape: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles?: readonly string[] } };
-    readonly agents: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles: readonly string[] } };
+    readonly scrape: { readonly address: string; readonly tls: ServerTlsFile };
+    readonly agents: { readonly address: string; readonly tls: ServerTlsFile };
   };
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
@@ -58,9 +58,18 @@ export interface RedisFile {
 export type EnvoyLogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | 'off';
 export type FileLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
+/** Either both files or the Secret. */
 export interface ServerTlsFile {
-  readonly certFile: string;
-  readonly keyFile: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly secret?: SecretFile;
+  readonly clientCaFiles?: readonly string[];
+  readonly clientCaSecrets?: readonly (SecretFile & { readonly key: string })[];
+}
+
+export interface SecretFile {
+  readonly namespace?: string;
+  readonly name: string;
 }
 
 export interface TenantFile {
@@ -265,7 +274,8 @@ export interface KubernetesFile extends KubernetesAccessFile {
   readonly tokenReview?: TokenReviewFile;
   readonly namespace?: string;
   readonly objects: boolean;
-  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
+  readonly objectNamespaces?: readonly string[];
+  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace'; readonly secrets: boolean };
   readonly status: boolean;
   readonly leaseName: string;
   readonly clusterDomain: string;

@@ -1,5 +1,6 @@
 import type { GatewayConfig } from '../config/gateway-config.js';
-import { claimsOfAgent, claimsOfBackend, claimsOfTenant, compileObjectEntry } from '../config/object-entry.js';
+import { readDoorCas, readDoorCertificate } from '../config/door-secrets.js';
+import { compileObjectEntry } from '../config/object-entry.js';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../lib/clock.js';
@@ -48,15 +49,15 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
   let reporting: NodeJS.Timeout | undefined;
   let tellLeader: (active: boolean) => Promise<void> = async () => {};
   const ownLogger = logger.child({ component: 'kubernetes' });
-  const { access, namespace, objects, metricAccess, rememberForMs } = settings;
-  const file = stateFile({ path: join(first.process.runtimeDir, 'kubernetes-state'), version: version(), subject: { access, namespace, objects, metricAccess } });
+  const { access, namespace, objects, objectNamespaces, metricAccess, rememberForMs } = settings;
+  const file = stateFile({ path: join(first.process.runtimeDir, 'kubernetes-state'), version: version(), subject: { access, namespace, objects, objectNamespaces, metricAccess } });
   const memory = await openMemory({ file, rememberForMs, clock: systemClock, wallMs: Date.now, logger: ownLogger });
   const source = startKubernetes({
     settings,
     memory,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
-    claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
+    readDoor: { certificate: readDoorCertificate, clientCas: readDoorCas },
     onLeading: (leading) => {
       isLeading = leading;
       return tellLeader(leading);
@@ -88,7 +89,7 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
         if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
       }, REPORT_MS);
     },
-    notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
+    notReady: () => [...source.waitingFor().map((what) => `kubernetes has not listed ${what}`), ...source.closedDoors()],
     notes: () => source.remembering().map((what) => `kubernetes has not listed ${what}; until then what it said before the restart holds`),
     close: () => {
       clearInterval(reporting);

@@ -1,6 +1,7 @@
 import type { RelabelConfig } from './relabel-config.js';
 import type { PerhapsBehind } from './agent-service.js';
-import type { TokenReviewSpec } from './kubernetes.js';
+import type { FromSecrets, TokenReviewSpec } from './kubernetes.js';
+import type { OAuth2Client, SigV4 } from './receiver-credentials.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -52,26 +53,6 @@ export interface ExportTerms {
   readonly ownServices: boolean;
   /** Exports of all the tenant's objects together. */
   readonly maxExports: number;
-}
-
-/** Whose AWS signature (version 4) requests carry. */
-export interface SigV4 {
-  readonly region: string;
-  /** `aps`: Amazon Managed Service for Prometheus. */
-  readonly service: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Of temporary credentials. */
-  readonly sessionToken: string | undefined;
-}
-
-/** Client credentials (RFC 6749 §4.4). */
-export interface OAuth2Client {
-  readonly tokenUrl: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly scopes: readonly string[];
-  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** What a tenant takes out, where to, and in which shape. Never more than its query grants allow at the same time. */
@@ -203,10 +184,12 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. */
 export interface Template {
   readonly name: string;
   readonly selector: Selector;
+  /** Whose grants it is one of: it stands in their lists too. */
+  readonly tenants: readonly string[];
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
@@ -283,6 +266,10 @@ export interface ListenerSpec {
   /** Server certificate chain and key, PEM. Delivered to Envoy by SDS only. */
   readonly certificateChainPem: string;
   readonly privateKeyPem: string;
+  /** What the cluster has of it; whoever reads that puts it in place. */
+  readonly fromSecrets?: FromSecrets;
+  /** What it needs of Secrets has never been there: nobody may come in. */
+  readonly isClosed?: boolean;
 }
 
 export interface GatewayLimits {
