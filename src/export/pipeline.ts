@@ -3,7 +3,6 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../lib/logger.js';
 import { unpack } from '../remotewrite/snappy.js';
-import { replay } from './batch.js';
 import { Collector } from './collector.js';
 import { Delivery } from './delivery.js';
 import type { DeliveryEvent } from './delivery.js';
@@ -11,8 +10,10 @@ import { Exemplars } from './exemplars.js';
 import type { ExportJob } from './job.js';
 import { MetadataTable } from './metadata.js';
 import type { ExportMetrics } from './metrics.js';
-import { loadPositions, Positions, savePositions } from './positions.js';
-import type { Progress } from './positions.js';
+import { replay } from './kept-request.js';
+import { Positions } from './positions.js';
+import { loadPositions, savePositions } from './positions-file.js';
+import type { Progress } from './positions-file.js';
 import { createReceiver, transportTo } from './receiver.js';
 import type { Receiver } from './receiver.js';
 import type { Delivered, Export } from './running.js';
@@ -75,7 +76,7 @@ export class Pipeline implements Export {
     const source = new Source(job.backend, logger);
     const metadata = new MetadataTable(source, logger);
     const exemplars = job.spec.exemplars ? new Exemplars(source, logger) : undefined;
-    const collector = new Collector({ job, source, spool, positions, progress, exemplars, logger, nowMs });
+    const collector = new Collector({ job, source, spool, positions, progress, metadata, handedOverMs: undefined, exemplars, logger, nowMs });
     const pipeline = new Pipeline(options, spool, positions, collector, { source, metadata, snapshot });
     deliveries.list = pipeline.deliveries.map(({ delivery }) => delivery);
     return pipeline;
@@ -87,6 +88,7 @@ export class Pipeline implements Export {
     const { series, samples, leftOut } = await this.collector.collect(signal);
     metrics.collectedSamples.inc(this.labels, samples);
     this.series = series;
+    for (const { delivery } of this.deliveries) delivery.tellMetadata(nowMs(), () => this.metadata.familiesOf(this.positions.liveNames()));
     metrics.series.set(this.labels, series);
     metrics.leftOut.set(this.labels, leftOut);
     const { end } = this.spool;
@@ -174,7 +176,6 @@ export class Pipeline implements Export {
       version: job.destination.version,
       queue: job.spec.queue,
       requestTimeoutMs: job.destination.timeoutMs,
-      metadata: this.metadata,
       logger: logger.child({ receiver: receiver.name }),
       onEvent: (event) => {
         this.note(receiver.name, event);
@@ -197,7 +198,7 @@ async function recover(spool: Spool, positions: Positions, saved: Progress, from
     if (after.kind === 'commit') collectedMs = Math.max(collectedMs ?? -Infinity, after.newestMs);
     const packed = after.kind === 'data' ? spool.read(after) : undefined;
     const payload = packed && (await unpack(packed, MAX_PAYLOAD_BYTES));
-    if (payload?.ok === true) replay(payload.value, (labels, lastMs, isLive) => Object.assign(positions.of(labels), { lastMs, isLive }));
+    if (payload?.ok === true) replay(payload.value, positions);
   }
   return { ...saved, collectedMs };
 }
@@ -213,6 +214,9 @@ function count(metrics: ExportMetrics, labels: { readonly tenant: string; readon
       return;
     case 'too_old':
       metrics.droppedSamples.inc({ ...labels, reason: 'too_old' }, event.samples);
+      return;
+    case 'known':
+      metrics.droppedSamples.inc({ ...labels, reason: 'known' }, event.samples);
       return;
     case 'lost':
       metrics.droppedSamples.inc({ ...labels, reason: event.reason }, event.samples);
