@@ -77,7 +77,9 @@ export class Collector {
   constructor(private readonly options: CollectorOptions) {
     this.shape = shapeOf(options.job);
     this.writer = new RequestWriter(options.positions, options.metadata);
-    this.collectedMs = options.progress.collectedMs;
+    const { collectedMs } = options.progress;
+    // Where another gateway has come further, this one begins where that one ended.
+    this.collectedMs = (collectedMs ?? -Infinity) < (options.handedOverMs ?? -Infinity) ? undefined : collectedMs;
     this.shapeOfProgress = options.progress.shape;
   }
 

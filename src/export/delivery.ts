@@ -29,6 +29,8 @@ export interface DeliveryOptions {
   readonly cursorPath: string;
   readonly transport: Transport;
   readonly version: Version;
+  /** What is not newer has been delivered by another gateway, while this one had lost the way. */
+  readonly knownUntilMs?: number | undefined;
   readonly queue: ExportQueue;
   readonly requestTimeoutMs: number;
   readonly logger: Logger;
@@ -64,6 +66,7 @@ export class Delivery {
   private waiting: (() => void)[] = [];
   private nextMetadataMs = -Infinity;
   private isTelling = false;
+  private committed: number | undefined;
 
   constructor(private readonly options: DeliveryOptions) {
     const { spool, cursorPath, version } = options;
@@ -83,6 +86,16 @@ export class Delivery {
 
   get pendingSamples(): number {
     return this.options.spool.samplesFrom(this.cursor);
+  }
+
+  /** Nothing waits, and nothing is under way. */
+  get isIdle(): boolean {
+    return this.items.length === 0 && this.options.spool.next(this.next) === undefined;
+  }
+
+  /** Everything of collections up to then is done. */
+  get committedMs(): number | undefined {
+    return this.committed;
   }
 
   /** Time of what waits longest; undefined: nothing waits. */
@@ -128,7 +141,11 @@ export class Delivery {
   private pump(): void {
     if (this.isClosed) return;
     const shards = this.shards;
-    this.lookAhead(shards * 2);
+    do {
+      this.settle();
+      this.lookAhead(shards * 2);
+    } while (this.items.length > 0 && this.items.every(({ state }) => state === 'done'));
+    this.settle();
     for (const [index, item] of this.items.entries()) {
       if (this.running >= shards) return;
       if (item.state === 'waiting' && !this.items.slice(0, index).some((earlier) => earlier.state !== 'done' && mayShareSeries(earlier.ref, item.ref))) void this.run(item);
@@ -140,8 +157,17 @@ export class Delivery {
       const ref = this.options.spool.next(this.next);
       if (ref === undefined) return;
       this.next = { segment: ref.segment, offset: ref.offset + ref.bytes };
-      if (ref.kind === 'data') this.items.push({ ref, state: 'waiting' });
+      const isKnown = ref.kind === 'data' && ref.newestMs <= (this.options.knownUntilMs ?? -Infinity);
+      this.items.push({ ref, state: ref.kind === 'commit' || isKnown ? 'done' : 'waiting' });
     }
+  }
+
+  /** Lets go of what is done, up to the first that is not. */
+  private settle(): void {
+    const first = this.items.findIndex(({ state }) => state !== 'done');
+    const done = first < 0 ? this.items : this.items.slice(0, first);
+    for (const { ref } of done) if (ref.kind === 'commit') this.committed = ref.newestMs;
+    this.items = first < 0 ? [] : this.items.slice(first);
   }
 
   private async run(item: Item): Promise<void> {
@@ -217,8 +243,7 @@ export class Delivery {
   }
 
   private forward(): void {
-    const first = this.items.findIndex(({ state }) => state !== 'done');
-    this.items = first < 0 ? [] : this.items.slice(first);
+    this.settle();
     this.saving ??= systemClock.after(SAVE_MS, () => this.saveNow());
     this.changed();
   }

@@ -31,6 +31,8 @@ export interface PipelineOptions {
   readonly metrics: ExportMetrics;
   readonly logger: Logger;
   readonly nowMs: () => number;
+  /** Up to when another gateway has delivered this export, as far as is known. */
+  readonly handedOverMs: number | undefined;
 }
 
 /** The copy of the positions is made anew when there is so much to read again after a crash. */
@@ -64,7 +66,7 @@ export class Pipeline implements Export {
   private readonly receivers = new Map<string, { any: boolean; problem: string | undefined }>();
 
   static async open(options: PipelineOptions): Promise<Pipeline> {
-    const { job, folder, logger, nowMs } = options;
+    const { job, folder, logger, nowMs, handedOverMs } = options;
     const saved = loadPositions(join(folder, 'positions'));
     const positions = saved?.positions ?? new Positions();
     const deliveries: { list: readonly Delivery[] } = { list: [] };
@@ -76,7 +78,7 @@ export class Pipeline implements Export {
     const source = new Source(job.backend, logger);
     const metadata = new MetadataTable(source, logger);
     const exemplars = job.spec.exemplars ? new Exemplars(source, logger) : undefined;
-    const collector = new Collector({ job, source, spool, positions, progress, metadata, handedOverMs: undefined, exemplars, logger, nowMs });
+    const collector = new Collector({ job, source, spool, positions, progress, metadata, handedOverMs, exemplars, logger, nowMs });
     const pipeline = new Pipeline(options, spool, positions, collector, { source, metadata, snapshot });
     deliveries.list = pipeline.deliveries.map(({ delivery }) => delivery);
     return pipeline;
@@ -129,7 +131,13 @@ export class Pipeline implements Export {
 
   delivered(): Delivered {
     const all = [...this.receivers.values()];
-    return { any: all.some(({ any }) => any), problem: all.find(({ problem }) => problem !== undefined)?.problem, series: this.series };
+    return { any: all.some(({ any }) => any), problem: all.find(({ problem }) => problem !== undefined)?.problem, deliveredMs: this.deliveredMs, series: this.series };
+  }
+
+  private get deliveredMs(): number | undefined {
+    const { collectedMs } = this.collector.progress;
+    const all = this.deliveries.map(({ delivery }) => (delivery.isIdle ? collectedMs : delivery.committedMs));
+    return all.reduce((least, each) => (least === undefined || each === undefined ? undefined : Math.min(least, each)), all[0]);
   }
 
   private note(receiver: string, event: DeliveryEvent): void {
@@ -174,6 +182,7 @@ export class Pipeline implements Export {
         }
       },
       version: job.destination.version,
+      knownUntilMs: this.options.handedOverMs,
       queue: job.spec.queue,
       requestTimeoutMs: job.destination.timeoutMs,
       logger: logger.child({ receiver: receiver.name }),

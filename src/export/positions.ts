@@ -32,6 +32,7 @@ export class Positions {
   private values = new Float64Array(64);
   private flags = new Uint8Array(64);
   private rounds = new Uint32Array(64);
+  private sizes = new Uint32Array(64);
   private count = 0;
   private forgotten = 0;
   private scratch = new Uint32Array(64);
@@ -138,9 +139,7 @@ export class Positions {
 
   /** Of its labels in a request of 1.0, about. */
   labelBytes(number: number): number {
-    let bytes = 0;
-    for (let at = this.starts[number] ?? 0; at < (this.starts[number + 1] ?? 0); at += 1) bytes += this.symbols.lengthOf(this.refs[at] ?? 0) + LABEL_OVERHEAD;
-    return bytes;
+    return this.sizes[number] ?? 0;
   }
 
   labelsOf(number: number): readonly Label[] {
@@ -217,6 +216,7 @@ export class Positions {
     this.starts[number + 1] = from + refs.length;
     this.hashes[number] = hash;
     this.lastTimes[number] = -Infinity;
+    this.sizes[number] = refs.reduce((sum, ref) => sum + this.symbols.lengthOf(ref) + LABEL_OVERHEAD, 0);
     this.count = number + 1;
     if (this.count * 2 > this.slots.length) this.spread();
     else this.slots[slot] = this.count;
@@ -233,6 +233,7 @@ export class Positions {
     this.values = longerFloats(this.values, length);
     this.flags = longerBytes(this.flags, length);
     this.rounds = longerUints(this.rounds, length);
+    this.sizes = longerUints(this.sizes, length);
   }
 
   private spread(): void {

@@ -38,7 +38,7 @@ export class RequestWriter {
   private used = 0;
   /** Texts of exemplars: they are seen once, and the positions need not keep them. */
   private readonly others = new Map<string, number>();
-  private table = new FieldWriter(64);
+  private readonly table = new FieldWriter(64 * 1024);
   private readonly body = new FieldWriter(64 * 1024);
   /** By symbol of the name; good for one table of symbols and one of metadata. */
   private readonly metadataOfNames = new Map<number, MetadataRefs | undefined>();
@@ -49,9 +49,9 @@ export class RequestWriter {
     private readonly metadata: MetadataTable,
   ) {}
 
-  /** Not yet packed. */
+  /** Not yet packed; good until the next one. */
   write(content: Content): Buffer {
-    this.begin(content.points.length);
+    this.begin();
     const { body, table } = this;
     let start = 0;
     for (const [index, position] of content.positions.entries()) {
@@ -60,10 +60,10 @@ export class RequestWriter {
       start = end;
     }
     table.raw(body.view(0, body.length));
-    return table.finish();
+    return table.view(0, table.length);
   }
 
-  private begin(pointBytes: number): void {
+  private begin(): void {
     const basis = [this.positions.symbols, this.metadata.version];
     if (basis.some((each, index) => each !== this.basis[index])) this.metadataOfNames.clear();
     this.basis = basis;
@@ -71,7 +71,7 @@ export class RequestWriter {
     this.used = 0;
     this.others.clear();
     this.body.clear();
-    this.table = new FieldWriter(pointBytes * 3 + 4096);
+    this.table.clear();
     this.append(Buffer.alloc(0));
   }
 

@@ -35,7 +35,9 @@ export interface KubernetesOptions {
   readonly compileEntry: CompileEntry;
   readonly claimsOf: ClaimsOf;
   /** Whether this gateway is the one that exports, and writes statuses. False: resolves when it does no more. */
-  readonly onLeading: (leading: boolean) => Promise<void>;
+  readonly onLeading: (leading: boolean, left: string | undefined) => Promise<void>;
+  /** What this gateway leaves to the one that exports after it. */
+  readonly leave: () => string | undefined;
   readonly logger: Logger;
   readonly registry: Registry;
 }
@@ -115,7 +117,7 @@ class Source implements KubernetesSource {
     this.#discovery = createDiscovery({ ...shared, clusterDomain: settings.clusterDomain });
     const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
     this.#writer = says ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
-    this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) });
+    this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading, left) => this.#led(leading, left), leave: options.leave });
     if (says) this.#campaign = this.#startCampaign();
     this.#metrics = this.#register(registry);
     // With nothing to wait for, nothing else would say so.
@@ -230,12 +232,12 @@ class Source implements KubernetesSource {
     return [...own, ...(file.backends ?? [])];
   }
 
-  async #led(leading: boolean): Promise<void> {
+  async #led(leading: boolean, left: string | undefined): Promise<void> {
     this.#writer?.setLeading(leading);
     // What another has said since, or left unsaid, is not known.
     this.#told = new WeakMap();
     if (leading) this.#tell();
-    await this.#options.onLeading(leading);
+    await this.#options.onLeading(leading, left);
   }
 
   #tell(): void {

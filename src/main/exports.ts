@@ -3,17 +3,20 @@ import { Worker } from 'node:worker_threads';
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { HandOver } from '../model/hand-over.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
 const RESTART_PAUSE_MS = 1_000;
 const ANSWER_TIMEOUT_MS = 2_000;
 const CLOSE_TIMEOUT_MS = 5_000;
+/** What a collection leaves behind is dead at once; where there is much room for it, much memory is taken. */
+const YOUNG_MIB = 24;
 
 export interface Exports {
   setState(state: DesiredState): void;
-  /** Whether this gateway is the one that exports. False: resolves when nothing is sent any more. */
-  setActive(active: boolean): Promise<void>;
+  /** Whether this gateway is the one that exports; `left` is how far the one before came. False: resolves when nothing is sent any more. */
+  setActive(active: boolean, left: HandOver): Promise<void>;
   collect(): Promise<MetricObject[]>;
   /** What the tenant's exports have collected last; undefined where the thread does not answer. */
   view(tenant: string): Promise<string | undefined>;
@@ -27,6 +30,7 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
   let worker: Worker | undefined;
   let state: DesiredState | undefined;
   let active = first;
+  let left: HandOver = {};
   let lastId = 0;
   let closing = false;
   let closed = (): void => {};
@@ -34,7 +38,7 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
   const post = (message: ToExportThread): void => worker?.postMessage(message);
 
   function start(): void {
-    const next = new Worker(new URL('./export-thread.js', import.meta.url), { workerData: thread, name: 'export' });
+    const next = new Worker(new URL('./export-thread.js', import.meta.url), { workerData: thread, name: 'export', resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
     worker = next;
     next.on('message', (message: FromExportThread) => (message.type === 'closed' ? closed() : answers.get(message.id)?.(message)));
     next.on('error', (error) => logger.error({ err: error }, 'the thread of exports failed'));
@@ -45,7 +49,7 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
       logger.error({ code, restartInMs: RESTART_PAUSE_MS }, 'the thread of exports ended; starting it again');
       setTimeout(() => closing || start(), RESTART_PAUSE_MS).unref();
     });
-    post({ type: 'active', active, id: 0 });
+    post({ type: 'active', active, left, id: 0 });
     if (state !== undefined) post({ type: 'state', state });
   }
 
@@ -70,9 +74,10 @@ export function startExports({ active: first, ...thread }: ExportThreadOptions &
       if (worker !== undefined) post({ type: 'state', state: next });
       else if (!closing && next.tenants.some(({ exports = [] }) => exports.length > 0)) start();
     },
-    setActive: async (next) => {
+    setActive: async (next, nextLeft) => {
       active = next;
-      await ask((id) => ({ type: 'active', active: next, id }));
+      left = nextLeft;
+      await ask((id) => ({ type: 'active', active: next, left, id }));
     },
     collect: async () => {
       const answer = await ask((id) => ({ type: 'collect', id }));

@@ -4,6 +4,8 @@ import type { Registry } from 'prom-client';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import { startKubernetes } from '../k8s/source.js';
+import { handOverOf, parseHandOver } from '../model/hand-over.js';
+import type { HandOver } from '../model/hand-over.js';
 import type { Gateway } from './gateway.js';
 
 /**
@@ -29,6 +31,8 @@ type Apply = (config: GatewayConfig) => readonly Fault[];
 const FIRST_LISTS_MS = 10_000;
 /** How late an owner may hear of a change in an export. */
 const REPORT_MS = 5_000;
+/** How old may be what another gateway goes on from; it goes with the Lease's next renewal. */
+const NOTE_MS = 1_000;
 
 /** Rejects where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
@@ -36,16 +40,21 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
   if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], close: async () => {} };
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
-  let tellLeader: (active: boolean) => Promise<void> = async () => {};
+  let noting: NodeJS.Timeout | undefined;
+  let tellLeader: (active: boolean, left: HandOver) => Promise<void> = async () => {};
+  /** How far exports have come, here and before. */
+  let handOver: HandOver = {};
   const source = startKubernetes({
     settings,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
     claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
-    onLeading: (leading) => {
+    onLeading: (leading, left) => {
       isLeading = leading;
-      return tellLeader(leading);
+      if (leading) handOver = parseHandOver(left);
+      return tellLeader(leading, handOver);
     },
+    leave: () => JSON.stringify(handOver),
     logger: logger.child({ component: 'kubernetes' }),
     registry,
   });
@@ -66,14 +75,21 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
     },
     leadExports: (gateway) => {
       tellLeader = gateway.setLeading;
-      void gateway.setLeading(isLeading);
+      void gateway.setLeading(isLeading, handOver);
       reporting = setInterval(() => {
         if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
       }, REPORT_MS);
+      noting = setInterval(() => {
+        if (isLeading) void gateway.exportReports().then((reports) => {
+          // none may also mean that nobody answered
+          if (isLeading && reports.length > 0) handOver = handOverOf(reports, handOver);
+        });
+      }, NOTE_MS);
     },
     notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
     close: () => {
       clearInterval(reporting);
+      clearInterval(noting);
       return source.close();
     },
   };
