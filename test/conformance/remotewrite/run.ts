@@ -58,7 +58,7 @@ if (checkout === undefined) {
 await using dir = await createTempDir();
 await cp(path.join(checkout, 'remotewrite/sender'), dir.path, { recursive: true });
 await writeFile(dir.join('targets/prometheus.go'), TARGET);
-const child = spawn('go', ['test', '-count=1', '-v', '-timeout=60m', ...args, './...'], {
+const child = spawn('go', ['test', '-count=1', '-v', '-timeout=60m', ...args, '.'], {
   cwd: dir.path,
   stdio: 'inherit',
   env: { ...process.env, SENDER_NODE: nodeBinary, SENDER_SHIM: path.join(projectDir, 'dist/test/conformance/remotewrite/sender-shim.js') },
