@@ -79,11 +79,13 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
       reporting = setInterval(() => {
         if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
       }, REPORT_MS);
+      const note = async (): Promise<void> => {
+        const reports = await gateway.exportReports();
+        // none may also mean that nobody answered
+        if (isLeading && reports.length > 0) handOver = handOverOf(reports, handOver);
+      };
       noting = setInterval(() => {
-        if (isLeading) void gateway.exportReports().then((reports) => {
-          // none may also mean that nobody answered
-          if (isLeading && reports.length > 0) handOver = handOverOf(reports, handOver);
-        });
+        if (isLeading) void note();
       }, NOTE_MS);
     },
     notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),

@@ -16,15 +16,22 @@ for (let at = 256; at < TABLES.length; at += 1) {
 
 export function crc32c(bytes: Uint8Array): number {
   const { length } = bytes;
-  const t = TABLES;
   let crc = -1;
   let at = 0;
-  for (; at + SLICES <= length; at += SLICES) {
-    const low = crc ^ ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24));
-    crc =
-      (t[1792 + (low & 0xff)] ?? 0) ^ (t[1536 + ((low >>> 8) & 0xff)] ?? 0) ^ (t[1280 + ((low >>> 16) & 0xff)] ?? 0) ^ (t[1024 + (low >>> 24)] ?? 0) ^
-      (t[768 + (bytes[at + 4] ?? 0)] ?? 0) ^ (t[512 + (bytes[at + 5] ?? 0)] ?? 0) ^ (t[256 + (bytes[at + 6] ?? 0)] ?? 0) ^ (t[bytes[at + 7] ?? 0] ?? 0);
-  }
-  for (; at < length; at += 1) crc = (crc >>> 8) ^ (t[(crc ^ (bytes[at] ?? 0)) & 0xff] ?? 0);
+  for (; at + SLICES <= length; at += SLICES) crc = fourOf(4, crc ^ wordAt(bytes, at)) ^ fourOf(0, wordAt(bytes, at + 4));
+  for (; at < length; at += 1) crc = (crc >>> 8) ^ look(0, (crc ^ (bytes[at] ?? 0)) & 0xff);
   return (crc ^ -1) >>> 0;
+}
+
+/** Of four bytes, the last of which has this distance from the end. */
+function fourOf(distance: number, word: number): number {
+  return look(distance + 3, word & 0xff) ^ look(distance + 2, (word >>> 8) & 0xff) ^ look(distance + 1, (word >>> 16) & 0xff) ^ look(distance, word >>> 24);
+}
+
+function look(distance: number, byte: number): number {
+  return TABLES[distance * 256 + byte] ?? 0;
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
 }

@@ -31,16 +31,14 @@ func RunPrometheus(opts TargetOptions) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ready := make(chan struct{})
-	go func() {
-		if bufio.NewScanner(out).Scan() {
-			close(ready)
-		}
-	}()
+	ready := make(chan bool, 1)
+	go func() { ready <- bufio.NewScanner(out).Scan() }()
 	select {
-	case <-ready:
+	case ok := <-ready:
+		if !ok {
+			return errors.New("the sender ended: " + cmd.Wait().Error())
+		}
 		time.Sleep(opts.Timeout)
-		err = nil
 	case <-time.After(2 * time.Minute):
 		err = errors.New("the sender did not start")
 	}
