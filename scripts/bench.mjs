@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- OPTIONS]`: the set-up, then the benchmark (bench/main.ts). Its processes form a group of their own, of which
- * nothing is left behind. With `--compare COMMIT` this commit against that one (bench/compare.ts);
- * with `--herd [AGENTS]` how agents come back after their gateway was killed (bench/herd.ts).
+ * nothing is left behind. With `--compare COMMIT` this commit against that one (bench/compare.ts); with `--scenario NAME,…` or `--all`
+ * what the main table does not show (bench/scenarios).
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,9 +15,9 @@ const TIMEOUT_MS = 6 * 60 * 60_000;
 await runCommand(async () => {
   const env = await setUp(projectDir, 'bench');
   const args = process.argv.slice(2);
-  const isHerd = args[0] === '--herd';
-  const program = isHerd ? 'herd' : args.some((arg) => arg === '--compare' || arg.startsWith('--compare=')) ? 'compare' : 'main';
-  const { code, leftProcesses } = await runGroup(nodePath(projectDir), [join(projectDir, `dist/bench/${program}.js`), ...(isHerd ? args.slice(1) : args)], {
+  const has = (...names) => args.some((arg) => names.some((name) => arg === name || arg.startsWith(`${name}=`)));
+  const program = has('--compare') ? 'compare' : has('--scenario', '--all') ? 'scenarios/main' : 'main';
+  const { code, leftProcesses } = await runGroup(nodePath(projectDir), [join(projectDir, `dist/bench/${program}.js`), ...args], {
     cwd: projectDir,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
