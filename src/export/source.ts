@@ -1,11 +1,13 @@
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
+import { NO_WAY } from '../behind/behind.js';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import type { Backend } from '../model/desired-state.js';
+import type { Reason } from '../model/reasons.js';
 import type { Matcher } from '../promql/ast.js';
 import { pack } from '../remotewrite/snappy.js';
-import { decodeFrame } from '../remoteread/chunks.js';
-import type { RawSeries } from '../remoteread/chunks.js';
 import { FrameReader } from '../remoteread/frames.js';
 import { againstStored, encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from '../remoteread/request.js';
 
@@ -15,7 +17,7 @@ import { againstStored, encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT
  */
 
 /** Reasons are few: they are labels of a metric. */
-export type SourceFailure = 'source_unreachable' | 'source_refused' | 'source_no_remote_read' | 'source_broken' | 'source_timeout';
+export type SourceFailure = 'source_unreachable' | 'source_refused' | 'source_no_remote_read' | 'source_broken' | 'source_timeout' | /** Of a source behind an agent: of the closed list. */ Reason;
 
 export class SourceError extends Error {
   constructor(
@@ -31,7 +33,7 @@ const MAX_TEXT_BYTES = 1024;
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 
 interface Replica {
-  readonly pool: Pool;
+  readonly pool: Dispatcher;
   readonly prefix: string;
 }
 
@@ -42,12 +44,18 @@ export class Source {
   constructor(
     private readonly backend: Backend,
     private readonly logger: Logger,
+    wayTo: WayTo = NO_WAY,
   ) {
-    this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend));
+    this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend, wayTo));
+  }
+
+  /** Another number when another replica is read. */
+  get replica(): number {
+    return this.turn;
   }
 
   /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
-  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<readonly RawSeries[]> {
+  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
     const body = await pack(encodeReadRequest({ queries: rules.map((matchers) => ({ startMs, endMs, matchers: matchers.map(againstStored) })), responseTypes: ['streamed_chunks'] }));
     const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
     const type = String(answer.headers['content-type'] ?? '');
@@ -60,7 +68,7 @@ export class Source {
     try {
       for await (const piece of pieces) {
         frames.add(piece);
-        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield good(decodeFrame(frame));
+        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield frame;
       }
     } catch (error) {
       throw this.failed(error, signal);
@@ -109,6 +117,7 @@ export class Source {
     if (error instanceof SourceError) return error;
     const message = error instanceof Error ? error.message : String(error);
     if (signal.aborted) return new SourceError('source_timeout', message);
+    if (error instanceof ServiceFailure) return new SourceError(error.reason, message);
     return new SourceError(error instanceof Error && 'code' in error ? 'source_unreachable' : 'source_broken', message);
   }
 }
@@ -130,14 +139,17 @@ async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Prom
   return Buffer.concat(chunks).toString('utf8', 0, maxBytes);
 }
 
-function replicaOf(url: string, { caPem, timeoutMs }: Backend): Replica {
+function replicaOf(url: string, { caPem, timeoutMs, agent }: Backend, wayTo: WayTo): Replica {
   const { origin, pathname } = new URL(url);
-  const pool = new Pool(origin, {
+  return { pool: agent === undefined ? poolOf(origin, timeoutMs, caPem) : wayTo(agent, timeoutMs), prefix: pathname.replace(/\/+$/, '') };
+}
+
+function poolOf(origin: string, timeoutMs: number, caPem: string | undefined): Pool {
+  return new Pool(origin, {
     connections: 4,
     pipelining: 1,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem !== undefined && { ca: caPem }) },
   });
-  return { pool, prefix: pathname.replace(/\/+$/, '') };
 }

@@ -21,6 +21,7 @@ import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { HandOver } from '../model/hand-over.js';
 import { accessOf } from '../model/access.js';
 import type { Access } from '../model/access.js';
 import type { ExportReport } from '../model/export-report.js';
@@ -42,7 +43,7 @@ export interface Gateway {
   notReady(): readonly string[];
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   /** Of several replicas one exports, and lets pushed groups expire: whoever decides which, says so here. True from the start, unless a cluster's Lease decides. */
-  setLeading(leading: boolean): Promise<void>;
+  setLeading(leading: boolean, left?: HandOver): Promise<void>;
   exportReports(): Promise<readonly ExportReport[]>;
   /** Refuses what is new and resolves when no scrape is in flight. */
   drain(): Promise<void>;
@@ -57,6 +58,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queries: querying, exportFolder } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
+  const places = new Map<string, number>();
   const discovery = await createDiscovery({
     ...timing,
     memoryPath: join(runtimeDir, 'registrations.json'),
@@ -79,13 +81,19 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       agentsReturn.returned(agent);
     },
     reviewToken: tokenReviews.review,
-    onAgent: (agent, state) => discovery.agentState(agent, state),
+    onAgent: (agent, state, thread) => {
+      discovery.agentState(agent, state);
+      if (state === 'down') return;
+      places.set(agent, thread);
+      doors.located(agent, thread);
+      exports.located(agent, thread);
+    },
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
   const isAlone = config.process.kubernetes === undefined;
-  const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone }, logger.child({ component: 'doors' }));
+  const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone, places }, logger.child({ component: 'doors' }));
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
-  const exports = startExports({ folder: exportFolder, logLevel, active: isAlone }, logger.child({ component: 'export' }));
+  const exports = startExports({ folder: exportFolder, runtimeDir, logLevel, active: isAlone, places }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response), logger: logger.child({ component: 'api' }) });
 
@@ -121,9 +129,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     apply,
     notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...(doors.isMissing() ? ['the thread of the query and push doors does not listen'] : []), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
     metrics: () => allMetrics(registry, dataThreads, exports, doors),
-    setLeading: (leading) => {
+    setLeading: (leading, left = {}) => {
       doors.setExpiring(leading);
-      return exports.setActive(leading);
+      return exports.setActive(leading, left);
     },
     exportReports: () => exports.reports(),
     drain: () => dataThreads.drain(),

@@ -6,6 +6,7 @@
  */
 import type { MetricObject } from 'prom-client';
 import type { DesiredState } from '../model/desired-state.js';
+import type { HandOver } from '../model/hand-over.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { TokenVerdict } from '../model/kubernetes.js';
 import type { SharedCacheOptions } from '../model/shared-cache.js';
@@ -44,6 +45,13 @@ export type FromDataThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };
 
+/** This data thread holds the agent's tunnels now. */
+export interface Located {
+  readonly type: 'located';
+  readonly agent: string;
+  readonly thread: number;
+}
+
 /** `workerData` of the thread of the query and push doors. */
 export interface DoorThreadOptions {
   readonly runtimeDir: string;
@@ -55,6 +63,7 @@ export interface DoorThreadOptions {
 export type ToDoorThread =
   /** Of the state that it was told last. */
   | { readonly type: 'state'; readonly change: StateChange }
+  | Located
   | { readonly type: 'expiring'; readonly expiring: boolean }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'close' };
@@ -65,13 +74,15 @@ export type FromDoorThread = { readonly type: 'listening' } | { readonly type: '
 export interface ExportThreadOptions {
   /** Where spools and positions are kept. */
   readonly folder: string;
+  readonly runtimeDir: string;
   readonly logLevel: LogLevel;
 }
 
 export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
+  | Located
   /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
-  | { readonly type: 'active'; readonly active: boolean; readonly id: number }
+  | { readonly type: 'active'; readonly active: boolean; readonly left: HandOver; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'view'; readonly id: number; readonly tenant: string }
   | { readonly type: 'report'; readonly id: number }

@@ -1,5 +1,7 @@
 import type { RelabelConfig } from './relabel-config.js';
+import type { PerhapsBehind } from './agent-service.js';
 import type { MayBeFromSecrets, TokenReviewSpec } from './kubernetes.js';
+import type { OAuth2Client, SigV4 } from './receiver-credentials.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -20,7 +22,7 @@ export interface DesiredState {
 }
 
 /** A server that exports may go to: the operator's list, which nothing else widens. */
-export interface ExportDestination {
+export interface ExportDestination extends PerhapsBehind {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   /** Every one gets everything. `remote_write`: where to POST. `pushgateway`: one, the base without `/metrics`. */
@@ -51,26 +53,6 @@ export interface ExportTerms {
   readonly ownServices: boolean;
   /** Exports of all the tenant's objects together. */
   readonly maxExports: number;
-}
-
-/** Whose AWS signature (version 4) requests carry. */
-export interface SigV4 {
-  readonly region: string;
-  /** `aps`: Amazon Managed Service for Prometheus. */
-  readonly service: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Of temporary credentials. */
-  readonly sessionToken: string | undefined;
-}
-
-/** Client credentials (RFC 6749 §4.4). */
-export interface OAuth2Client {
-  readonly tokenUrl: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly scopes: readonly string[];
-  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** What a tenant takes out, where to, and in which shape. Never more than its query grants allow at the same time. */
@@ -108,7 +90,7 @@ export interface ExportQueue {
 }
 
 /** A server that tenants may push to; every series, or grouping key, gets the tenant's label. */
-export interface PushTarget {
+export interface PushTarget extends PerhapsBehind {
   /** In the door's path: `/push/<name>/…`. */
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
@@ -136,7 +118,7 @@ export interface FrontProxy {
 }
 
 /** A Prometheus-compatible server that tenants may query. */
-export interface Backend {
+export interface Backend extends PerhapsBehind {
   readonly name: string;
   /** http or https, with a path prefix if it has one; no trailing slash. */
   readonly url: string;
@@ -152,12 +134,6 @@ export interface Backend {
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
-}
-
-/** Whose data a Mimir is asked for: its own tenants, by the header that we send it. */
-export function mimirTenants({ headers = {} }: Pick<Backend, 'headers'>): readonly string[] {
-  const [, value = ''] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scope-orgid') ?? [];
-  return value.split('|').filter((tenant) => tenant !== '');
 }
 
 /** Which objects of a cluster are a backend's endpoints: all that is given must match. */
