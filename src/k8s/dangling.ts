@@ -44,10 +44,11 @@ export function dangling({ gateway, tenants, agents, sites = [], backends = [], 
         const alertmanagers = members.filter((name) => apis.get(name) === 'alertmanager');
         return [...missing('backend', 'spec.members', members, new Set(apis.keys())), ...alertmanagers.map((name) => ({ place: 'spec.members', message: `"${name}" is an Alertmanager, and groups are of Prometheus servers` }))];
       }
-      case 'issuers':
       case 'backends':
       case 'pushTargets':
       case 'exportDestinations':
+        return entry.value.agent === undefined ? [] : missing('agent', 'spec.agent.name', [entry.value.agent.agent], agentNames);
+      case 'issuers':
       case 'revoked':
         return [];
     }
