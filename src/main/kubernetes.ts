@@ -6,7 +6,6 @@ import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import { openMemory } from '../k8s/memory.js';
-import { startKubernetes } from '../k8s/source.js';
 import { stateFile } from '../k8s/state-file.js';
 import type { Gateway } from './gateway.js';
 import { version } from './version.js';
@@ -43,6 +42,8 @@ const REPORT_MS = 5_000;
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
   if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], notes: () => [], close: async () => {} };
+  // Its client is a third of what a gateway would read to start: only where there is a cluster.
+  const { startKubernetes } = await import('../k8s/source.js');
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
   let tellLeader: (active: boolean) => Promise<void> = async () => {};
