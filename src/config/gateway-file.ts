@@ -106,10 +106,12 @@ export interface QueryLimitsFile {
   readonly maxResponseSize?: string;
 }
 
+/** Exactly one of `url` and `agent`. */
 export interface PushTargetFile {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
-  readonly url: string;
+  readonly url?: string;
+  readonly agent?: AgentServiceFile;
   readonly tenantLabel: string;
   readonly onConflict: 'refuse' | 'overwrite';
   readonly caFile?: string;
@@ -122,12 +124,13 @@ export interface PushTargetFile {
   readonly tenantGroupTtl: Readonly<Record<string, string>>;
 }
 
-/** Exactly one of `url`, `urls` and `statefulSet`. */
+/** Exactly one of `url`, `urls`, `statefulSet` and `agent`. */
 export interface ExportDestinationFile extends OutgoingFile {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   readonly url?: string;
   readonly urls?: readonly string[];
+  readonly agent?: AgentServiceFile;
   readonly statefulSet?: {
     readonly name: string;
     readonly service: string;
@@ -186,10 +189,18 @@ export interface ExportFile {
   readonly groupingLabels: Readonly<Record<string, string>>;
 }
 
-/** Exactly one of `url` and `discover`. */
+/** A service of an agent, or of a site; `path` is put before those of requests. */
+export interface AgentServiceFile {
+  readonly name: string;
+  readonly service: string;
+  readonly path?: string;
+}
+
+/** Exactly one of `url`, `discover` and `agent`. */
 export interface BackendFile {
   readonly name: string;
   readonly url?: string;
+  readonly agent?: AgentServiceFile;
   readonly discover?: DiscoverFile;
   readonly replicas?: readonly string[];
   readonly caFile?: string;

@@ -1,4 +1,5 @@
 import type { RelabelConfig } from './relabel-config.js';
+import type { PerhapsBehind } from './agent-service.js';
 import type { TokenReviewSpec } from './kubernetes.js';
 import type { Selector } from './selector.js';
 
@@ -20,7 +21,7 @@ export interface DesiredState {
 }
 
 /** A server that exports may go to: the operator's list, which nothing else widens. */
-export interface ExportDestination {
+export interface ExportDestination extends PerhapsBehind {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   /** Every one gets everything. `remote_write`: where to POST. `pushgateway`: one, the base without `/metrics`. */
@@ -108,7 +109,7 @@ export interface ExportQueue {
 }
 
 /** A server that tenants may push to; every series, or grouping key, gets the tenant's label. */
-export interface PushTarget {
+export interface PushTarget extends PerhapsBehind {
   /** In the door's path: `/push/<name>/…`. */
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
@@ -136,7 +137,7 @@ export interface FrontProxy {
 }
 
 /** A Prometheus-compatible server that tenants may query. */
-export interface Backend {
+export interface Backend extends PerhapsBehind {
   readonly name: string;
   /** http or https, with a path prefix if it has one; no trailing slash. */
   readonly url: string;
@@ -152,12 +153,6 @@ export interface Backend {
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
-}
-
-/** Whose data a Mimir is asked for: its own tenants, by the header that we send it. */
-export function mimirTenants({ headers = {} }: Pick<Backend, 'headers'>): readonly string[] {
-  const [, value = ''] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scope-orgid') ?? [];
-  return value.split('|').filter((tenant) => tenant !== '');
 }
 
 /** Which objects of a cluster are a backend's endpoints: all that is given must match. */

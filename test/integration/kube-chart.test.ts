@@ -114,14 +114,16 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
     const config = ofKind(manifests, 'Secret').map((each) => String(at(each, 'stringData', 'gateway.yaml'))).find((text) => text.includes('kubernetes:')) ?? '';
     const roles = ofKind(manifests, 'Role', 'ClusterRole');
     const rules = roles.flatMap((role) => listAt(role, 'rules'));
-    const agentLooks = ofKind(manifests, 'Secret').some((each) => String(at(each, 'stringData', 'agent.yaml')).includes('kubernetes_sd_configs'));
+    const agentFile = ofKind(manifests, 'Secret').map((each) => String(at(each, 'stringData', 'agent.yaml'))).join('\n');
+    const agentLooks = /kubernetes_sd_configs|monitors:/.test(agentFile);
+    const agentReads = agentFile.includes('secrets: true');
     expect(roles.length > 0).toBe(config !== '' || agentLooks);
-    if (agentLooks) expect(JSON.stringify(rules)).not.toMatch(/secrets|"get"|"create"|"patch"/);
+    if (agentLooks) expect(JSON.stringify(rules)).not.toMatch(agentReads ? /"get"|"create"|"patch"/ : /secrets|"get"|"create"|"patch"/);
     expect(ofKind(manifests, 'RoleBinding', 'ClusterRoleBinding')).toHaveLength(roles.length);
     expect(JSON.stringify(rules)).not.toMatch(/"\*"|delete|"list","watch","patch"/);
-    // Secrets are read in the release's own namespace, if at all.
+    // Secrets are read in the release's own namespace, if at all; by an agent where its monitors are.
     const readers = roles.filter((role) => JSON.stringify(at(role, 'rules')).includes('"secrets"'));
-    expect(readers.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual(config.includes('objects: true') ? [['Role', 'monitoring']] : []);
+    expect(readers.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual(agentReads ? [['Role', 'shop']] : config.includes('objects: true') ? [['Role', 'monitoring']] : []);
     for (const pod of ofKind(pods, 'Deployment')) {
       const mounting = containers(pod).filter((container) => listAt(container, 'volumeMounts').some((mount) => at(mount, 'name') === 'account'));
       expect(mounting.map((container) => at(container, 'name'))).toEqual(config !== '' && pod.metadata.name.endsWith('gateway') ? ['gateway'] : agentLooks && pod.metadata.name.endsWith('agent') ? ['agent'] : []);
