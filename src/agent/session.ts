@@ -30,6 +30,8 @@ export type SessionEnd = 'gateway_closed' | 'keepalive' | 'protocol' | 'drained'
 
 export interface Session {
   register(revision: number, targets: readonly Target[]): void;
+  /** There and back of a PING, ms; undefined when the tunnel went before it came. */
+  roundTrip(): Promise<number | undefined>;
   /** Tells the gateway to send nothing new; resolves when the last stream has ended and the tunnel is closed. */
   drain(): Promise<void>;
   destroy(): void;
@@ -115,6 +117,11 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     register: (revision, targets) => {
       if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'targets', revision, targets }));
     },
+    roundTrip: () =>
+      new Promise((resolve) => {
+        if (session.destroyed) return resolve(undefined);
+        session.ping((error, durationMs) => resolve(error === null ? durationMs : undefined));
+      }),
     drain: async () => {
       draining = true;
       if (session.destroyed) return;

@@ -11,7 +11,7 @@ import type { DesiredState, Site } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 import { sitesByMember } from '../model/sites.js';
 import type { Registration } from '../model/target.js';
-import { gatewayIdLines, upgradeAnswer } from '../tunnel/handshake.js';
+import { gatewayIdLines, MAX_LANES, upgradeAnswer } from '../tunnel/handshake.js';
 import type { GatewayIds, Upgrade } from '../tunnel/handshake.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import { CONNECT_IDLE_MS } from '../tunnel/streams.js';
@@ -46,6 +46,8 @@ export interface HubOptions {
   /** Default: `HUB_DEFAULTS`. */
   readonly timing?: Partial<HubTiming>;
   readonly clock?: Clock;
+  /** Connections that an agent's tunnel may have, itself included. */
+  readonly maxLanes?: number;
 }
 
 export interface HubTiming {
@@ -264,6 +266,7 @@ class HubServer implements Hub {
   #claim(io: SocketIo, upgrade: Upgrade): void {
     const refusal = this.#refusal(upgrade.agent) ?? this.#metAgain(upgrade);
     if (refusal !== undefined) return this.#refuse(io, upgrade, refusal);
+    if (upgrade.lane !== undefined) return this.#openLane(io, upgrade);
     this.#tunnels.claim(upgrade.agent, upgrade.instance, (conflict) => {
       if (io.destroyed) return;
       // The config may have changed while the old tunnel was asked.
@@ -281,7 +284,18 @@ class HubServer implements Hub {
 
   /** The agent looks for other gateways behind one address. Where its tunnel is not known here, its word does not count: it is lost. */
   #metAgain({ agent, instance, known }: Upgrade): Reason | undefined {
-    return known.includes(this.#ids().id) && this.#tunnels.has(agent, instance) ? 'tunnel_known' : undefined;
+    return known.includes(this.#ids().id) && this.#tunnels.of(agent, instance) !== undefined ? 'tunnel_known' : undefined;
+  }
+
+  /** Behind a load balancer a lane may arrive at another gateway than its tunnel's; which of them it means, it says. */
+  #openLane(io: SocketIo, upgrade: Upgrade): void {
+    const main = upgrade.lane === this.#ids().id ? this.#tunnels.of(upgrade.agent, upgrade.instance) : undefined;
+    if (main === undefined || main.lanes.size + 1 >= this.#maxLanes) this.#refuse(io, upgrade, 'lane_refused');
+    else this.#open(io, upgrade, main);
+  }
+
+  get #maxLanes(): number {
+    return this.#options.maxLanes ?? MAX_LANES;
   }
 
   #ids(): GatewayIds {
@@ -292,8 +306,8 @@ class HubServer implements Hub {
   #refuse(io: SocketIo, upgrade: Upgrade | undefined, reason: Reason): void {
     this.#newcomers.delete(io);
     this.#metrics.refuse(reason);
-    // an agent behind a load balancer is expected to meet a gateway again
-    if (reason === 'tunnel_known') this.#logger.debug({ ...upgrade, reason }, 'tunnel refused');
+    // an agent behind a load balancer is expected to meet a gateway again, and one that is not its lane's
+    if (reason === 'tunnel_known' || reason === 'lane_refused') this.#logger.debug({ ...upgrade, reason }, 'tunnel refused');
     else this.#logger.warn({ ...upgrade, reason }, 'tunnel refused');
     io.write(refusalOf(reason, gatewayIdLines(this.#ids())));
     io.end();
@@ -311,13 +325,14 @@ class HubServer implements Hub {
     this.#logger.warn({ agent, before: before.serial, now, process }, 'an agent came with another certificate than before');
   }
 
-  #open(io: SocketIo, upgrade: Upgrade): void {
+  #open(io: SocketIo, upgrade: Upgrade, main?: Tunnel): void {
     const { agent, home, instance, serial } = upgrade;
     this.#newcomers.delete(io);
     this.#noteCertificate(upgrade);
-    io.write(Buffer.from(upgradeAnswer(this.#ids())));
+    io.write(Buffer.from(upgradeAnswer(this.#ids(), this.#maxLanes)));
     const options = {
       agent,
+      main,
       home,
       instance,
       serial: normalSerial(serial),

@@ -116,7 +116,7 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   const byTwo = (name: string, help: string, [outer, inner]: readonly [string, string], read: ReadonlyMap<string, ReadonlyMap<string, number>>): Counter =>
     new Counter({ name, help, registers, labelNames: [outer, inner], collect() { this.reset(); for (const [a, counts] of read) for (const [b, count] of counts) this.inc({ [outer]: a, [inner]: b }, count); } });
 
-  gauge('scrapeway_hub_tunnels', 'Tunnels that are open.', gauges.tunnels);
+  gauge('scrapeway_hub_tunnels', 'Connections of agents\' tunnels that are open: tunnels and their lanes.', gauges.tunnels);
   gauge('scrapeway_hub_agents', 'Agents that take scrapes now.', gauges.agents);
   gauge('scrapeway_hub_scrapes_in_flight', 'Scrapes that wait for their agent or its answer.', gauges.inFlight);
   gauge('scrapeway_hub_queued_bytes', 'Bytes of answers that wait for Envoy.', gauges.queuedBytes);

@@ -28,6 +28,8 @@ export interface TunnelEvents {
 
 export interface TunnelOptions {
   readonly agent: string;
+  /** It is a lane of this tunnel: one more connection for scrapes, and nothing else. */
+  readonly main?: Tunnel | undefined;
   readonly home: string;
   readonly instance: string;
   readonly serial: string | undefined;
@@ -40,6 +42,8 @@ export interface TunnelOptions {
 const OPENING_TIMEOUT_MS = 10_000;
 /** No way is longer than this, ms. */
 const MAX_PATIENCE_MS = 1500;
+/** More than any tunnel has scrapes in flight. */
+const SILENT_BURDEN = 1e6;
 /** Identifiers that a tunnel keeps in reserve: below, it is replaced by a new one (trap 8). */
 const RESERVED_STREAM_IDS = 1024;
 
@@ -62,6 +66,9 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** Of the agent's certificate; undefined where Envoy says none. */
   readonly serial: string | undefined;
   readonly connection: Connection<TunnelStreamUser>;
+  readonly main: Tunnel | undefined;
+  /** Of a tunnel that is no lane itself: its lanes, but those that are leaving. */
+  readonly lanes = new Set<Tunnel>();
   readonly #io: SocketIo;
   readonly #clock: Clock;
   readonly #events: TunnelEvents;
@@ -84,6 +91,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** Takes `io` over, behind the handshake. */
   constructor(io: SocketIo, options: TunnelOptions, clock: Clock, events: TunnelEvents) {
     this.agent = options.agent;
+    this.main = options.main;
     this.home = options.home;
     this.instance = options.instance;
     this.serial = options.serial;
@@ -93,7 +101,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
     this.#events = events;
     this.connection = new Connection(io, options.connection, this);
     this.#control = new Control(options.agent, this.connection, options.maxTargets, {
-      onRegistration: (registration) => events.onRegistration(registration),
+      onRegistration: (registration) => (this.main === undefined ? events.onRegistration(registration) : undefined),
       onDraining: () => this.leave(),
       onBroken: (detail) => this.connection.close(ErrorCode.cancel, detail),
     });
@@ -120,6 +128,11 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** Scrapes in flight (the control stream is none). */
   get scrapes(): number {
     return Math.max(0, this.connection.streams.size - 1);
+  }
+
+  /** How bad a choice it is for the next scrape: by scrapes in flight, and above all when it is silent. */
+  get burden(): number {
+    return this.scrapes + (this.silentOnAsk ? SILENT_BURDEN : 0);
   }
 
   /** Opens a stream for a scrape; undefined: the agent has as many as it takes (SETTINGS_MAX_CONCURRENT_STREAMS). */

@@ -23,6 +23,7 @@ addUtilisation(registry, options.index);
 const hub = createHub({
   hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
   tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
+  maxLanes: options.maxLanes,
   timing: { keepAlive: options.keepAlive, reconnectGraceMs: options.reconnectGraceMs },
   logger,
   registry,

@@ -16,6 +16,8 @@ export interface Wan extends AsyncDisposable {
   readonly gatewayAddress: string;
   /** Of the site, past the WAN. */
   readonly siteAddress: string;
+  /** Of what the site sends from now on, whatever is the machine's own: `cubic`, `bbr`. */
+  setCongestionControl(name: string): Promise<void>;
   shape(change: { readonly rttMs?: number; readonly lossPercent?: number; readonly isSilent?: boolean }): void;
 }
 
@@ -64,6 +66,8 @@ export async function startWan(): Promise<Wan> {
     namespace,
     gatewayAddress: `${subnet}.1`,
     siteAddress: `${subnet}.6`,
+    // by the route: the namespace's setting takes only what the machine's own allows everybody
+    setCongestionControl: async (name) => void (await ip('-n', namespace, 'route', 'change', `${subnet}.0/30`, 'dev', far, 'src', `${subnet}.2`, 'congctl', name)),
     shape: ({ rttMs, lossPercent, isSilent }) => {
       if (rttMs !== undefined) link.stdin.write(`delay ${rttMs / 2}\n`);
       if (lossPercent !== undefined) link.stdin.write(`loss ${lossPercent}\n`);

@@ -1,0 +1,117 @@
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { eventually } from '../test/support/eventually.js';
+import { projectDir } from '../test/support/project.js';
+import { startWanSite } from '../test/support/wan-site.js';
+import type { WanSite } from '../test/support/wan-site.js';
+import { wanObstacle } from '../test/support/wan.js';
+import { makeBody } from './body.js';
+import { describeMachine } from './machine.js';
+import { percentile } from './statistics.js';
+import { figure, markdownTable } from './table.js';
+
+/**
+ * `npm run bench -- --wan [ROUNDS]`: a site behind 100 ms of round trip, 20 targets scraped at once, by an agent with one connection and
+ * by one with as many as it opens by itself, in turn. Between two rounds of an agent the way is idle for a while, as between scrapes of a
+ * Prometheus: back-to-back rounds would hide what TCP forgets meanwhile. Needs root and a Linux with network namespaces.
+ */
+
+const TARGETS = 20;
+const RTT_MS = 100;
+const BODIES_KB = [6, 30];
+/** Of the site's kernel; what most have, and what some have. */
+const CONGESTION_CONTROLS = ['cubic', 'bbr'];
+const GAPS_S = [0.2, 5, 15];
+/** By name of the agent. */
+const AGENTS = { one: { gateway: { lanes: 1 } }, auto: {} };
+const LANES_TIMEOUT_MS = 60_000;
+
+interface Row {
+  readonly congestionControl: string;
+  readonly bodyKb: number;
+  readonly rttMs: number;
+  readonly gapS: number;
+  readonly agent: string;
+  readonly lanes: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Of the site's connections just before the last round, segments. */
+  readonly windows: readonly number[];
+}
+
+async function windowsOf(site: WanSite): Promise<readonly number[]> {
+  const { stdout } = await promisify(execFile)('ip', ['netns', 'exec', site.wan.namespace, 'ss', '-tin', 'dst', site.wan.gatewayAddress]);
+  return [...stdout.matchAll(/ cwnd:(\d+)/g)].map(([, segments]) => Number(segments));
+}
+
+/** All agents in turn, each `rounds` times, with `gapS` between two rounds of one. */
+async function measure(site: WanSite, rounds: number, gapS: number): Promise<readonly Pick<Row, 'agent' | 'lanes' | 'p50Ms' | 'p99Ms' | 'windows'>[]> {
+  const names = Object.keys(AGENTS);
+  const times = new Map<string, number[]>(names.map((name) => [name, []]));
+  let windows: readonly number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of names) {
+      await setTimeout((gapS * 1000) / names.length);
+      windows = await windowsOf(site);
+      const scrapes = await site.scrapeAll(name);
+      const failed = scrapes.find(({ status }) => status !== 200);
+      if (failed !== undefined) throw new Error(`a scrape failed: ${failed.status} ${failed.reason}`);
+      times.get(name)?.push(...scrapes.map(({ ms }) => ms));
+    }
+  }
+  return Promise.all(
+    [...times].map(async ([agent, all]) => {
+      const sorted = all.toSorted((a, b) => a - b);
+      return { agent, lanes: await lanesOf(site, agent), p50Ms: percentile(sorted, 0.5), p99Ms: percentile(sorted, 0.99), windows };
+    }),
+  );
+}
+
+async function lanesOf(site: WanSite, agent: string): Promise<number> {
+  return [...(await site.agent(agent).metric('scrapeway_agent_tunnel_lanes')).values()][0] ?? 0;
+}
+
+async function measureSite(congestionControl: string, bodyKb: number, rounds: number): Promise<readonly Row[]> {
+  await using site = await startWanSite({ agents: AGENTS, targets: TARGETS, gzip: makeBody(bodyKb * 1024).gzipped, shape: { rttMs: RTT_MS }, congestionControl });
+  await eventually(async () => {
+    if ((await lanesOf(site, 'auto')) < TARGETS / 2) throw new Error('the lanes are not open');
+  }, { timeoutMs: LANES_TIMEOUT_MS });
+  const rows: Row[] = [];
+  for (const [rttMs, gaps] of [[0, GAPS_S.slice(0, 1)], [RTT_MS, GAPS_S]] as const) {
+    site.wan.shape({ rttMs });
+    // connections, caches, the compiler
+    for (const agent of Object.keys(AGENTS)) for (let warm = 0; warm < 3; warm += 1) await site.scrapeAll(agent);
+    for (const gapS of gaps) {
+      for (const figures of await measure(site, rounds, gapS)) rows.push({ congestionControl, bodyKb, rttMs, gapS, ...figures });
+      process.stdout.write(`${congestionControl}, ${bodyKb} KB, ${rttMs} ms, every ${gapS} s: ${rows.slice(-2).map((row) => `${row.agent} p50 ${figure(row.p50Ms)} p99 ${figure(row.p99Ms)}`).join('; ')}\n`);
+    }
+  }
+  return rows;
+}
+
+async function main(): Promise<number> {
+  const obstacle = wanObstacle();
+  if (obstacle !== undefined) {
+    process.stderr.write(`no such link here: ${obstacle}\n`);
+    return 1;
+  }
+  const rounds = Number(process.argv[2] ?? 10);
+  const machine = await describeMachine();
+  const rows: Row[] = [];
+  for (const bodyKb of BODIES_KB) for (const congestionControl of CONGESTION_CONTROLS) rows.push(...(await measureSite(congestionControl, bodyKb, rounds)));
+  const base = path.join(projectDir, 'bench/results', `wan-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
+  const markdown = markdownTable(
+    ['the site\'s TCP', 'KB', 'round trip ms', 'every s', 'lanes', 'p50 ms', 'p99 ms'],
+    rows.map((row) => [row.congestionControl, ...[row.bodyKb, row.rttMs, row.gapS, row.lanes, Math.round(row.p50Ms), Math.round(row.p99Ms)].map(String)]),
+  );
+  await mkdir(path.dirname(base), { recursive: true });
+  await writeFile(`${base}.json`, `${JSON.stringify({ machine, rounds, targets: TARGETS, rows }, null, 2)}\n`);
+  await writeFile(`${base}.md`, markdown);
+  process.stdout.write(`${markdown}written: ${path.relative(process.cwd(), base)}.{json,md}\n`);
+  return 0;
+}
+
+process.exitCode = await main();
