@@ -91,13 +91,15 @@ export function startLanes(options: LanesOptions): Lanes {
       return later(failed.next());
     }
     failed.reset();
-    const session = options.open(dialled.value, () => {
+    const session: Session = options.open(dialled.value, () => {
       sessions.delete(session);
       if (!stop.signal.aborted) options.onChange();
       // a lane that ends as soon as it is open must not be opened again at once
       if (!busy && !stop.signal.aborted) later(failed.next());
     });
     sessions.add(session);
+    // for its keep-alive
+    void session.roundTrip();
     options.onChange();
     review();
   };

@@ -120,7 +120,11 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     roundTrip: () =>
       new Promise((resolve) => {
         if (session.destroyed) return resolve(undefined);
-        session.ping((error, durationMs) => resolve(error === null ? durationMs : undefined));
+        session.ping((error, durationMs) => {
+          if (error !== null) return resolve(undefined);
+          keepAlive.measured(durationMs);
+          resolve(durationMs);
+        });
       }),
     drain: async () => {
       draining = true;

@@ -84,6 +84,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** How long a byte may take after asking before the tunnel counts as silent, ms: learned from when it was wrongly taken for that. */
   patienceMs = 0;
   #silentSinceMs: number | undefined;
+  readonly #openedMs: number;
   /** When the last byte came, on the clock's time. */
   heardMs: number;
   #probed = false;
@@ -97,7 +98,8 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
     this.serial = options.serial;
     this.#io = io;
     this.#clock = clock;
-    this.heardMs = clock.nowMs();
+    this.#openedMs = clock.nowMs();
+    this.heardMs = this.#openedMs;
     this.#events = events;
     this.connection = new Connection(io, options.connection, this);
     this.#control = new Control(options.agent, this.connection, options.maxTargets, {
@@ -226,6 +228,8 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   onReady(): void {
     if (this.#state !== 'opening') return;
     this.#cancelOpening();
+    // our SETTINGS have been there and back
+    this.#keepAlive.measured(this.#clock.nowMs() - this.#openedMs);
     this.#state = 'up';
     this.#control.open();
     if (this.state === 'up') this.#events.onUp(this);

@@ -28,10 +28,10 @@ function manualClock() {
   };
 }
 
-function watch() {
+function watch(options = { intervalMs: 3500, timeoutMs: 8500 }) {
   const clock = manualClock();
   const events: string[] = [];
-  const keepAlive = startKeepAlive({ intervalMs: 3500, timeoutMs: 8500 }, clock, {
+  const keepAlive = startKeepAlive(options, clock, {
     ping: () => events.push(`ping at ${clock.nowMs()}`),
     dead: (silentMs) => events.push(`dead after ${silentMs}`),
   });
@@ -63,6 +63,31 @@ describe('keep-alive', () => {
     expect(events).toEqual(['ping at 3500', 'ping at 8500']);
     clock.advance(1);
     expect(events.at(-1)).toBe('dead after 8500');
+  });
+
+  const TIGHT = { intervalMs: 300, timeoutMs: 1000 };
+  it.each([
+    ['a short way', 10, TIGHT, 1000],
+    ['a long way, which may lose packets', 300, TIGHT, 300 + 8 * 300],
+    ['a way that is longer than any', 60_000, TIGHT, 8500],
+    ['a long way, and the default', 300, { intervalMs: 3500, timeoutMs: 8500 }, 8500],
+    ['a long way, and an operator who is patient', 300, { intervalMs: 3500, timeoutMs: 20_000 }, 20_000],
+  ])('gives an answer the time that the way needs: %s', (_, roundTripMs, options, deadMs) => {
+    const { clock, events, keepAlive } = watch(options);
+    keepAlive.measured(roundTripMs);
+    clock.advance(30_000);
+    expect(events.at(-1)).toBe(`dead after ${deadMs}`);
+  });
+
+  it('learns the way from its own PINGs, little by little', () => {
+    const { clock, events, keepAlive } = watch(TIGHT);
+    for (let ping = 0; ping < 50; ping += 1) {
+      clock.advance(300);
+      clock.advance(200);
+      keepAlive.received();
+    }
+    clock.advance(10_000);
+    expect(events.at(-1)).toMatch(/^dead after 1(?:8|9)\d\d/);
   });
 
   it('leaves no timer when stopped', () => {

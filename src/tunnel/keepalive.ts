@@ -2,6 +2,9 @@
  * Keep-alive, the same rule at both ends: any received byte proves the other end alive; after a silence we PING, after a longer
  * one the tunnel is dead. A half-open connection is so noticed by either end within `timeoutMs`, which no TCP keep-alive
  * through Envoy would do (it would only prove Envoy alive).
+ *
+ * Whoever wants to know sooner must not be wrong more often: on a long way that loses packets an answer is late, not missing. A PING and its
+ * answer that TCP has to send again, each twice, come within eight round trips; so much time a PING has at least, however short `timeoutMs` is.
  */
 import type { Clock } from '../lib/clock.js';
 
@@ -15,32 +18,48 @@ export interface KeepAliveOptions {
 export interface KeepAlive {
   /** To be called for whatever arrives; costs one clock reading. */
   received(): void;
+  /** How long the way there and back took, ms, where somebody else knows: what its own PINGs take counts by itself. */
+  measured(roundTripMs: number): void;
   stop(): void;
 }
+
+const ROUND_TRIPS = 8;
+/** What a long way adds ends here, ms: that of the default time-out. */
+const MAX_FLOOR_MS = 8500;
+/** Weight of the latest measurement (RFC 6298 §2). */
+const SMOOTHING = 1 / 8;
 
 /** Watches one tunnel until `stop`. One timer, set again when it fires, never per received byte. */
 export function startKeepAlive({ intervalMs, timeoutMs }: KeepAliveOptions, clock: Clock, act: { ping(): void; dead(silentMs: number): void }): KeepAlive {
   let lastMs = clock.nowMs();
-  let pinged = false;
+  let pingedMs: number | undefined;
+  let roundTripMs: number | undefined;
   let cancel: () => void;
+  const measured = (ms: number): void => {
+    roundTripMs = roundTripMs === undefined ? ms : roundTripMs + (ms - roundTripMs) * SMOOTHING;
+  };
   const check = (): void => {
     const silentMs = clock.nowMs() - lastMs;
-    if (silentMs >= timeoutMs) return act.dead(silentMs);
+    const patienceMs = Math.max(timeoutMs, Math.min(intervalMs + Math.ceil(ROUND_TRIPS * (roundTripMs ?? 0)), MAX_FLOOR_MS));
+    if (silentMs >= patienceMs) return act.dead(silentMs);
     if (silentMs >= intervalMs) {
-      if (!pinged) act.ping();
-      pinged = true;
-      cancel = clock.after(timeoutMs - silentMs, check);
+      if (pingedMs === undefined) {
+        pingedMs = clock.nowMs();
+        act.ping();
+      }
+      cancel = clock.after(patienceMs - silentMs, check);
       return;
     }
-    pinged = false;
     cancel = clock.after(intervalMs - silentMs, check);
   };
   cancel = clock.after(intervalMs, check);
   return {
     received: () => {
       lastMs = clock.nowMs();
-      pinged = false;
+      if (pingedMs !== undefined) measured(lastMs - pingedMs);
+      pingedMs = undefined;
     },
+    measured,
     stop: () => cancel(),
   };
 }

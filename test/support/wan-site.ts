@@ -20,6 +20,8 @@ export interface WanSite extends AsyncDisposable {
   readonly wan: Wan;
   readonly gateway: RunningGateway;
   agent(name: string): RunningScrapeway;
+  /** Another process of an agent, for after its end; not waited for. */
+  startAgain(name: string): Promise<RunningScrapeway>;
   /** One scrape of a target: status, reason and time until the last byte. */
   scrape(agent: string, index: number, timeoutSeconds?: number): Promise<WanScrape>;
   /** All of an agent's targets at once. */
@@ -70,9 +72,13 @@ export async function startWanSite(options: WanSiteOptions): Promise<WanSite> {
   wan.shape(options.shape);
   const targets = timesOf(options.targets).map((index) => ({ name: `node-${index}`, url: `http://127.0.0.1:${target.port}/metrics` }));
   const agents = new Map<string, RunningScrapeway>();
-  for (const [name, own] of Object.entries(options.agents)) {
-    const gateways = [{ address: `${wan.gatewayAddress}:${gateway.ports.agents}`, serverName: 'localhost', ...own.gateway }];
-    const agent = started.use(await startAgent({ dir: dir.path, pki, name, gatewayPort: gateway.ports.agents, targets, config: { gateways, ...own.config }, network: { namespace: wan.namespace, statusHost: wan.siteAddress } }));
+  const start = (name: string): Promise<RunningScrapeway> => {
+    const gateways = [{ address: `${wan.gatewayAddress}:${gateway.ports.agents}`, serverName: 'localhost', ...options.agents[name]?.gateway }];
+    const config = { gateways, ...options.agents[name]?.config };
+    return startAgent({ dir: dir.path, pki, name, gatewayPort: gateway.ports.agents, targets, config, network: { namespace: wan.namespace, statusHost: wan.siteAddress } });
+  };
+  for (const name of names) {
+    const agent = started.use(await start(name));
     await agent.waitUntilReady();
     agents.set(name, agent);
   }
@@ -97,6 +103,7 @@ export async function startWanSite(options: WanSiteOptions): Promise<WanSite> {
       if (found === undefined) throw new Error(`no agent ${name}`);
       return found;
     },
+    startAgain: start,
     scrape,
     scrapeAll: (agent) => Promise.all(timesOf(options.targets).map((index) => scrape(agent, index))),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -10,6 +10,10 @@ import { projectDir } from './project.js';
  * test. A second link without faults is for the test's own questions.
  */
 
+/** Which packets a fault takes. */
+export type Ways = keyof typeof WAYS;
+const WAYS = { none: 0, 'to the site': 1, 'to the gateway': 2, both: 3 } as const;
+
 export interface Wan extends AsyncDisposable {
   readonly namespace: string;
   /** Of the machine, as the site sees it through the WAN. */
@@ -18,7 +22,7 @@ export interface Wan extends AsyncDisposable {
   readonly siteAddress: string;
   /** Of what the site sends from now on, whatever is the machine's own: `cubic`, `bbr`. */
   setCongestionControl(name: string): Promise<void>;
-  shape(change: { readonly rttMs?: number; readonly lossPercent?: number; readonly isSilent?: boolean }): void;
+  shape(change: { readonly rttMs?: number; readonly lossPercent?: number; readonly silent?: Ways; readonly noReset?: Ways }): void;
 }
 
 const run = promisify(execFile);
@@ -68,10 +72,11 @@ export async function startWan(): Promise<Wan> {
     siteAddress: `${subnet}.6`,
     // by the route: the namespace's setting takes only what the machine's own allows everybody
     setCongestionControl: async (name) => void (await ip('-n', namespace, 'route', 'change', `${subnet}.0/30`, 'dev', far, 'src', `${subnet}.2`, 'congctl', name)),
-    shape: ({ rttMs, lossPercent, isSilent }) => {
+    shape: ({ rttMs, lossPercent, silent, noReset }) => {
       if (rttMs !== undefined) link.stdin.write(`delay ${rttMs / 2}\n`);
       if (lossPercent !== undefined) link.stdin.write(`loss ${lossPercent}\n`);
-      if (isSilent !== undefined) link.stdin.write(`silence ${isSilent ? 1 : 0}\n`);
+      if (silent !== undefined) link.stdin.write(`silence ${WAYS[silent]}\n`);
+      if (noReset !== undefined) link.stdin.write(`noreset ${WAYS[noReset]}\n`);
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
