@@ -16,6 +16,7 @@ import type { GatewayIds, Upgrade } from '../tunnel/handshake.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import { CONNECT_IDLE_MS } from '../tunnel/streams.js';
 import { refusalOf } from './answers.js';
+import { CertificateChanges } from './certificate-changes.js';
 import { Deadlines } from './deadlines.js';
 import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
 import { receiveHandshake } from './handshake.js';
@@ -101,8 +102,7 @@ class HubServer implements Hub {
   #state: DesiredState | undefined;
   #maxTargets: ReadonlyMap<string, number> = new Map();
   #sites: ReadonlyMap<string, Site> = new Map();
-  /** The certificate that each agent came with last, and the process that it came with, by agent. */
-  readonly #lastSeen = new Map<string, { readonly serial: string; readonly instance: string }>();
+  readonly #certificates = new CertificateChanges();
   #agentsUp = 0;
   #draining = false;
   #onDrained: (() => void)[] = [];
@@ -159,7 +159,7 @@ class HubServer implements Hub {
     const isFirst = this.#state === undefined;
     this.#state = state;
     this.#maxTargets = new Map(state.agents.map((agent) => [agent.name, agent.maxTargets]));
-    for (const agent of this.#lastSeen.keys()) if (!this.#maxTargets.has(agent)) this.#lastSeen.delete(agent);
+    this.#certificates.keepOnly(this.#maxTargets);
     this.#setSites(sitesByMember(state), isFirst);
     this.#tenancy.setState(state);
     const revoked = this.#revokedAgents(state);
@@ -267,10 +267,11 @@ class HubServer implements Hub {
     const refusal = this.#refusal(upgrade.agent) ?? this.#metAgain(upgrade);
     if (refusal !== undefined) return this.#refuse(io, upgrade, refusal);
     if (upgrade.lane !== undefined) return this.#openLane(io, upgrade);
-    this.#tunnels.claim(upgrade.agent, upgrade.instance, (conflict) => {
+    this.#tunnels.claim(upgrade.agent, upgrade.instance, (verdict) => {
+      if (verdict !== 'free') this.#certificates.metRival(upgrade);
       if (io.destroyed) return;
       // The config may have changed while the old tunnel was asked.
-      const late = conflict ?? this.#refusal(upgrade.agent);
+      const late = verdict === 'agent_conflict' ? verdict : this.#refusal(upgrade.agent);
       if (late === undefined) this.#open(io, upgrade);
       else this.#refuse(io, upgrade, late);
     });
@@ -314,15 +315,14 @@ class HubServer implements Hub {
   }
 
   /** Another certificate under the same name is let in, if its holder is alone or proves to be the same process; never unseen. */
-  #noteCertificate({ agent, instance, serial }: Upgrade): void {
-    const now = normalSerial(serial);
-    const before = this.#lastSeen.get(agent);
-    if (now === undefined) return;
-    this.#lastSeen.set(agent, { serial: now, instance });
-    if (before === undefined || before.serial === now) return;
-    const process = before.instance === instance ? 'same' : 'other';
+  #noteCertificate(upgrade: Upgrade): void {
+    const change = this.#certificates.note(upgrade);
+    if (change === undefined) return;
+    const { process, before, now } = change;
     this.#metrics.countCertificateChange(process);
-    this.#logger.warn({ agent, before: before.serial, now, process }, 'an agent came with another certificate than before');
+    const text = 'an agent came with another certificate than before';
+    if (process === 'other') this.#logger.warn({ agent: upgrade.agent, before, now, process }, text);
+    else this.#logger.info({ agent: upgrade.agent, before, now, process }, text);
   }
 
   #open(io: SocketIo, upgrade: Upgrade, main?: Tunnel): void {

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Holder } from './certificate-changes.js';
 import type { Registry } from 'prom-client';
 import type { Reason } from '../model/reasons.js';
 
@@ -35,7 +36,7 @@ export class HubMetrics {
   readonly failovers = new Map<string, Map<Reason, number>>();
   readonly hedges = new Map<HedgeCause, Map<HedgeOutcome, number>>();
   /** Agents that came back with another certificate; by whether it was the same process. */
-  readonly certificateChanges = new Map<'same' | 'other', number>();
+  readonly certificateChanges = new Map<Holder, number>();
   bodyBytes = 0;
   requestBodyBytes = 0;
   connectBytesToTarget = 0;
@@ -72,7 +73,7 @@ export class HubMetrics {
     countIn(this.hedges, cause, outcome);
   }
 
-  countCertificateChange(process: 'same' | 'other'): void {
+  countCertificateChange(process: Holder): void {
     this.certificateChanges.set(process, (this.certificateChanges.get(process) ?? 0) + 1);
   }
 
@@ -128,7 +129,7 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   byReason('scrapeway_hub_handshakes_refused_total', 'Tunnels that were refused, by reason.', 'reason', metrics.refusals);
   byTwo('scrapeway_hub_failovers_total', 'Scrapes and CONNECTs that an agent of a site could not answer and that were given to another, by that agent and why.', ['agent', 'reason'], metrics.failovers);
   byTwo('scrapeway_hub_hedges_total', 'Second members of a site asked while the first owed its answer: because it was slow or silent, and whether the second answered first.', ['cause', 'outcome'], metrics.hedges);
-  byReason('scrapeway_hub_agent_certificate_changes_total', 'Tunnels whose agent came with another certificate than before: renewed by the same process, or another process under the same name.', 'process', metrics.certificateChanges);
+  byReason('scrapeway_hub_agent_certificate_changes_total', 'Tunnels whose agent came with another certificate than before: by whose it is: the same process\'s, which was renewed; a successor\'s, of the same issuer, after the one before had gone; or an other\'s.', 'process', metrics.certificateChanges);
   counter('scrapeway_hub_body_bytes_total', 'Bytes of answer bodies that came through tunnels.', () => metrics.bodyBytes);
   counter('scrapeway_hub_request_body_bytes_total', 'Bytes of request bodies that went into tunnels.', () => metrics.requestBodyBytes);
   counter('scrapeway_hub_scrapes_waited_total', 'Scrapes and CONNECTs that waited for their agent to reconnect.', () => metrics.waited);

@@ -1,6 +1,5 @@
 import type { Close } from '../h2/index.js';
 import type { Clock } from '../lib/clock.js';
-import type { Reason } from '../model/reasons.js';
 import type { Tunnel } from './tunnel.js';
 
 /**
@@ -81,16 +80,16 @@ export class Tunnels {
 
   /**
    * May a new tunnel of this agent's process `instance` be opened? Answers at once, or after a PING to the old tunnel of
-   * another process. Undefined: yes.
+   * another process: `free`, nobody else has the name; `taken_over`, somebody had it and is silent; `agent_conflict`, no.
    */
-  claim(agent: string, instance: string, answer: (refusal: Reason | undefined) => void): void {
+  claim(agent: string, instance: string, answer: (verdict: 'free' | 'taken_over' | 'agent_conflict') => void): void {
     const site = this.#sites.get(agent);
     const rival = [site?.current, site?.opening].find((tunnel) => tunnel !== undefined && tunnel.instance !== instance);
-    if (rival === undefined) return answer(undefined);
+    if (rival === undefined) return answer('free');
     rival.challenge(this.#options.conflictPingMs, (alive) => {
       if (alive) return answer('agent_conflict');
       rival.destroy('another process of this agent has come, and this one is silent');
-      answer(undefined);
+      answer('taken_over');
     });
   }
 

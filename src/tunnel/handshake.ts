@@ -40,6 +40,7 @@ export const MEMBER_HEADER = 'x-scrapeway-member';
 
 /** Stamped by Envoy from the handshake. */
 const SERIAL_HEADER = 'x-scrapeway-peer-serial';
+const ISSUER_HEADER = 'x-scrapeway-peer-issuer';
 
 /** The agent's request, as it is written to the socket. `host` is the gateway's name; `known`: ids of gateways with a tunnel; `lane`: `LANE_HEADER`. */
 export function upgradeRequest(host: string, instance: string, known: readonly string[] = [], lane?: string): string {
@@ -65,6 +66,8 @@ export interface Upgrade {
   readonly instance: string;
   /** Serial number of the agent's certificate, hex; undefined where Envoy stamped none. */
   readonly serial: string | undefined;
+  /** Who signed it, as Envoy writes the name; undefined where it stamped none. */
+  readonly issuer: string | undefined;
   /** Gateways that the process says it has a tunnel to. */
   readonly known: readonly string[];
   /** Wanted is a lane of the tunnel to the gateway of this id; undefined = a tunnel. */
@@ -83,8 +86,11 @@ export function readUpgrade(headers: Readonly<Record<string, string | readonly s
   if (String(headers['upgrade']).toLowerCase() !== TUNNEL_PROTOCOL || headers[VERSION_HEADER] !== TUNNEL_VERSION) return undefined;
   if (typeof instance !== 'string' || !INSTANCE.test(instance)) return undefined;
   const serial = headers[SERIAL_HEADER];
-  const lane = headers[LANE_HEADER];
-  return { agent, home, instance, serial: typeof serial === 'string' ? serial : undefined, known: readIds(headers[KNOWN_HEADER]), lane: typeof lane === 'string' ? lane : undefined };
+  return { agent, home, instance, serial: single(serial), issuer: single(headers[ISSUER_HEADER]), known: readIds(headers[KNOWN_HEADER]), lane: single(headers[LANE_HEADER]) };
+}
+
+function single(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** Ids from a header; what is no id is left out. */

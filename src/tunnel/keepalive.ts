@@ -4,7 +4,7 @@
  * through Envoy would do (it would only prove Envoy alive).
  *
  * Whoever wants to know sooner must not be wrong more often: on a long way that loses packets an answer is late, not missing. A PING and its
- * answer that TCP has to send again, each twice, come within eight round trips; so much time a PING has at least, however short `timeoutMs` is.
+ * answer that TCP has to send again, each twice, come within ten round trips; so much time a PING has at least, however short `timeoutMs` is.
  */
 import type { Clock } from '../lib/clock.js';
 
@@ -23,7 +23,7 @@ export interface KeepAlive {
   stop(): void;
 }
 
-const ROUND_TRIPS = 8;
+const ROUND_TRIPS = 10;
 /** What a long way adds ends here, ms: that of the default time-out. */
 const MAX_FLOOR_MS = 8500;
 /** Weight of the latest measurement (RFC 6298 §2). */

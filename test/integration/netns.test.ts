@@ -78,12 +78,12 @@ describe('a site behind a WAN', () => {
     expect(figures.with.least).toBeGreaterThanOrEqual(100);
     expect(figures.with.p50 - figures.without.p50).toBeLessThan(150);
     expect(figures.with.p99 - figures.without.p99).toBeLessThan(250);
-  });
+  }, 120_000);
 
   for (const keepAlive of ['by default', 'of 1 s'] as const) {
     onWan(`with 300 ms, 2 % loss and a keep-alive ${keepAlive}: no false alarm, no failed scrape`, async () => {
       await using site = await startSite({ rttMs: 300, lossPercent: 2 }, keepAlive);
-      const untilMs = performance.now() + 12_000;
+      const untilMs = performance.now() + 10_000;
       for (let round = 0; performance.now() < untilMs; round += 1) {
         expect((await site.scrapeAll('site-a')).filter(({ status }) => status !== 200)).toEqual([]);
         // as long as a PING and its answer, so that these are on the way too
@@ -92,11 +92,11 @@ describe('a site behind a WAN', () => {
       expect(await valueOf(site.agent('site-a'), 'scrapeway_agent_tunnel_up')).toBe(1);
       expect(await valueOf(site.gateway, 'scrapeway_hub_keepalive_losses_total')).toBe(0);
       expect(tunnelsUp(site)).toBe(1);
-    });
+    }, 120_000);
   }
 
-  onWan('that becomes a black hole is noticed by both ends in under 10 s; it comes back by itself', async () => {
-    await using site = await startSite({ rttMs: 100 });
+  onWan('that becomes a black hole is noticed by both ends in under 10 s; it comes back by itself, also as another process of a host that lost power', async () => {
+    await using site = await startSite({ rttMs: 100, noReset: 'to the gateway' });
     expect((await site.scrape('site-a', 0)).reason).toBe('ok');
     site.wan.shape({ silent: 'both' });
     const { hubMs, agentMs } = await whenNoticed(site);
@@ -104,22 +104,7 @@ describe('a site behind a WAN', () => {
     expect(Math.max(hubMs, agentMs)).toBeLessThan(10_000);
     site.wan.shape({ silent: 'none' });
     await eventually(async () => expect((await site.scrape('site-a', 0, 1)).reason).toBe('ok'), { timeoutMs: 40_000 });
-  });
-
-  for (const silent of ['to the site', 'to the gateway'] as const satisfies readonly Ways[]) {
-    onWan(`that loses all packets ${silent}, and only these, with a keep-alive of 1 s: noticed by both ends long before the default would`, async () => {
-      await using site = await startSite({ rttMs: 100 }, 'of 1 s');
-      expect((await site.scrape('site-a', 0)).reason).toBe('ok');
-      site.wan.shape({ silent });
-      const { hubMs, agentMs } = await whenNoticed(site);
-      process.stdout.write(`packets ${silent} lost: noticed by the hub after ${hubMs} ms, by the agent after ${agentMs} ms\n`);
-      expect(Math.max(hubMs, agentMs)).toBeLessThan(8_000);
-    });
-  }
-
-  onWan('whose host lost power and is back before anybody noticed, its address saying nothing of the old connection: the new agent is let in', async () => {
-    await using site = await startSite({ rttMs: 100, noReset: 'to the gateway' });
-    expect((await site.scrape('site-a', 0)).reason).toBe('ok');
+    // its end is not heard of, and its address, when it is back, says nothing of the old connection
     site.wan.shape({ silent: 'both' });
     site.agent('site-a').process.signal('SIGKILL');
     await site.agent('site-a').process.exited;
@@ -127,6 +112,17 @@ describe('a site behind a WAN', () => {
     await using again = await site.startAgain('site-a');
     await again.waitUntilReady();
     expect((await site.scrape('site-a', 0)).reason).toBe('ok');
-    expect((await site.gateway.metric('scrapeway_hub_handshakes_refused_total')).get('{reason="agent_conflict"}') ?? 0).toBe(0);
-  });
+  }, 120_000);
+
+  onWan('that loses all packets of one direction, with a keep-alive of 1 s: noticed by both ends long before the default would', async () => {
+    await using site = await startSite({ rttMs: 100 }, 'of 1 s');
+    for (const silent of ['to the site', 'to the gateway'] as const satisfies readonly Ways[]) {
+      await eventually(async () => expect((await site.scrape('site-a', 0, 1)).reason).toBe('ok'), { timeoutMs: 40_000 });
+      site.wan.shape({ silent });
+      const { hubMs, agentMs } = await whenNoticed(site);
+      process.stdout.write(`packets ${silent} lost: noticed by the hub after ${hubMs} ms, by the agent after ${agentMs} ms\n`);
+      expect(Math.max(hubMs, agentMs)).toBeLessThan(8_000);
+      site.wan.shape({ silent: 'none' });
+    }
+  }, 120_000);
 });
