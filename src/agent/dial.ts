@@ -168,7 +168,7 @@ function refusal(statusLine: string, reason: Reason | undefined): string {
 
 /** What TLS alerts and verification errors mean to the person who has to mend them. */
 const SENTENCES: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: "the gateway's certificate has expired",
+  CERT_HAS_EXPIRED: "the gateway's certificate has expired, or its CA's",
   CERT_NOT_YET_VALID: "the gateway's certificate is not valid yet: compare the clocks",
   DEPTH_ZERO_SELF_SIGNED_CERT: "the gateway's certificate is self-signed and not in caFile",
   SELF_SIGNED_CERT_IN_CHAIN: "the gateway's certificate was signed by a CA that is not in caFile",
@@ -176,7 +176,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the gateway's certificate was signed by a CA that is not in caFile",
   ALERT_UNKNOWN_CA: "the gateway does not trust the CA of this agent's certificate",
   ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
-  ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
+  ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired, or its CA's",
   ALERT_CERTIFICATE_REVOKED: "this agent's certificate has been revoked",
   ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
   ALERT_BAD_CERTIFICATE: "the gateway does not accept this agent's certificate",
