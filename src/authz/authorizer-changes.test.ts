@@ -4,6 +4,7 @@ import { hash } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { desiredState, target } from '../../test/support/desired-state.js';
 import { CheckRequestSchema } from '../gen/envoy/service/auth/v3/external_auth_pb.js';
+import { credentialId } from '../model/credential-id.js';
 import type { Credential, DesiredState, Revoked } from '../model/desired-state.js';
 import type { Target } from '../model/target.js';
 import { createAuthorizer } from './authorizer.js';
@@ -65,6 +66,7 @@ function authorizer() {
       if (facts.targets !== before?.targets) made.setRegistration('site-1', facts.targets);
       ({ nowMs } = facts);
     },
+    mayStay: (credentials: string) => made.mayStay({ tenant: 'team-a', credentials }, 'site-1', 'node'),
     answers: async () => (await Promise.all(ASKED.map((bytes) => made.check(bytes)))).map((answer) => answer.toString('latin1')),
   };
 }
@@ -102,5 +104,27 @@ describe('what was answered before does not stand after', () => {
     const expected = await fresh.answers();
     expect(await old.answers()).toEqual(expected);
     expect(expected).not.toEqual(first);
+  });
+});
+
+describe('who was let through', () => {
+  const id = (credential: string): string => credentialId(CREDENTIALS[credential] ?? { kind: 'bearer', sha256: '' });
+  const narrow = withTeamA({ credentials: Object.values(CREDENTIALS).map((credential) => ({ ...credential, scope: [{ agents: undefined, targets: ['other'], selector: undefined }] })) });
+
+  it.each<[what: string, credentials: readonly string[], facts: Facts, stays: boolean]>([
+    ['stays while nothing changes', ['basic'], BEFORE, true],
+    ['stays by a token that is not listed here', ['elsewhere'], BEFORE, true],
+    ['stays while nothing is known of the agent', ['basic'], { ...BEFORE, targets: undefined }, true],
+    ['goes with the grant', ['basic'], withTeamA({ scrape: [] }), false],
+    ['goes with a denial', ['basic'], withTeamA({ deny: [{ agents: ['site-1'], targets: undefined, selector: undefined }] }), false],
+    ['goes with the target', ['basic'], { ...BEFORE, targets: [target('other')] }, false],
+    ['goes with the tenant', ['basic'], { ...BEFORE, state: { ...STATE, tenants: STATE.tenants.slice(1) } }, false],
+    ['goes with the end of any of its credentials', ['elsewhere', 'bearer'], { ...withTeamA({ credentials: ENDING }), nowMs: NOW_MS + 1000 }, false],
+    ['stays until then', ['elsewhere', 'bearer'], { ...withTeamA({ credentials: ENDING }), nowMs: NOW_MS + 999 }, true],
+    ['goes with a narrower scope', ['basic'], narrow, false],
+  ])('%s', (_what, credentials, facts, stays) => {
+    const made = authorizer();
+    made.tell(facts);
+    expect(made.mayStay(credentials.map(id).join(' '))).toBe(stays);
   });
 });

@@ -10,6 +10,7 @@ import { decide } from './decide.js';
 import { identify } from './identity.js';
 import type { Caller } from './identity.js';
 import { Inventory } from './inventory.js';
+import type { Entry } from './inventory.js';
 import { createKnownAnswers } from './known-answers.js';
 import { createPasswordChecker } from './password.js';
 import type { PasswordChecker } from './password.js';
@@ -27,6 +28,8 @@ export interface Authorizer {
   setState(state: DesiredState): void;
   /** undefined: what the agent offers is not known (any more). */
   setRegistration(agent: string, targets: readonly Target[] | undefined): void;
+  /** Whether a caller who was let through to a target by these credentials (ids, parted by spaces) would be let through now. What is not known yet counts for him. */
+  mayStay(caller: { readonly tenant: string; readonly credentials: string }, agent: string, target: string): boolean;
   /** At once, except where a password or a token has to be checked for the first time. Neither throws nor rejects. */
   check(request: Buffer): MaybePromise<Buffer>;
 }
@@ -112,11 +115,23 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
       inventory.register(agent, targets);
       known.forget();
     },
+    mayStay({ tenant, credentials }, agent, target) {
+      if (policy === undefined) return true;
+      const finding = inventory.view(tenant)?.find(agent, target) ?? { kind: 'none' };
+      if (finding.kind !== 'granted') return finding.kind === 'unknown_yet';
+      return credentials.split(' ').every((id) => isGoodFor(policy?.credentialsById.get(id), finding.entry, wallMs()));
+    },
     check(request) {
       const startMs = performance.now();
       return whenReady(answer(request), (bytes) => timed(bytes, startMs));
     },
   };
+}
+
+/** Of one that is not listed, nothing is known that could be over; what is listed no more, the hub has cut off (hub/tenancy.ts). */
+function isGoodFor(credential: KnownCredential | undefined, { agent, target }: Entry, nowMs: number): boolean {
+  if (credential === undefined) return true;
+  return (credential.expiresMs ?? Infinity) > nowMs && (credential.covers?.(agent, target) ?? true);
 }
 
 interface Decided {

@@ -16,6 +16,8 @@ import { decoyHash } from './password.js';
  */
 export interface Policy {
   readonly credentials: CredentialTable;
+  /** Tenants' own, by id. */
+  readonly credentialsById: ReadonlyMap<string, KnownCredential>;
   /** Agents by the name in their certificate. */
   readonly agentsBySan: ReadonlyMap<SanKey, ReadonlySet<string>>;
   /** What each tenant may scrape. */
@@ -84,6 +86,7 @@ export interface Password {
 export function compilePolicy(state: DesiredState): Policy {
   return {
     credentials: compileCredentials(state),
+    credentialsById: new Map(state.tenants.flatMap(({ name, credentials }) => credentials.map((credential) => [credentialId(credential), knownCredential(name, credential)]))),
     agentsBySan: groupBy(state.agents.map((agent) => [sanKey(agent.san.type, agent.san.value), agent.name])),
     rights: compileRights(state),
     sites: sitesByMember(state),

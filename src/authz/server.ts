@@ -14,6 +14,8 @@ export interface AuthzServer {
   /** Listens; a socket that is left from before is replaced. Rejects if it cannot. */
   start(): Promise<void>;
   setState(state: DesiredState): void;
+  /** See `Authorizer.mayStay`. */
+  readonly mayStay: Authorizer['mayStay'];
   /** undefined: what the agent offers is not known (any more). */
   setRegistration(agent: string, targets: readonly Target[] | undefined): void;
   /** Closes everything at once: calls without an answer get none. Resolves when the socket's file is gone. */
@@ -83,6 +85,8 @@ class UnixAuthzServer implements AuthzServer {
   #logClose({ by, code, detail }: Close): void {
     if (code !== ErrorCode.noError) this.#logger.error({ by, code: errorName(code), detail }, 'a connection of Envoy to ext_authz was closed');
   }
+
+  readonly mayStay: Authorizer['mayStay'] = (...asked) => this.#authorizer.mayStay(...asked);
 
   setState(state: DesiredState): void {
     this.#authorizer.setState(state);

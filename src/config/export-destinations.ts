@@ -1,4 +1,4 @@
-import type { ExportDestination, OAuth2Client } from '../model/desired-state.js';
+import type { ExportDestination, OAuth2Client, SigV4 } from '../model/desired-state.js';
 import { baseUrl } from './backends.js';
 import { readCas, readPair } from './certificates.js';
 import type { Draft } from './draft.js';
@@ -22,6 +22,7 @@ async function compileDestination(draft: Draft, place: Path, file: ExportDestina
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
   const oauth2 = await compileOAuth2(draft, place, file);
+  const sigv4 = await compileSigV4(draft, place, file);
   const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
   const client = await compileClient(draft, place, file);
   const proxy = await compileProxy(draft, place, file);
@@ -29,7 +30,7 @@ async function compileDestination(draft: Draft, place: Path, file: ExportDestina
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (kind === 'pushgateway' && urls.length > 1) draft.fault([...place, 'kind'], 'a Pushgateway has one `url`');
   if (timeoutMs === undefined) return undefined;
-  return { name, kind, urls, version: version === 1 ? '1' : '2', headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, oauth2, caPem, client, proxy, timeoutMs, tenantLabel };
+  return { name, kind, urls, version: version === 1 ? '1' : '2', headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, oauth2, sigv4, caPem, client, proxy, timeoutMs, tenantLabel };
 }
 
 function compileUrls(draft: Draft, place: Path, { url, urls, statefulSet }: ExportDestinationFile): readonly string[] {
@@ -59,6 +60,17 @@ async function compileOAuth2(draft: Draft, place: Path, { oauth2, basic, bearerT
   const { clientSecretFile, ...client } = oauth2;
   const clientSecret = await draft.readSecret([...place, 'oauth2', 'clientSecretFile'], clientSecretFile);
   return clientSecret === undefined ? undefined : { ...client, clientSecret };
+}
+
+async function compileSigV4(draft: Draft, place: Path, { kind, sigv4, basic, bearerTokenFile, oauth2 }: ExportDestinationFile): Promise<SigV4 | undefined> {
+  if (sigv4 === undefined) return undefined;
+  const { region, service, accessKeyId, secretAccessKeyFile, sessionTokenFile } = sigv4;
+  const at = [...place, 'sigv4'];
+  if (kind === 'pushgateway') draft.fault(at, 'is for `kind: remote_write`; a Pushgateway knows no signatures');
+  if ((basic ?? bearerTokenFile ?? oauth2) !== undefined) draft.fault(at, 'stands beside `basic`, `bearerTokenFile` or `oauth2`; a request can carry one of them');
+  const secretAccessKey = await draft.readSecret([...at, 'secretAccessKeyFile'], secretAccessKeyFile);
+  const sessionToken = sessionTokenFile === undefined ? undefined : await draft.readSecret([...at, 'sessionTokenFile'], sessionTokenFile);
+  return secretAccessKey === undefined ? undefined : { region, service, accessKeyId, secretAccessKey, sessionToken };
 }
 
 async function compileProxy(draft: Draft, place: Path, { proxy }: ExportDestinationFile): Promise<ExportDestination['proxy']> {

@@ -62,7 +62,7 @@ describe('an export', () => {
 });
 
 describe('a destination', () => {
-  const of = (more: string): string => `exportDestinations: [{ name: plain, kind: remote_write, ${more} }]\n`;
+  const of = (more: string, kind = 'remote_write'): string => `exportDestinations: [{ name: plain, kind: ${kind}, ${more} }]\n`;
 
   it('of a StatefulSet is each of its pods', async () => {
     const loaded = await load({ destinations: of('statefulSet: { name: prom, service: governing, namespace: team-a, replicas: 2 }') });
@@ -74,12 +74,24 @@ describe('a destination', () => {
     expect(loaded.ok ? loaded.value.state.exportDestinations?.[0]?.oauth2 : loaded.error.map(placed)).toMatchObject({ clientId: 'me', clientSecret: 'hush', scopes: [] });
   });
 
+  it('has AWS keys, the secret ones from files', async () => {
+    const loaded = await load({ destinations: of("url: 'http://r', sigv4: { region: eu-central-1, accessKeyId: AKID, secretAccessKeyFile: secret, sessionTokenFile: secret }") });
+    const expected = { region: 'eu-central-1', service: 'aps', accessKeyId: 'AKID', secretAccessKey: 'hush', sessionToken: 'hush' };
+    expect(loaded.ok ? loaded.value.state.exportDestinations?.[0]?.sigv4 : loaded.error.map(placed)).toEqual(expected);
+  });
+
+  it('of the kind that knows no signatures signs nothing', async () => {
+    const sigv4 = "url: 'http://r', sigv4: { region: eu-central-1, accessKeyId: A, secretAccessKeyFile: secret }";
+    expect(await faults({ destinations: of(sigv4, 'pushgateway') })).toEqual(['exportDestinations[0].sigv4: is for `kind: remote_write`; a Pushgateway knows no signatures']);
+  });
+
   it.each([
     ['headers: {}', 'name: needs exactly one of `url`, `urls` and `statefulSet`'],
     ["url: 'http://r', urls: ['http://s']", 'name: needs exactly one of `url`, `urls` and `statefulSet`'],
     ["url: 'http://u:p@r'", 'url: must hold no credentials; use `basic` or `bearerTokenFile`'],
     ["url: 'http://r', certFile: gateway.crt", 'certFile: needs the other: `certFile` and `keyFile` stand together'],
     ["url: 'http://r', bearerTokenFile: secret, oauth2: { tokenUrl: 'http://l', clientId: me, clientSecretFile: secret }", 'oauth2: stands beside `basic` or `bearerTokenFile`; a request can carry one of them'],
+    ["url: 'http://r', bearerTokenFile: secret, sigv4: { region: eu-central-1, accessKeyId: A, secretAccessKeyFile: secret }", 'sigv4: stands beside `basic`, `bearerTokenFile` or `oauth2`; a request can carry one of them'],
     ["url: 'http://r', headers: { Host: x }", 'headers.Host: "Host" cannot be set; it is made for each request'],
   ])('%s', async (more, fault) => {
     expect((await faults({ destinations: of(more) })).map((each) => each.replace('exportDestinations[0].', ''))).toEqual([fault]);

@@ -146,6 +146,13 @@ export interface ExportDestinationFile extends OutgoingFile {
     readonly scopes: readonly string[];
     readonly parameters: Readonly<Record<string, string>>;
   };
+  readonly sigv4?: {
+    readonly region: string;
+    readonly service: string;
+    readonly accessKeyId: string;
+    readonly secretAccessKeyFile: string;
+    readonly sessionTokenFile?: string;
+  };
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;

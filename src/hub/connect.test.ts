@@ -202,6 +202,21 @@ describe('the life of a CONNECT', () => {
     await eventually(() => expect(stream.rstCode).toBe(8));
   });
 
+  it('ends soon after nobody would let it through any more, and others stay', async () => {
+    const clock = manualClock();
+    let goodUntilMs = Infinity;
+    await using rig = await startHubRig({ clock, mayStay: ({ tenant }, agent, target) => tenant !== 't' || agent !== 'a' || target === 'other' || clock.nowMs() < goodUntilMs });
+    await rig.agent('a', { onScrape: echo });
+    const { stream } = await openConnect(await rig.envoy());
+    clock.advance(1500);
+    stream.write('x');
+    await once(stream, 'data');
+    goodUntilMs = clock.nowMs();
+    clock.advance(1000);
+    await eventually(() => expect(stream.destroyed).toBe(true));
+    expect(await outcome(rig, 'target_forbidden')).toBe(1);
+  });
+
   it('holds up no drain once it is quiet', async () => {
     await using rig = await startHubRig();
     await rig.agent('a', { onScrape: echo });

@@ -6,7 +6,7 @@ import { CONNECT_QUIET_MS } from '../tunnel/streams.js';
 import { agentReason, writeConnect } from './headers.js';
 import type { ConnectOutcome } from './metrics.js';
 import { block, Switched } from './switched.js';
-import type { LongLived } from './switched.js';
+import type { LongLived, MayStay } from './switched.js';
 
 /**
  * One CONNECT: until the agent's 200 a request like any other, with a deadline; from then on two streams of bytes that end
@@ -105,6 +105,12 @@ export class Connect extends Switched<ConnectOutcome> implements LongLived {
   endWhenQuiet(): void {
     this.#idleMs = CONNECT_QUIET_MS;
     if (this.state === 'answering') this.#watch();
+  }
+
+  /** One that is on its way has just been let through. */
+  review(mayStay: MayStay): void {
+    const { party, agent, target } = this.request;
+    if (this.state === 'answering' && !mayStay(party, agent, target)) this.breakOff('target_forbidden');
   }
 
   #watch(): void {

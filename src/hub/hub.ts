@@ -23,7 +23,7 @@ import { receiveHandshake } from './handshake.js';
 import type { ScrapeRequest } from './headers.js';
 import { Latencies } from './latencies.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
-import type { SwitchContext } from './switched.js';
+import type { MayStay, SwitchContext } from './switched.js';
 import { normalSerial, Tenancy } from './tenancy.js';
 import { Tunnel, TUNNEL_CONNECTION } from './tunnel.js';
 import { Tunnels } from './tunnels.js';
@@ -44,6 +44,8 @@ export interface HubOptions {
   readonly onRegistration: (registration: Registration) => void;
   /** `up`: the agent takes scrapes here; `down`: it does not any more (`detail` says why). */
   readonly onAgentState: (agent: string, state: 'up' | 'down', detail: string) => void;
+  /** Asked each second about each CONNECT that is open, and when the state changes. Default: whoever is in may stay. */
+  readonly mayStay?: MayStay;
   /** Default: `HUB_DEFAULTS`. */
   readonly timing?: Partial<HubTiming>;
   readonly clock?: Clock;
@@ -68,6 +70,9 @@ export const HUB_DEFAULTS: HubTiming = {
   connectIdleMs: CONNECT_IDLE_MS,
 };
 
+/** A CONNECT stays open for hours, over what a tenant may do: so long at most after its end does it go on. */
+const REVIEW_MS = 1000;
+
 export interface Hub {
   /** Listens on both sockets; a file that is left from before is replaced. Rejects if it cannot. */
   start(): Promise<void>;
@@ -90,6 +95,7 @@ class HubServer implements Hub {
   readonly #timing: HubTiming;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #mayStay: MayStay;
   readonly #metrics = new HubMetrics();
   readonly #deadlines: Deadlines;
   readonly #tunnels: Tunnels;
@@ -106,12 +112,14 @@ class HubServer implements Hub {
   #agentsUp = 0;
   #draining = false;
   #onDrained: (() => void)[] = [];
+  #stopReviewing = (): void => {};
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#timing = { ...HUB_DEFAULTS, ...options.timing };
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger;
+    this.#mayStay = options.mayStay ?? (() => true);
     this.#deadlines = new Deadlines(this.#clock);
     this.#tunnels = new Tunnels(this.#timing, this.#clock, {
       onAgentUp: (agent) => this.#agentState(agent, 'up', 'connected'),
@@ -141,6 +149,7 @@ class HubServer implements Hub {
   async start(): Promise<void> {
     await this.#listen(this.#options.hubSocketPath, (socket) => this.#acceptEnvoy(socket));
     await this.#listen(this.#options.tunnelSocketPath, (socket) => this.#acceptAgent(socket));
+    this.#keepReviewing();
   }
 
   async #listen(path: string, onSocket: (socket: Socket) => void): Promise<void> {
@@ -165,6 +174,18 @@ class HubServer implements Hub {
     const revoked = this.#revokedAgents(state);
     for (const agent of this.#tunnels.agents()) if (!this.#maxTargets.has(agent) || revoked.has(agent)) this.cut(agent);
     for (const side of this.#envoys) side.recheck();
+    this.#reviewConnects();
+  }
+
+  #reviewConnects(): void {
+    for (const connect of this.#context.connects) connect.review(this.#mayStay);
+  }
+
+  #keepReviewing(): void {
+    this.#stopReviewing = this.#clock.after(REVIEW_MS, () => {
+      this.#reviewConnects();
+      this.#keepReviewing();
+    });
   }
 
   /** Who has joined or left a site is scraped by another name, which may be another data thread's: it must dial again. */
@@ -213,6 +234,7 @@ class HubServer implements Hub {
     for (const side of this.#envoys) side.connection.close(ErrorCode.noError, 'the gateway stops');
     for (const io of this.#newcomers) io.destroy();
     this.#deadlines.stop();
+    this.#stopReviewing();
     await Promise.all([rm(this.#options.hubSocketPath, { force: true }), rm(this.#options.tunnelSocketPath, { force: true })]);
   }
 

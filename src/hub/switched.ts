@@ -27,10 +27,15 @@ import type { Tunnels, Waiter } from './tunnels.js';
  * - A reset on one side is a reset on the other; before the answer has begun, a failure of the agent becomes an answer of ours.
  */
 
+/** Whether somebody whom ext_authz let through to a target would be let through now: the grant may be gone, the credential over. */
+export type MayStay = (party: { readonly tenant: string; readonly credentials: string }, agent: string, target: string) => boolean;
+
 /** What may live for hours, and must not hold up a drain: a CONNECT. */
 export interface LongLived {
   /** The gateway stops: ends it as soon as it is between two scrapes. */
   endWhenQuiet(): void;
+  /** Ends it where it would not be let through any more. */
+  review(mayStay: MayStay): void;
 }
 
 /** What all scrapes and CONNECTs of a hub share. */

@@ -4,10 +4,11 @@
  */
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Gauge, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { createAuthzServer } from '../authz/server.js';
 import { createHub } from '../hub/hub.js';
 import { createLogger } from '../lib/logger.js';
+import { addUtilisation } from './thread-utilisation.js';
 import { createTokenQuestions } from './token-questions.js';
 import type { DataThreadOptions, FromDataThread, ToDataThread } from './thread-messages.js';
 
@@ -18,8 +19,10 @@ const tell = (message: FromDataThread): void => port.postMessage(message);
 
 const logger = createLogger(options.logLevel, { component: `data-${options.index}` });
 const registry = new Registry();
-addUtilisation(registry, options.index);
+addUtilisation(registry, `data-${options.index}`);
 
+const questions = createTokenQuestions(tell);
+const authz = createAuthzServer({ reviewToken: questions.review, socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
 const hub = createHub({
   hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
   tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
@@ -27,11 +30,10 @@ const hub = createHub({
   timing: { keepAlive: options.keepAlive, reconnectGraceMs: options.reconnectGraceMs },
   logger,
   registry,
+  mayStay: authz.mayStay,
   onRegistration: (registration) => tell({ type: 'registered', registration }),
   onAgentState: (agent, state) => tell({ type: 'agent', agent, state }),
 });
-const questions = createTokenQuestions(tell);
-const authz = createAuthzServer({ reviewToken: questions.review, socketPath: join(options.runtimeDir, `authz-${options.index}.sock`), logger, registry });
 
 port.on('message', (message: ToDataThread) => {
   switch (message.type) {
@@ -56,19 +58,3 @@ port.on('message', (message: ToDataThread) => {
 
 await Promise.all([hub.start(), authz.start()]);
 tell({ type: 'listening' });
-
-/** Share of the time that this thread's event loop was busy since the last look: the figure that says "add a thread". */
-function addUtilisation(target: Registry, thread: number): void {
-  let last = performance.eventLoopUtilization();
-  const gauge = new Gauge({
-    name: 'scrapeway_thread_utilization_ratio',
-    help: 'Share of time that the event loop of a thread was busy since the last collection.',
-    labelNames: ['thread'],
-    registers: [target],
-    collect: () => {
-      const now = performance.eventLoopUtilization();
-      gauge.set({ thread: `data-${thread}` }, performance.eventLoopUtilization(now, last).utilization);
-      last = now;
-    },
-  });
-}

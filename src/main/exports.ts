@@ -1,14 +1,10 @@
 /** The control thread's view of the thread of exports, which there is from the moment on that an export is configured. */
-import { Worker } from 'node:worker_threads';
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
+import { superviseThread } from './supervised-thread.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
-
-const RESTART_PAUSE_MS = 1_000;
-const ANSWER_TIMEOUT_MS = 2_000;
-const CLOSE_TIMEOUT_MS = 5_000;
 
 export interface Exports {
   setState(state: DesiredState): void;
@@ -22,84 +18,39 @@ export interface Exports {
   close(): Promise<void>;
 }
 
-export function startExports({ active: first, ...thread }: ExportThreadOptions & { readonly active: boolean }, logger: Logger): Exports {
-  const answers = new Map<number, (message: FromExportThread) => void>();
-  let worker: Worker | undefined;
+export function startExports({ active: first, ...workerData }: ExportThreadOptions & { readonly active: boolean }, logger: Logger): Exports {
   let state: DesiredState | undefined;
   let active = first;
-  let lastId = 0;
-  let closing = false;
-  let closed = (): void => {};
-
-  const post = (message: ToExportThread): void => worker?.postMessage(message);
-
-  function start(): void {
-    const next = new Worker(new URL('./export-thread.js', import.meta.url), { workerData: thread, name: 'export' });
-    worker = next;
-    next.on('message', (message: FromExportThread) => (message.type === 'closed' ? closed() : answers.get(message.id)?.(message)));
-    next.on('error', (error) => logger.error({ err: error }, 'the thread of exports failed'));
-    next.once('exit', (code) => {
-      if (worker === next) worker = undefined;
-      closed();
-      if (closing) return;
-      logger.error({ code, restartInMs: RESTART_PAUSE_MS }, 'the thread of exports ended; starting it again');
-      setTimeout(() => closing || start(), RESTART_PAUSE_MS).unref();
-    });
-    post({ type: 'active', active, id: 0 });
-    if (state !== undefined) post({ type: 'state', state });
-  }
-
-  function ask(message: (id: number) => ToExportThread): Promise<FromExportThread | undefined> {
-    if (worker === undefined) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const id = ++lastId;
-      const done = (answer: FromExportThread | undefined): void => {
-        clearTimeout(timer);
-        answers.delete(id);
-        resolve(answer);
-      };
-      const timer = setTimeout(() => done(undefined), ANSWER_TIMEOUT_MS);
-      answers.set(id, done);
-      post(message(id));
-    });
-  }
-
+  const thread = superviseThread<ToExportThread, FromExportThread>({
+    file: './export-thread.js',
+    name: 'export',
+    workerData,
+    logger,
+    greeting: () => [{ type: 'active', active, id: 0 }, ...(state === undefined ? [] : [{ type: 'state', state } as const])],
+  });
   return {
     setState: (next) => {
       state = next;
-      if (worker !== undefined) post({ type: 'state', state: next });
-      else if (!closing && next.tenants.some(({ exports = [] }) => exports.length > 0)) start();
+      if (thread.isRunning()) thread.post({ type: 'state', state: next });
+      else if (next.tenants.some(({ exports = [] }) => exports.length > 0)) thread.start();
     },
     setActive: async (next) => {
       active = next;
-      await ask((id) => ({ type: 'active', active: next, id }));
+      await thread.ask((id) => ({ type: 'active', active: next, id }));
     },
     collect: async () => {
-      const answer = await ask((id) => ({ type: 'collect', id }));
+      const answer = await thread.ask((id) => ({ type: 'collect', id }));
       return answer?.type === 'metrics' ? answer.metrics : [];
     },
     view: async (tenant) => {
-      if (worker === undefined) return '';
-      const answer = await ask((id) => ({ type: 'view', id, tenant }));
+      if (!thread.isRunning()) return '';
+      const answer = await thread.ask((id) => ({ type: 'view', id, tenant }));
       return answer?.type === 'view' ? answer.text : undefined;
     },
     reports: async () => {
-      const answer = await ask((id) => ({ type: 'report', id }));
+      const answer = await thread.ask((id) => ({ type: 'report', id }));
       return answer?.type === 'reports' ? answer.reports : [];
     },
-    close: async () => {
-      closing = true;
-      const running = worker;
-      if (running === undefined) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
-        closed = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        post({ type: 'close' });
-      });
-      await running.terminate();
-    },
+    close: () => thread.close({ type: 'close' }),
   };
 }

@@ -21,17 +21,14 @@ import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
-import type { PushConfig } from '../push/options.js';
-import { createPush } from '../push/push.js';
-import type { Push } from '../push/push.js';
-import { createQueryService } from '../query/service.js';
 import { startDataThreads } from './data-threads.js';
 import { awaitAgents } from './agents-return.js';
 import { answerCollected } from './collected-metrics.js';
+import { startDoors } from './doors.js';
+import type { Doors } from './doors.js';
 import { startExports } from './exports.js';
 import type { Exports } from './exports.js';
 import type { DataThreads } from './data-threads.js';
-import { createQueryDoor } from './query-door.js';
 import { createTokenReviews } from './token-reviews.js';
 import { XDS_STATUS_PATH } from './xds-status-command.js';
 
@@ -82,14 +79,12 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     onAgent: (agent, state) => discovery.agentState(agent, state),
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
-  const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(querying.cacheBytes !== undefined && { cache: { maxBytes: querying.cacheBytes, shared: querying.shared } }) });
-  const queryDoor = createQueryDoor(queries);
-  const push = createPush({ config: pushConfig(config.state), logger: logger.child({ component: 'push' }), registry });
-  push.setExpiring(config.process.kubernetes === undefined);
+  const isAlone = config.process.kubernetes === undefined;
+  const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone }, logger.child({ component: 'doors' }));
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
-  const exports = startExports({ folder: exportFolder, logLevel, active: config.process.kubernetes === undefined }, logger.child({ component: 'export' }));
+  const exports = startExports({ folder: exportFolder, logLevel, active: isAlone }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
-  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response) || queryDoor.handle(request, response) || answerPush(push, request, response), logger: logger.child({ component: 'api' }) });
+  const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response), logger: logger.child({ component: 'api' }) });
 
   let current = config.state;
   const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
@@ -102,8 +97,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     tokenReviews.configure(state.gateway.tokenReview);
     dataThreads.setState(state);
     discovery.setState(state);
-    queryDoor.setState(state);
-    push.configure(pushConfig(state));
+    doors.setState(state);
     issuer.configure(state, joining);
     exports.setState(state);
     return [];
@@ -111,15 +105,16 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
 
   await dataThreads.listening;
   const faults = apply(config);
+  if (faults.length === 0) await doors.listening();
   republish = () => void publish(current);
   if (faults.length > 0) throw new Error(`the configuration makes no valid xDS resources: ${faults.map(({ place, message }) => `${place}: ${message}`).join('; ')}`);
 
   return {
     apply,
-    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
-    metrics: () => allMetrics(registry, dataThreads, exports),
+    notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...(doors.isMissing() ? ['the thread of the query and push doors does not listen'] : []), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
+    metrics: () => allMetrics(registry, dataThreads, exports, doors),
     setLeading: (leading) => {
-      push.setExpiring(leading);
+      doors.setExpiring(leading);
       return exports.setActive(leading);
     },
     exportReports: () => exports.reports(),
@@ -128,25 +123,12 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       agentsReturn.stop();
       await api.close();
       await discovery.close();
-      await queries.close();
-      await push.close();
+      await doors.close();
       await exports.close();
       await dataThreads.close();
       await controlPlane.close();
     },
   };
-}
-
-function pushConfig({ tenants, pushTargets = [] }: DesiredState): PushConfig {
-  return { targets: pushTargets, tenants: new Map(tenants.flatMap(({ name, push }) => (push === undefined ? [] : [[name, push]]))) };
-}
-
-/** `/push/<target>/…` of a tenant that ext_authz has let through. */
-function answerPush(push: Push, request: IncomingMessage, response: ServerResponse): boolean {
-  const tenant = request.headers['x-scrapeway-tenant'];
-  if (typeof tenant !== 'string' || request.url?.startsWith('/push/') !== true) return false;
-  void push.handle(request, response, { tenant });
-  return true;
 }
 
 /** For `scrapeway xds status`, on the socket itself: Envoy routes nothing to this path, and whatever comes through it has a tenant. */
@@ -167,8 +149,8 @@ function envoyNotReady(controlPlane: ControlPlane): readonly string[] {
   );
 }
 
-async function allMetrics(registry: Registry, dataThreads: DataThreads, exports: Exports): Promise<{ contentType: string; body: string }> {
-  const all = [await registry.getMetricsAsJSON(), await exports.collect(), ...(await dataThreads.collect())];
+async function allMetrics(registry: Registry, dataThreads: DataThreads, exports: Exports, doors: Doors): Promise<{ contentType: string; body: string }> {
+  const all = [await registry.getMetricsAsJSON(), await exports.collect(), await doors.collect(), ...(await dataThreads.collect())];
   const merged = AggregatorRegistry.aggregate(all);
   return { contentType: merged.contentType, body: await merged.metrics() };
 }

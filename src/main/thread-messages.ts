@@ -8,6 +8,7 @@ import type { MetricObject } from 'prom-client';
 import type { DesiredState } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { TokenVerdict } from '../model/kubernetes.js';
+import type { SharedCacheOptions } from '../model/shared-cache.js';
 import type { Registration } from '../model/target.js';
 import type { LogLevel } from '../lib/logger.js';
 
@@ -43,6 +44,22 @@ export type FromDataThread =
   | { readonly type: 'review'; readonly id: number; readonly token: string }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };
+
+/** `workerData` of the thread of the query and push doors. */
+export interface DoorThreadOptions {
+  readonly runtimeDir: string;
+  readonly logLevel: LogLevel;
+  /** Of range queries; without it, none is kept. */
+  readonly cache: { readonly maxBytes: number; readonly shared: SharedCacheOptions | undefined } | undefined;
+}
+
+export type ToDoorThread =
+  | { readonly type: 'state'; readonly state: DesiredState }
+  | { readonly type: 'expiring'; readonly expiring: boolean }
+  | { readonly type: 'collect'; readonly id: number }
+  | { readonly type: 'close' };
+
+export type FromDoorThread = { readonly type: 'listening' } | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] } | { readonly type: 'closed' };
 
 /** `workerData` of the thread of exports. */
 export interface ExportThreadOptions {

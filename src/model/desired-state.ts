@@ -30,6 +30,7 @@ export interface ExportDestination {
   /** Sent with each request, credentials among them. */
   readonly headers: Readonly<Record<string, string>>;
   readonly oauth2: OAuth2Client | undefined;
+  readonly sigv4?: SigV4 | undefined;
   readonly caPem: string | undefined;
   readonly client: { readonly certificatePem: string; readonly privateKeyPem: string } | undefined;
   readonly proxy: { readonly url: string; readonly authorization: string | undefined } | undefined;
@@ -50,6 +51,17 @@ export interface ExportTerms {
   readonly ownServices: boolean;
   /** Exports of all the tenant's objects together. */
   readonly maxExports: number;
+}
+
+/** Whose AWS signature (version 4) requests carry. */
+export interface SigV4 {
+  readonly region: string;
+  /** `aps`: Amazon Managed Service for Prometheus. */
+  readonly service: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Of temporary credentials. */
+  readonly sessionToken: string | undefined;
 }
 
 /** Client credentials (RFC 6749 §4.4). */

@@ -131,6 +131,25 @@ const serial = (): string => new X509Certificate(certificate.certificatePem).ser
 /** The basis of all cases: a list that revokes nobody, and may be rewritten. */
 const crlFile = (): string => world.dir.join('clients.crl');
 
+describe('a tunnel that is open', () => {
+  it.each<[name: string, teamA: () => ConfigFile]>([
+    ['a denial', () => ({ deny: [{ agents: ['site-a'], targets: ['raw'] }] })],
+    ['the end of its credential', () => ({ credentials: [{ bearer: { sha256: createHash('sha256').update(KEY).digest('hex') }, expires: new Date(Date.now() + 2000).toISOString() }] })],
+  ])('ends with %s, though no credential is revoked', async (_name, teamA) => {
+    await world.gateway.reconfigure({ tenants: await tenants() });
+    const { tunnel } = client('key');
+    let end: string | undefined;
+    await eventually(async () => {
+      const opened = tunnel().then((how) => (end = how));
+      await Promise.race([opened, eventually(async () => expect(await inFlight()).toEqual([0, 1]))]);
+      expect(end).toBeUndefined();
+    });
+    const [first, ...others] = await tenants();
+    await world.gateway.reconfigure({ tenants: [{ ...first, ...teamA() }, ...others] });
+    await eventually(() => expect(end).toBe('tunnel cut'), { timeoutMs: 10_000 });
+  });
+});
+
 describe('with a hundred scrapes and tunnels in flight', () => {
   // The agent's last: it comes back when it tries again.
   it.each<[name: string, shown: Shown, revoke: () => Promise<void>, refusals: readonly string[]]>([

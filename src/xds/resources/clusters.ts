@@ -19,7 +19,7 @@ type ExplicitProtocol = NonNullable<
 >;
 
 export function clusters(topology: Topology): Cluster[] {
-  return [hub, tunnel, authz, api(topology)];
+  return [hub, tunnel, authz, overHttp(topology, CLUSTER.api), overHttp(topology, CLUSTER.doors)];
 }
 
 /** The defaults are 1024 each; rates are limited per tenant, elsewhere. Each tunnel is a connection and a request for life. */
@@ -95,15 +95,15 @@ const authz: Cluster = {
   typedExtensionProtocolOptions: http({ case: 'http2ProtocolOptions', value: { maxConcurrentStreams: 100_000 } }, 0),
 };
 
-/** http_sd: the control thread's `node:http` server, one fixed socket. */
-function api(topology: Topology): Cluster {
+/** A `node:http` server of the sidecar, one fixed socket: the control thread's, and that of the query and push doors. */
+function overHttp(topology: Topology, name: typeof CLUSTER.api | typeof CLUSTER.doors): Cluster {
   return {
-    name: CLUSTER.api,
+    name,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
     connectTimeout: seconds(1),
     circuitBreakers: noBreaker,
     // Below the 5 s after which node:http closes an idle connection, so that no request meets the closing.
     typedExtensionProtocolOptions: http({ case: 'httpProtocolOptions', value: {} }, 3),
-    loadAssignment: pipeLoadAssignment(CLUSTER.api, [{ path: `${topology.runtimeDir}/api.sock` }]),
+    loadAssignment: pipeLoadAssignment(name, [{ path: `${topology.runtimeDir}/${name}.sock` }]),
   };
 }

@@ -5,7 +5,7 @@ import { TOKEN_METADATA } from '../../model/token-metadata.js';
 
 export const LISTENER = { scrape: 'scrape', agents: 'agents' } as const;
 export const ROUTE = { scrape: 'scrape', agents: 'agents' } as const;
-export const CLUSTER = { hub: 'hub', tunnel: 'tunnel', authz: 'authz', api: 'api' } as const;
+export const CLUSTER = { hub: 'hub', tunnel: 'tunnel', authz: 'authz', api: 'api', doors: 'doors' } as const;
 export const SECRET = {
   scrapeServer: 'scrape-server',
   agentsServer: 'agents-server',

@@ -14,7 +14,7 @@ const ORIGINS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
     [SECRET.scrapeClientsCa]: 'gateway.scrape.clientCaPem',
     [SECRET.agentsCa]: 'gateway.agents.clientCaPem',
   },
-  cluster: { [CLUSTER.hub]: 'process', [CLUSTER.tunnel]: 'process', [CLUSTER.authz]: 'process', [CLUSTER.api]: 'process' },
+  cluster: { [CLUSTER.hub]: 'process', [CLUSTER.tunnel]: 'process', [CLUSTER.authz]: 'process', [CLUSTER.api]: 'process', [CLUSTER.doors]: 'process' },
   endpoint: { [CLUSTER.hub]: 'process', [CLUSTER.tunnel]: 'process', [CLUSTER.authz]: 'process' },
 };
 

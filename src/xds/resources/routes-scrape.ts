@@ -45,7 +45,7 @@ function connectRoutes({ gateway: { issuers = [] } }: DesiredState): Route[] {
 const toApi: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(60) };
 
 /** The query and push services have limits of their own, which give a reason; this is above them. */
-const toService: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.api }, timeout: seconds(600) };
+const toDoor: Action = { clusterSpecifier: { case: 'cluster', value: CLUSTER.doors }, timeout: seconds(600) };
 
 /** What a tenant's exports have collected: of what it may query, so it is the same door. */
 const COLLECTED_PATH = '/collected-metrics';
@@ -59,9 +59,9 @@ function ownRoutes(state: DesiredState): Route[] {
     ends(exactPath('/-/healthy'), 200, 'ok\n', { ...askingNothing(), ...verifyingNothing(state.gateway.issuers ?? []) }),
     going(prefix('/scrape/'), STAMPED.agent, toHub(state)),
     going(exactPath('/sd'), STAMPED.tenant, toApi),
-    ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toService)),
+    ...QUERY_PREFIXES.map((path) => going(prefix(path), STAMPED.tenant, toDoor)),
     going(exactPath(COLLECTED_PATH), STAMPED.tenant, toApi),
-    going(prefix('/push/'), STAMPED.tenant, toService),
+    going(prefix('/push/'), STAMPED.tenant, toDoor),
     asking(prefix('/scrape/'), 'path'),
     asking(exactPath('/sd'), 'sd'),
     ...QUERY_PREFIXES.map((path) => asking(prefix(path), 'query')),

@@ -1,0 +1,68 @@
+/**
+ * The thread of the query door and the push door: a long answer or a large push holds up neither a scrape nor the configuration. Everything it
+ * knows came by message from the control thread; its requests come from Envoy, on a socket of its own.
+ */
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { Registry } from 'prom-client';
+import { refusal } from '../discovery/answer.js';
+import { startApiServer } from '../discovery/api-server.js';
+import { createLogger } from '../lib/logger.js';
+import type { DesiredState } from '../model/desired-state.js';
+import type { PushConfig } from '../push/options.js';
+import { createPush } from '../push/push.js';
+import { createQueryService } from '../query/service.js';
+import { createQueryDoor } from './query-door.js';
+import { answerPush } from './push-door.js';
+import { addUtilisation } from './thread-utilisation.js';
+import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-messages.js';
+
+const { runtimeDir, logLevel, cache }: DoorThreadOptions = workerData;
+const port = parentPort;
+if (port === null) throw new Error('door-thread.js is started as a worker thread only');
+const tell = (message: FromDoorThread): void => port.postMessage(message);
+
+const logger = createLogger(logLevel, { component: 'doors' });
+const registry = new Registry();
+addUtilisation(registry, 'doors');
+const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(cache !== undefined && { cache }) });
+const queryDoor = createQueryDoor(queries);
+const push = createPush({ config: { targets: [], tenants: new Map() }, logger: logger.child({ component: 'push' }), registry });
+
+function pushConfig({ tenants, pushTargets = [] }: DesiredState): PushConfig {
+  return { targets: pushTargets, tenants: new Map(tenants.flatMap(({ name, push: grants }) => (grants === undefined ? [] : [[name, grants]]))) };
+}
+
+async function close(): Promise<void> {
+  await server.close();
+  await queries.close();
+  await push.close();
+  tell({ type: 'closed' });
+}
+
+port.on('message', (message: ToDoorThread) => {
+  switch (message.type) {
+    case 'state':
+      queryDoor.setState(message.state);
+      push.configure(pushConfig(message.state));
+      return;
+    case 'expiring':
+      push.setExpiring(message.expiring);
+      return;
+    case 'collect':
+      void registry.getMetricsAsJSON().then((metrics) => tell({ type: 'metrics', id: message.id, metrics }));
+      return;
+    case 'close':
+      void close();
+      return;
+  }
+});
+
+const server = await startApiServer({
+  socketPath: join(runtimeDir, 'doors.sock'),
+  // Envoy routes nothing else here.
+  answer: () => refusal('target_forbidden'),
+  others: (request, response) => queryDoor.handle(request, response) || answerPush(push, request, response),
+  logger,
+});
+tell({ type: 'listening' });
