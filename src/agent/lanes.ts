@@ -6,6 +6,7 @@
  * The one idea: a lane is a connection and nothing else. Whether the agent is there, and what it offers, the tunnel says alone; lanes
  * come after it, one by one, and go with it.
  */
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Result } from '../lib/result.js';
@@ -111,6 +112,13 @@ export function startLanes(options: LanesOptions): Lanes {
     }
     options.onChange();
     review();
+    await sayWhatIsLeft();
+  };
+  /** A long way, several targets, and one connection: then the kernel should remember what the way takes. */
+  const sayWhatIsLeft = async (): Promise<void> => {
+    const way = { roundTripMs, targets: options.targetCount(), maxLanes };
+    if (lanesWanted('auto', { ...way, maxLanes: Infinity }) === 1 || lanesWanted(options.setting, way) > 1 || !(await forgetsWhenIdle())) return;
+    logger.warn({ roundTripMs: Math.round(roundTripMs ?? 0) }, 'a long way and one connection: scrapes of several targets at once wait for TCP; allow more lanes, or set net.ipv4.tcp_slow_start_after_idle=0 here');
   };
   void measure();
   return {
@@ -122,4 +130,13 @@ export function startLanes(options: LanesOptions): Lanes {
       await Promise.all([...sessions].map((session) => session.drain()));
     },
   };
+}
+
+/** Whether this kernel takes a connection that was idle for a new one; as far as can be known. */
+async function forgetsWhenIdle(): Promise<boolean> {
+  try {
+    return (await readFile('/proc/sys/net/ipv4/tcp_slow_start_after_idle', 'utf8')).trim() === '1';
+  } catch {
+    return false;
+  }
 }
