@@ -20,9 +20,9 @@ const FAR_MS = 25;
 const TARGETS_PER_LANE = 2;
 const MAX_AUTO_LANES = 10;
 /** The least of so many PINGs: one may have waited for something else. */
-const PINGS = 3;
+const PINGS = 5;
 /** Between two dials: a thousand agents that come back at once have their tunnels first. */
-const PAUSE = { baseMs: 200, maxMs: 200 };
+const PAUSE = { baseMs: 500, maxMs: 500 };
 const FAILED = { baseMs: 1000, maxMs: 60_000 };
 
 /** How many connections a tunnel should have, itself included. Pure. */
