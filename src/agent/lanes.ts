@@ -99,8 +99,6 @@ export function startLanes(options: LanesOptions): Lanes {
       if (!busy && !stop.signal.aborted) later(failed.next());
     });
     sessions.add(session);
-    // for its keep-alive
-    void session.roundTrip();
     options.onChange();
     review();
   };

@@ -85,6 +85,16 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     dead: (silentMs) => giveUp('keepalive', `nothing came from the gateway for ${Math.round(silentMs)} ms`),
   });
   watchBytes();
+  const roundTrip = (): Promise<number | undefined> =>
+    new Promise((resolve) => {
+      if (session.destroyed) return resolve(undefined);
+      session.ping((error, durationMs) => {
+        if (error !== null) return resolve(undefined);
+        keepAlive.measured(durationMs);
+        resolve(durationMs);
+      });
+    });
+  void roundTrip();
   session.on('ping', keepAlive.received);
   session.on('remoteSettings', keepAlive.received);
   session.on('error', (error) => {
@@ -117,15 +127,7 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     register: (revision, targets) => {
       if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'targets', revision, targets }));
     },
-    roundTrip: () =>
-      new Promise((resolve) => {
-        if (session.destroyed) return resolve(undefined);
-        session.ping((error, durationMs) => {
-          if (error !== null) return resolve(undefined);
-          keepAlive.measured(durationMs);
-          resolve(durationMs);
-        });
-      }),
+    roundTrip,
     drain: async () => {
       draining = true;
       if (session.destroyed) return;

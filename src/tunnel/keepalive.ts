@@ -4,7 +4,7 @@
  * through Envoy would do (it would only prove Envoy alive).
  *
  * Whoever wants to know sooner must not be wrong more often: on a long way that loses packets an answer is late, not missing. A PING and its
- * answer that TCP has to send again, each twice, come within ten round trips; so much time a PING has at least, however short `timeoutMs` is.
+ * answer that TCP has to send again, each twice, come within ten round trips; so much time a PING has at least, however short `timeoutMs` is; before the way is known, that of the longest.
  */
 import type { Clock } from '../lib/clock.js';
 
@@ -40,7 +40,8 @@ export function startKeepAlive({ intervalMs, timeoutMs }: KeepAliveOptions, cloc
   };
   const check = (): void => {
     const silentMs = clock.nowMs() - lastMs;
-    const patienceMs = Math.max(timeoutMs, Math.min(intervalMs + Math.ceil(ROUND_TRIPS * (roundTripMs ?? 0)), MAX_FLOOR_MS));
+    // nothing known of the way: it may be long, and its first packets may be lost
+    const patienceMs = Math.max(timeoutMs, Math.min(intervalMs + Math.ceil(ROUND_TRIPS * (roundTripMs ?? Infinity)), MAX_FLOOR_MS));
     if (silentMs >= patienceMs) return act.dead(silentMs);
     if (silentMs >= intervalMs) {
       if (pingedMs === undefined) {

@@ -60,6 +60,8 @@ export async function startWan(): Promise<Wan> {
   await once(link.stdout, 'data');
   await ip('link', 'set', far, 'netns', namespace);
   await ip('link', 'add', asked, 'type', 'veth', 'peer', 'name', answers, 'netns', namespace);
+  // the namespace takes its end along, but not at once
+  undo.defer(async () => void (await ip('link', 'del', asked)));
   for (const [device, address, where] of [[near, `${subnet}.1/30`, []], [far, `${subnet}.2/30`, ['-n', namespace]], [asked, `${subnet}.5/30`, []], [answers, `${subnet}.6/30`, ['-n', namespace]]] as const) {
     await ip(...where, 'address', 'add', address, 'dev', device);
     await ip(...where, 'link', 'set', device, 'up');
