@@ -81,7 +81,7 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   };
 
   const keepAlive = startKeepAlive(options.keepAlive, options.clock, {
-    ping: () => ping(session, keepAlive.received),
+    ping: () => void roundTrip(),
     dead: (silentMs) => giveUp('keepalive', `nothing came from the gateway for ${Math.round(silentMs)} ms`),
   });
   watchBytes();
@@ -90,6 +90,7 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
       if (session.destroyed) return resolve(undefined);
       session.ping((error, durationMs) => {
         if (error !== null) return resolve(undefined);
+        keepAlive.received();
         keepAlive.measured(durationMs);
         resolve(durationMs);
       });
@@ -157,11 +158,4 @@ function openControl(stream: ServerHttp2Stream, options: SessionOptions, receive
     }
   });
   stream.respond({ ':status': 200 });
-}
-
-function ping(session: ServerHttp2Session, received: () => void): void {
-  if (session.destroyed) return;
-  session.ping((error) => {
-    if (error === null) received();
-  });
 }

@@ -316,7 +316,10 @@ export class Inbound<C> implements FrameSink {
     if (streamId !== 0) return connectionViolation(ErrorCode.protocolError, 'PING on a stream');
     if (end - start !== 8) return connectionViolation(ErrorCode.frameSizeError, 'PING of a wrong length');
     // Its answer counts like any other byte: whoever waits for one sees that bytes come.
-    if ((flags & Flag.ack) !== 0) return undefined;
+    if ((flags & Flag.ack) !== 0) {
+      this.#connection.pong();
+      return undefined;
+    }
     if (!this.#guard.admit('ping')) return flood('PING');
     this.#connection.outbound.ping(bytes.subarray(start, end), true);
     return undefined;

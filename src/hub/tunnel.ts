@@ -84,7 +84,9 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** How long a byte may take after asking before the tunnel counts as silent, ms: learned from when it was wrongly taken for that. */
   patienceMs = 0;
   #silentSinceMs: number | undefined;
+  /** When our SETTINGS went, and each PING that is not answered yet. */
   readonly #openedMs: number;
+  readonly #pingsMs: number[] = [];
   /** When the last byte came, on the clock's time. */
   heardMs: number;
   #probed = false;
@@ -108,7 +110,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
       onBroken: (detail) => this.connection.close(ErrorCode.cancel, detail),
     });
     this.#keepAlive = startKeepAlive(options.keepAlive, clock, {
-      ping: () => this.connection.ping(),
+      ping: () => this.#ping(),
       dead: (silentMs) => {
         this.silent = true;
         this.destroy(`nothing heard for ${Math.round(silentMs)} ms`);
@@ -171,7 +173,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
       answer(alive);
     };
     if (earlier !== undefined) return;
-    this.connection.ping();
+    this.#ping();
     this.#clock.after(timeoutMs, () => this.#answerChallenge(false));
   }
 
@@ -189,6 +191,11 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   probe(): void {
     if (this.#probed) return;
     this.#probed = true;
+    this.#ping();
+  }
+
+  #ping(): void {
+    this.#pingsMs.push(this.#clock.nowMs());
     this.connection.ping();
   }
 
@@ -233,6 +240,11 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
     this.#state = 'up';
     this.#control.open();
     if (this.state === 'up') this.#events.onUp(this);
+  }
+
+  onPong(): void {
+    const sentMs = this.#pingsMs.shift();
+    if (sentMs !== undefined) this.#keepAlive.measured(this.#clock.nowMs() - sentMs);
   }
 
   onHeaders(stream: Stream<TunnelStreamUser>, fields: FieldList, endStream: boolean): void {

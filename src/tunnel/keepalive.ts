@@ -4,7 +4,8 @@
  * through Envoy would do (it would only prove Envoy alive).
  *
  * Whoever wants to know sooner must not be wrong more often: on a long way that loses packets an answer is late, not missing. A PING and its
- * answer that TCP has to send again, each twice, come within ten round trips; so much time a PING has at least, however short `timeoutMs` is; before the way is known, that of the longest.
+ * answer that TCP has to send again, each twice, come within ten round trips; so much time a PING has at least, however short `timeoutMs`
+ * is; before the way is known, that of the longest.
  */
 import type { Clock } from '../lib/clock.js';
 
@@ -18,7 +19,7 @@ export interface KeepAliveOptions {
 export interface KeepAlive {
   /** To be called for whatever arrives; costs one clock reading. */
   received(): void;
-  /** How long the way there and back took, ms, where somebody else knows: what its own PINGs take counts by itself. */
+  /** A PING and its answer took so long, ms. (Not what came first after a PING: that may be the other end's own.) */
   measured(roundTripMs: number): void;
   stop(): void;
 }
@@ -32,7 +33,7 @@ const SMOOTHING = 1 / 8;
 /** Watches one tunnel until `stop`. One timer, set again when it fires, never per received byte. */
 export function startKeepAlive({ intervalMs, timeoutMs }: KeepAliveOptions, clock: Clock, act: { ping(): void; dead(silentMs: number): void }): KeepAlive {
   let lastMs = clock.nowMs();
-  let pingedMs: number | undefined;
+  let pinged = false;
   let roundTripMs: number | undefined;
   let cancel: () => void;
   const measured = (ms: number): void => {
@@ -44,21 +45,19 @@ export function startKeepAlive({ intervalMs, timeoutMs }: KeepAliveOptions, cloc
     const patienceMs = Math.max(timeoutMs, Math.min(intervalMs + Math.ceil(ROUND_TRIPS * (roundTripMs ?? Infinity)), MAX_FLOOR_MS));
     if (silentMs >= patienceMs) return act.dead(silentMs);
     if (silentMs >= intervalMs) {
-      if (pingedMs === undefined) {
-        pingedMs = clock.nowMs();
-        act.ping();
-      }
+      if (!pinged) act.ping();
+      pinged = true;
       cancel = clock.after(patienceMs - silentMs, check);
       return;
     }
+    pinged = false;
     cancel = clock.after(intervalMs - silentMs, check);
   };
   cancel = clock.after(intervalMs, check);
   return {
     received: () => {
       lastMs = clock.nowMs();
-      if (pingedMs !== undefined) measured(lastMs - pingedMs);
-      pingedMs = undefined;
+      pinged = false;
     },
     measured,
     stop: () => cancel(),
