@@ -2,7 +2,7 @@
  * One live tunnel at the agent: HTTP/2 with the roles reversed. The agent dialled, and is the server; the hub opens the streams.
  */
 import { constants, performServerHandshake } from 'node:http2';
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import type { Target } from '../model/target.js';

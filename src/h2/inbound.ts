@@ -49,6 +49,8 @@ export interface Core<C> {
   creditAutomatically(stream: Stream<C>, bytes: number): void;
   localSettingsAcknowledged(): void;
   peerSettings(bytes: Buffer, start: number, end: number): Violation | undefined;
+  /** The peer has answered a PING of ours. */
+  pong(): void;
   peerGoaway(lastStreamId: number, code: number): void;
   /** The stream has ended before its time. */
   abort(stream: Stream<C>, abort: Abort): void;
