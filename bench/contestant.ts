@@ -41,15 +41,23 @@ const ACCEPT = [
   'text/plain;version=0.0.4;q=0.3',
   '*/*;q=0.2',
 ].join(',');
+const SCRAPE_TIMEOUT_S = 10;
 /** What Prometheus 3 sends with a scrape, behind the request line and `Host`. */
 const SCRAPE_HEADERS: readonly string[] = [
   'User-Agent: Prometheus/3.15.0',
   `Accept: ${ACCEPT}`,
   'Accept-Encoding: gzip',
-  'X-Prometheus-Scrape-Timeout-Seconds: 10',
+  `X-Prometheus-Scrape-Timeout-Seconds: ${SCRAPE_TIMEOUT_S}`,
 ];
 
 /** One scrape on the wire. */
 export function scrapeRequest(target: string, host: string, headers: readonly string[] = []): string {
   return [`GET ${target} HTTP/1.1`, `Host: ${host}`, ...SCRAPE_HEADERS, ...headers, '\r\n'].join('\r\n');
+}
+
+/** The same scrape with more time: for bodies that a busy machine does not move in ten seconds. */
+export function withTimeout(request: string, timeoutS: number): string {
+  return request
+    .replace(`Scrape-Timeout-Seconds: ${SCRAPE_TIMEOUT_S}\r\n`, `Scrape-Timeout-Seconds: ${timeoutS}\r\n`)
+    .replace(/^(x-scrapeway-timeout-ms): \d+/m, `$1: ${timeoutS * 1000}`);
 }

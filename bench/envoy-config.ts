@@ -44,7 +44,7 @@ function list(value: Json | undefined): readonly Json[] {
   return isList(value) ? value : [];
 }
 
-function without(object: JsonObject, ...keys: readonly string[]): JsonObject {
+export function without(object: JsonObject, ...keys: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
 }
 
@@ -101,7 +101,7 @@ const withDoor: Change = (object) => {
   return door === undefined ? object : rewriteObject(object, (inner) => (inner['door'] === '[redacted]' ? { ...inner, door } : inner));
 };
 
-function rewriteObject(object: JsonObject, change: Change): JsonObject {
+export function rewriteObject(object: JsonObject, change: Change): JsonObject {
   const changed = rewrite(object, change);
   return isObject(changed) ? changed : {};
 }
@@ -133,7 +133,11 @@ const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
 
 /** Only the listener of scrapes changes: agents are still asked who they are. */
 export function withoutPart(bootstrap: JsonObject, part: Part): JsonObject {
-  return rewriteObject(bootstrap, (object) => (object['name'] === 'scrape' && 'filter_chains' in object ? rewriteObject(object, PARTS[part]) : object));
+  return changeScrapeListener(bootstrap, PARTS[part]);
+}
+
+export function changeScrapeListener(bootstrap: JsonObject, change: Change): JsonObject {
+  return rewriteObject(bootstrap, (object) => (object['name'] === 'scrape' && 'filter_chains' in object ? rewriteObject(object, change) : object));
 }
 
 /** What can be switched off, by the name in the table. */

@@ -3,6 +3,7 @@ import { createTestPki } from '../../test/support/certificates.js';
 import type { TestPki } from '../../test/support/certificates.js';
 import { startGateway } from '../../test/support/gateway.js';
 import type { GatewayPorts, RunningGateway } from '../../test/support/gateway.js';
+import type { ConfigFile } from '../../test/support/scrapeway.js';
 import { startChild } from '../child.js';
 import { ENVOY_WORKERS, scrapeRequest, START_TIMEOUT_MS } from '../contestant.js';
 import type { Contestant, Round, Running } from '../contestant.js';
@@ -15,53 +16,68 @@ import { findDescendant } from '../measure.js';
  */
 
 const PASSWORD = 'correct horse battery staple';
+/** The load's credential. */
+export const BASIC_AUTHORIZATION = `Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
 const BCRYPT_COST = 10;
 const NO_LIMIT = 1_000_000;
 
-/** Issued once a run: a thousand keys take a while. */
-let pki: Promise<TestPki> | undefined;
+/** Issued once a run: a thousand keys take a while. By folder, and then by agent. */
+let pki: { readonly dir: string; readonly made: Promise<TestPki>; readonly issued: Set<string> } | undefined;
 
-async function issueAll(dir: string, agents: readonly string[]): Promise<TestPki> {
-  const made = await createTestPki(dir);
-  for (const agent of agents) await made.agent(agent);
-  return made;
+/** Of the agents that were not given one before. */
+export async function certificatesFor(dir: string, agents: readonly string[]): Promise<TestPki> {
+  if (pki?.dir !== dir) pki = { dir, made: createTestPki(dir), issued: new Set() };
+  const { issued, made } = pki;
+  const certificates = await made;
+  for (const agent of agents) {
+    if (issued.has(agent)) continue;
+    await certificates.agent(agent);
+    issued.add(agent);
+  }
+  return certificates;
 }
 
 export const secure: Contestant = {
   name: 'secure',
   what: 'load → TLS, password → Envoy with ext_authz, rate limit, access log → hub → mTLS tunnels through Envoy; `scrapeway up`, hub and ext_authz on one data thread',
   start: async (round, started) => {
-    const { gateway, certificates } = await startSecureGateway(round, started);
-    return connectAll(round, started, { gateway, certificates, envoyPid: findDescendant(gateway.process.pid, 'envoy'), ports: gateway.ports });
+    const secured = await startSecureGateway(round, started);
+    const { gateway } = secured;
+    return connectAll(round, started, { ...secured, envoyPid: findDescendant(gateway.process.pid, 'envoy'), ports: gateway.ports });
   },
 };
 
 export interface SecureGateway {
+  /** As its configuration file has it. */
+  readonly configured: { readonly tenants: readonly ConfigFile[]; readonly agents: readonly ConfigFile[] };
   readonly gateway: RunningGateway;
   readonly certificates: TestPki;
 }
 
-/** `ports`: those of a gateway that was there before. */
-export async function startSecureGateway({ dir, runDir, agents }: Round, started: AsyncDisposableStack, ports?: GatewayPorts): Promise<SecureGateway> {
-  pki ??= issueAll(`${runDir}/pki`, agents);
-  const certificates = await pki;
+/** `ports`: those of a gateway that was there before. `dialling`: agents that need a certificate; default: all. */
+export async function startSecureGateway({ dir, runDir, agents }: Round, started: AsyncDisposableStack, ports?: GatewayPorts, dialling = agents): Promise<SecureGateway> {
+  const certificates = await certificatesFor(`${runDir}/pki`, dialling);
+  const configured = {
+    tenants: [
+      {
+        name: 'team-a',
+        credentials: [{ basic: { user: 'team-a', passwordHash: await hash(PASSWORD, { cost: BCRYPT_COST }) } }],
+        limits: { requestsPerSecond: NO_LIMIT },
+      },
+    ],
+    agents: agents.map((name) => ({ name, tenants: ['team-a'] })),
+  };
   const gateway = started.use(
     await startGateway({
       dir,
       ...(ports !== undefined && { ports }),
       pki: certificates,
-      tenants: [
-        {
-          name: 'team-a',
-          credentials: [{ basic: { user: 'team-a', passwordHash: await hash(PASSWORD, { cost: BCRYPT_COST }) } }],
-          limits: { requestsPerSecond: NO_LIMIT },
-        },
-      ],
-      agents: agents.map((name) => ({ name, tenants: ['team-a'] })),
+      ...configured,
       config: { dataThreads: 1, envoy: { concurrency: ENVOY_WORKERS } },
+      startTimeoutMs: START_TIMEOUT_MS,
     }),
   );
-  return { gateway, certificates };
+  return { gateway, certificates, configured };
 }
 
 export interface Way extends SecureGateway {
@@ -91,18 +107,37 @@ export async function connectAll({ dir, runDir, agents, bodyFile }: Round, start
     }),
   );
   await emulated.next(START_TIMEOUT_MS);
-  const authorization = `Authorization: Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
   return {
     servers: [
       { role: 'Envoy', pid: envoyPid },
       { role: 'gateway', pid: gateway.process.pid },
     ],
     agentsPid: emulated.pid,
-    load: {
-      host: '127.0.0.1',
-      port: ports.scrape,
-      tls: doorTls ? { serverName: 'localhost', caFile } : undefined,
-      requests: agents.map((agent) => scrapeRequest(`/scrape/${agent}/node`, `localhost:${ports.scrape}`, [authorization, ...stamps(agent)])),
-    },
+    load: doorLoad({ targets: emulatedTargets(agents), certificates, port: ports.scrape, tls: doorTls, stamps }),
   };
+}
+
+export interface DoorLoad {
+  /** `agent/target`. */
+  readonly targets: readonly string[];
+  readonly certificates: TestPki;
+  readonly port: number;
+  /** Default: true. */
+  readonly tls?: boolean;
+  readonly stamps?: (agent: string) => readonly string[];
+}
+
+/** The load on a scrape door: the tenant's password on each request. */
+export function doorLoad({ targets, certificates, port, tls = true, stamps = () => [] }: DoorLoad): Running['load'] {
+  return {
+    host: '127.0.0.1',
+    port,
+    tls: tls ? { serverName: 'localhost', caFile: certificates.serverCaFile } : undefined,
+    requests: targets.map((target) => scrapeRequest(`/scrape/${target}`, `localhost:${port}`, [`Authorization: ${BASIC_AUTHORIZATION}`, ...stamps(target.split('/')[0] ?? '')])),
+  };
+}
+
+/** The one target of each emulated agent. */
+export function emulatedTargets(agents: readonly string[]): readonly string[] {
+  return agents.map((agent) => `${agent}/node`);
 }

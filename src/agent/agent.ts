@@ -37,7 +37,7 @@ export interface Agent {
   /** Replaces the list of static targets: unchanged ones keep their connections, removed ones finish their scrapes and lose their CONNECTs. */
   setTargets(targets: readonly TargetSpec[]): void;
   /** What a reload of the configuration may change: the static targets, where others are found, and where those may be. */
-  configure(settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'>): void;
+  configure(settings: Pick<AgentSettings, 'targets' | 'discovery' | 'monitors' | 'allow'>): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
   /** Finishes the scrapes in flight, ends each CONNECT in a quiet moment, and closes everything. A second call is the first. */
@@ -54,7 +54,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   let lastFaults = '';
   let drained: Promise<void> | undefined;
   let gateways: Gateways | undefined;
-  let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'allow'> = options;
+  let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'monitors' | 'allow'> = options;
   let discovered: readonly TargetSpec[] = [];
   /** A registration replaces the one before: without what is to be discovered it would delete targets. */
   let settled = false;
@@ -128,7 +128,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   });
   const configure = (next: typeof settings): void => {
     settings = next;
-    discovery.configure(settings.discovery ?? [], settings.targets.map(({ target }) => target.name));
+    discovery.configure(settings.discovery ?? [], settings.targets.map(({ target }) => target.name), settings.monitors);
     update();
   };
   configure(options);

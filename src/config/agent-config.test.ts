@@ -113,7 +113,7 @@ describe('what is wrong is told with its place', () => {
     ['a target twice', 'name: app', 'name: ‸node', 'targets[1].name: the target name "node" is taken by targets[0]'],
     ['a password that is not there', 'passwordFile: password', 'passwordFile: ‸x', 'targets[1].basic.passwordFile: the file that it names does not exist (a relative path starts at FOLDER)'],
     ['a password that is empty', 'passwordFile: password', 'passwordFile: ‸empty', 'targets[1].basic.passwordFile: the file that it names is empty (a relative path starts at FOLDER)'],
-    ['a reserved label', '{ env: prod }', '{ job: ‸x }', 'targets[1].labels.job: label "job" is set by the gateway or by Prometheus'],
+    ['a reserved label', '{ env: prod }', '{ instance: ‸x }', 'targets[1].labels.instance: label "instance" is set by the gateway'],
     ['a label that steers', '{ env: prod }', '{ __address__: ‸x }', 'targets[1].labels.__address__: label "__address__" starts with "__", which steers Prometheus itself'],
     ['a label of another alphabet', '{ env: prod }', '{ a-b: ‸x }', 'targets[1].labels.a-b: label "a-b" is not a label name of Prometheus'],
     ['basic and bearer', '    basic', '    bearerTokenFile: ‸team-a.token\n    basic', 'targets[1].bearerTokenFile: stands beside `basic`; a request can carry one of them'],
@@ -183,7 +183,7 @@ targets:
   - { name: ‸A/B, url: "http://x" }
   - name: b
     url: ‸x
-    labels: { job: ‸x }
+    labels: { agent: ‸x }
     timeout: ‸1ms
 limits: { maxBodySize: ‸1 }
 drainTimeout: ‸1h

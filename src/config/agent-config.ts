@@ -9,10 +9,11 @@ import { readCas, readPair } from './certificates.js';
 import { compileDiscovery } from './discovery.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
-import { compileHttpAddress, compileKeepAlive } from './gateway-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
+import { compileMonitors } from './monitors.js';
+import { compileHttpAddress, compileKeepAlive } from './own-process.js';
 import { compileProxy } from './proxy.js';
 import type { ProxyFor } from './proxy.js';
 import { compileTargets } from './targets.js';
@@ -53,11 +54,12 @@ async function compile(draft: Draft, file: AgentFile, environment: Environment):
   const limits = draft.part(['limits'], () => ({ maxConcurrentScrapes: file.limits.maxConcurrentScrapes, maxBodyBytes: parseSize(file.limits.maxBodySize) }));
   const targets = await compileTargets(draft, file, limits?.maxBodyBytes);
   const discovery = await compileDiscovery(draft, file, limits?.maxBodyBytes);
+  const monitors = await compileMonitors(draft, file, limits?.maxBodyBytes);
   const allow = await compileAllow(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
   const renewFile = draft.part(['tls'], () => compileRenewal(draft, file));
-  return { ...identity, renewFile, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  return { ...identity, renewFile, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(monitors.length > 0 && { monitors }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {

@@ -1,4 +1,4 @@
-import type { AttachMetadata, DnsRecordType, KubernetesRole } from '../model/agent-settings.js';
+import type { AttachMetadata, DnsRecordType, KubernetesRole, MonitorKind } from '../model/agent-settings.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 
@@ -13,6 +13,7 @@ export interface AgentFile {
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];
   readonly discovery: readonly DiscoveryFile[];
+  readonly monitors: readonly MonitorsFile[];
   readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
   readonly limits: { readonly maxConcurrentScrapes: number; readonly maxBodySize: string };
   readonly keepAlive: { readonly interval: string; readonly timeout: string };
@@ -35,18 +36,35 @@ export interface DiscoveryFile extends FetchFile {
   readonly kubernetes_sd_configs: readonly KubernetesDiscoveryFile[];
   readonly scheme: 'http' | 'https';
   readonly metrics_path: string;
-  readonly params: Readonly<Record<string, readonly [string]>>;
+  readonly params: Readonly<Record<string, readonly string[]>>;
   readonly relabel_configs: readonly RelabelConfig[];
   readonly maxTargets: number;
 }
 
-export interface KubernetesDiscoveryFile {
-  readonly role: KubernetesRole;
+/** A cluster, and where in it to look. */
+export interface ClusterFile {
   readonly kubeconfig_file?: string;
   readonly api_server?: string;
   readonly tls_config?: { readonly ca_file?: string };
   readonly authorization?: { readonly credentials_file: string };
   readonly namespaces: { readonly own_namespace: boolean; readonly names: readonly string[] };
+}
+
+export interface MonitorsFile extends ClusterFile {
+  readonly name: string;
+  readonly kinds: readonly MonitorKind[];
+  readonly selector: string;
+  readonly targetNamespaces: readonly string[];
+  readonly secrets: boolean;
+  readonly serviceDiscoveryRole: 'EndpointSlice' | 'Endpoints';
+  readonly enforcedNamespaceLabel?: string;
+  readonly relabel_configs: readonly RelabelConfig[];
+  readonly maxObjects: number;
+  readonly maxTargets: number;
+}
+
+export interface KubernetesDiscoveryFile extends ClusterFile {
+  readonly role: KubernetesRole;
   readonly selectors: readonly { readonly role: KubernetesRole; readonly label: string; readonly field: string }[];
   readonly attach_metadata: AttachMetadata;
 }

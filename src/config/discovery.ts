@@ -28,7 +28,7 @@ export async function compileDiscovery(draft: Draft, file: AgentFile, maxBodyByt
       sources,
       scheme,
       metricsPath,
-      params: Object.fromEntries(Object.entries(params).map(([key, [value]]) => [key, value])),
+      params,
       relabelConfigs: job.relabel_configs,
       maxTargets,
       paths,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Fault, Result } from '../lib/result.js';
 import type { SchemaFault } from './schema.js';
-import { formatDuration, parseDuration } from './units.js';
+import { formatDuration, parseDuration } from '../lib/duration.js';
 import { formatPath } from './yaml-source.js';
 import type { Path, YamlSource } from './yaml-source.js';
 

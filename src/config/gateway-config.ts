@@ -20,6 +20,7 @@ import { compileTokenReview } from './kubernetes-access.js';
 import { loadFile } from './load.js';
 import type { Loaded } from './load.js';
 import { compileQueries } from './queries.js';
+import { compileHttpAddress, compileKeepAlive } from './own-process.js';
 import type { QuerySettings } from './queries.js';
 import { compileRevoked } from './revoked.js';
 import { compileSites } from './gateway-sites.js';
@@ -220,22 +221,4 @@ function compileRuntimeDir(draft: Draft, runtimeDir: string): string {
   const bytes = Buffer.byteLength(resolved);
   if (bytes > MAX_RUNTIME_DIR_BYTES) draft.fault(['runtimeDir'], `its absolute path has ${bytes} bytes; sockets in it need it to have at most ${MAX_RUNTIME_DIR_BYTES}`);
   return resolved;
-}
-
-/** Address of a process's own HTTP server. */
-export function compileHttpAddress(draft: Draft, place: Path, address: string): HostPort | undefined {
-  const parsed = parseHostPort(address);
-  if (parsed === undefined) draft.fault(place, 'must be HOST:PORT such as 127.0.0.1:9464');
-  return parsed;
-}
-
-type Setting = readonly [key: string, text: string];
-
-/** Interval and time-out of a keep-alive; `section` is where both stand. */
-export function compileKeepAlive(draft: Draft, section: string, { interval, timeout }: { readonly interval: Setting; readonly timeout: Setting }): KeepAliveOptions | undefined {
-  const intervalMs = draft.durationMs([section, interval[0]], interval[1], { minMs: 100, maxMs: MINUTE_MS });
-  const timeoutMs = draft.durationMs([section, timeout[0]], timeout[1], { minMs: 200, maxMs: 5 * MINUTE_MS });
-  if (intervalMs === undefined || timeoutMs === undefined) return undefined;
-  if (timeoutMs <= intervalMs) draft.fault([section, timeout[0]], `must be longer than ${interval[0]}`);
-  return { intervalMs, timeoutMs };
 }

@@ -258,6 +258,7 @@ export interface KubernetesFile extends KubernetesAccessFile {
   readonly status: boolean;
   readonly leaseName: string;
   readonly clusterDomain: string;
+  readonly rememberFor: string;
 }
 
 export interface TokenReviewFile {

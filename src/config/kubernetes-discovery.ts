@@ -1,20 +1,19 @@
 import type { KubernetesDiscovery, KubernetesRole } from '../model/agent-settings.js';
 import type { KubernetesAccess } from '../model/kubernetes.js';
-import type { KubernetesDiscoveryFile } from './agent-file.js';
+import type { ClusterFile, KubernetesDiscoveryFile } from './agent-file.js';
 import type { Draft } from './draft.js';
 import { compileServer } from './kubernetes-access.js';
 import type { Path } from './yaml-source.js';
 
 /** One of `kubernetes_sd_configs`: Prometheus's keys, held to Prometheus's rules of what goes together. */
 export async function compileKubernetesDiscovery(draft: Draft, place: Path, file: KubernetesDiscoveryFile): Promise<readonly KubernetesDiscovery[]> {
-  checkTogether(draft, place, file);
   checkSelectors(draft, place, file);
-  const access = await compileAccess(draft, place, file);
+  const access = await compileCluster(draft, place, file);
   const { role, namespaces, selectors, attach_metadata: attach } = file;
   return access === undefined ? [] : [{ kind: 'kubernetes', access, role, namespaces: namespaces.names, ownNamespace: namespaces.own_namespace, selectors, attach }];
 }
 
-function checkTogether(draft: Draft, place: Path, { api_server: server, kubeconfig_file: kubeconfig, tls_config: tls, authorization, namespaces }: KubernetesDiscoveryFile): void {
+function checkTogether(draft: Draft, place: Path, { api_server: server, kubeconfig_file: kubeconfig, tls_config: tls, authorization, namespaces }: ClusterFile): void {
   if (server !== undefined && kubeconfig !== undefined) draft.fault([...place, 'api_server'], 'stands beside `kubeconfig_file`, which names a server too');
   if (server === undefined && tls !== undefined) draft.fault([...place, 'tls_config'], 'is for `api_server` only');
   if (server === undefined && authorization !== undefined) draft.fault([...place, 'authorization'], 'is for `api_server` only');
@@ -40,7 +39,9 @@ function checkSelectors(draft: Draft, place: Path, { role, selectors }: Kubernet
 }
 
 /** Undefined after a fault. */
-async function compileAccess(draft: Draft, place: Path, { api_server: server, kubeconfig_file: kubeconfig, tls_config: tls, authorization }: KubernetesDiscoveryFile): Promise<KubernetesAccess | undefined> {
+export async function compileCluster(draft: Draft, place: Path, file: ClusterFile): Promise<KubernetesAccess | undefined> {
+  const { api_server: server, kubeconfig_file: kubeconfig, tls_config: tls, authorization } = file;
+  checkTogether(draft, place, file);
   if (kubeconfig !== undefined) {
     // Read by the client, who also knows what paths in it are relative to; here only that it is there.
     const text = await draft.readFile([...place, 'kubeconfig_file'], kubeconfig);

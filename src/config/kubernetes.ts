@@ -18,7 +18,11 @@ export interface KubernetesSettings {
   readonly clusterDomain: string;
   /** Whether service accounts of a namespace are the tenant of its name, where the tenant lists none of its own. */
   readonly tenantFromNamespace: boolean;
+  /** How old what a cluster said before a restart may be; 0: nothing is remembered. */
+  readonly rememberForMs: number;
 }
+
+const MAX_REMEMBER_MS = 30 * 86_400_000;
 
 export interface MetricAccessSettings {
   /** Undefined = all. */
@@ -32,9 +36,10 @@ export async function compileKubernetes(draft: Draft, file: KubernetesFile | und
   if (file === undefined) return undefined;
   const { namespace, objects, metricAccess, status, leaseName, clusterDomain, tokenReview } = file;
   const found = tokenReview === undefined ? await compileKubernetesAccess(draft, file) : access;
-  if (found === undefined) return undefined;
+  const rememberForMs = draft.durationMs(['kubernetes', 'rememberFor'], file.rememberFor, { minMs: 0, maxMs: MAX_REMEMBER_MS });
+  if (found === undefined || rememberForMs === undefined) return undefined;
   const settings = metricAccess && { namespaces: metricAccess.namespaces, withoutTerms: metricAccess.withoutTerms };
-  return { access: found, namespace, objects, metricAccess: settings, status, leaseName, clusterDomain, tenantFromNamespace: tokenReview?.tenantFromNamespace ?? false };
+  return { access: found, namespace, objects, metricAccess: settings, status, leaseName, clusterDomain, tenantFromNamespace: tokenReview?.tenantFromNamespace ?? false, rememberForMs };
 }
 
 /** What makes sense with a cluster only. */

@@ -90,6 +90,27 @@ describe('discovery', () => {
     ]);
   });
 
+  it('may be by monitors of a cluster, within what the file says', async () => {
+    await writeFile(dir.join('kubeconfig'), '{}');
+    const settings = await load({ monitors: [{ name: 'here', namespaces: { own_namespace: true } }, { name: 'there', kubeconfig_file: 'kubeconfig', kinds: ['PodMonitor'], selector: 'a=b', targetNamespaces: ['shop'], secrets: true, serviceDiscoveryRole: 'Endpoints', enforcedNamespaceLabel: 'namespace' }] });
+    const defaults = { kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], selector: '', targetNamespaces: [], secrets: false, serviceRole: 'endpointslice', enforcedNamespaceLabel: undefined, relabelConfigs: [], maxObjects: 500, maxTargets: 5000, maxBodyBytes: 2 ** 30 };
+    expect(settings).toMatchObject({
+      monitors: [
+        { ...defaults, name: 'here', access: { kind: 'in-cluster' }, ownNamespace: true },
+        { ...defaults, name: 'there', access: { kind: 'kubeconfig', file: dir.join('kubeconfig') }, ownNamespace: false, kinds: ['PodMonitor'], selector: 'a=b', targetNamespaces: ['shop'], secrets: true, serviceRole: 'endpoints', enforcedNamespaceLabel: 'namespace' },
+      ],
+    });
+  });
+
+  it('by monitors has names once, and rules that Prometheus would take', async () => {
+    expect(await load({ monitors: [{ name: 'a', api_server: 'https://x' }, { name: 'a', relabel_configs: [{ action: 'hashmod' }] }] })).toEqual([
+      'monitors[0].authorization: is missing: the API server wants to know who asks',
+      'monitors[1].name: the name "a" is taken by monitors[0]',
+      expect.stringMatching(/^monitors\[1\]\.relabel_configs\[0\]\.target_label: /),
+      expect.stringMatching(/^monitors\[1\]\.relabel_configs\[0\]\.modulus: /),
+    ]);
+  });
+
   it('has its defaults filled in, and paths made absolute', async () => {
     const relabel = [{ source_labels: ['a'], target_label: 'b' }];
     const settings = await load({
@@ -109,7 +130,7 @@ describe('discovery', () => {
           ],
           scheme: 'http',
           metricsPath: '/metrics',
-          params: { m: '1' },
+          params: { m: ['1'] },
           relabelConfigs: relabel,
           maxTargets: 5000,
           paths: [],

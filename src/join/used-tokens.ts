@@ -4,7 +4,7 @@
  * answer can be lost on the way.
  */
 import { readFile } from 'node:fs/promises';
-import { writeFileAtomically } from '../pki/files.js';
+import { writeFileAtomically } from '../lib/files.js';
 import type { JoinToken } from './token.js';
 
 export interface UsedTokens {

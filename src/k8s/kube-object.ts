@@ -17,8 +17,8 @@ export interface KubeObject {
   status: unknown;
 }
 
-/** For `listWatch`. Undefined for what is no object of a namespace: there is nobody to tell. */
-export function keepObject(object: unknown, before: KubeObject | undefined): KubeObject | undefined {
+/** For `listWatch`. Undefined for what is no object of a namespace: there is nobody to tell. `remembered`, by uid, are from before the first list. */
+export function keepObject(object: unknown, last: KubeObject | undefined, remembered?: ReadonlyMap<string, KubeObject>): KubeObject | undefined {
   const namespace = textAt(object, 'metadata', 'namespace');
   const name = textAt(object, 'metadata', 'name');
   if (namespace === undefined || name === undefined) return undefined;
@@ -26,6 +26,7 @@ export function keepObject(object: unknown, before: KubeObject | undefined): Kub
   const generation = Number(get(object, 'metadata', 'generation') ?? 0);
   const created = textAt(object, 'metadata', 'creationTimestamp') ?? '';
   const status = get(object, 'status');
+  const before = last ?? remembered?.get(uid);
   if (before !== undefined && before.uid === uid && before.generation === generation) {
     before.status = status;
     return before;

@@ -1,4 +1,3 @@
-import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { formatFault } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
@@ -9,15 +8,20 @@ import type { KubernetesAccess } from '../model/kubernetes.js';
 import { createKubeApi } from '../kube/api.js';
 import { createDiscovery } from './discovery.js';
 import type { Discovery } from './discovery.js';
-import { kubeConfigOf } from '../kube/kube-config.js';
-import { collectionPath, METRIC_ACCESS } from '../kube/kinds.js';
-import { keepObject } from './kube-object.js';
+import { followKubeConfig, kubeConfigOf } from '../kube/kube-config.js';
+import { METRIC_ACCESS } from '../kube/kinds.js';
+import { watchAccesses } from './accesses.js';
+import type { WaitingList } from './accesses.js';
+import { watchContact } from './contact.js';
+import type { Contact } from './contact.js';
 import type { KubeObject } from './kube-object.js';
 import { campaign } from './lease.js';
 import type { Campaign } from './lease.js';
-import { FIRST_LIST, listWatch } from '../kube/list-watch.js';
+import { FIRST_LIST } from '../kube/list-watch.js';
 import { watchOwnObjects } from './own-objects.js';
 import type { CompileEntry } from './own-objects.js';
+import type { OpenMemory } from './memory.js';
+import { registerSourceMetrics } from './source-metrics.js';
 import { createStatusWriter } from './status-writer.js';
 import { combine } from './store.js';
 import type { ClaimsOf, OwnObject, StoreOutput } from './store.js';
@@ -30,6 +34,8 @@ import { createTranslate } from './translate.js';
  */
 export interface KubernetesOptions {
   readonly settings: KubernetesSourceSettings;
+  /** What the process before knew, and where to keep it for the next one. */
+  readonly memory: OpenMemory;
   /** Of this gateway among those that read the same objects. */
   readonly identity: string;
   readonly compileEntry: CompileEntry;
@@ -56,8 +62,10 @@ export interface KubernetesSource {
   stateFor(file: DesiredState): DesiredState;
   /** From now on: called with the whole state when objects change. Its faults mean that nothing was taken. */
   follow(apply: (state: DesiredState) => readonly Fault[]): void;
-  /** Lists that were not had yet, each with the reason; empty once all were had. */
+  /** Lists that were not had yet, and of which nothing is remembered either, each with the reason; empty once all were had. */
   waitingFor(): readonly string[];
+  /** Lists that were not had yet, and stand in from the time before the restart. */
+  remembering(): readonly string[];
   /** Resolves when all lists were had for the first time, when one cannot be had now, or with the time. */
   synced(withinMs: number): Promise<void>;
   /** What became of the exports that objects ask for; told to their owners. */
@@ -67,10 +75,18 @@ export interface KubernetesSource {
 
 /** Changes within it are one: a burst of thousands must not mean thousands of states. */
 const GATHER_MS = 25;
+/** Under changes that do not end, between two states so many times what one takes, up to a bound: the rest of the time is others'. */
+const REST_FACTOR = 3;
+const MAX_REST_MS = 400;
 
 /** Throws where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export function startKubernetes(options: KubernetesOptions): KubernetesSource {
   return new Source(options);
+}
+
+/** It is read anew, and large. */
+function withoutStatus(object: KubeObject): KubeObject {
+  return { ...object, status: undefined };
 }
 
 function reportKey(tenant: string, name: string): string {
@@ -84,13 +100,18 @@ class Source implements KubernetesSource {
   readonly #own;
   readonly #discovery: Discovery;
   readonly #writer;
+  readonly #contact: Contact;
   readonly #startCampaign: () => Campaign;
   #campaign: Campaign | undefined;
   readonly #translate = createTranslate();
   readonly #metrics;
+  /** Until all lists were had. */
+  #last: OpenMemory['last'];
   readonly #synced = Promise.withResolvers<void>();
   /** The last verdict on each object that was said. */
   #told = new WeakMap<KubeObject, object>();
+  /** What was remembered last. */
+  #kept: DesiredState | undefined;
   #compiled: readonly OwnObject[] = [];
   #file: DesiredState | undefined;
   #apply: ((state: DesiredState) => readonly Fault[]) | undefined;
@@ -98,6 +119,8 @@ class Source implements KubernetesSource {
   #gather: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
+  #restUntilMs = 0;
+  readonly #startedMs = performance.now();
   /** Whether the first lists have got where they should. */
   #inForce = false;
   #reports: ReadonlyMap<string, ExportReport> = new Map();
@@ -108,16 +131,24 @@ class Source implements KubernetesSource {
     const logger = options.logger;
     const kubeConfig = kubeConfigOf(settings.access);
     const namespace = settings.namespace ?? kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default';
-    this.#api = createKubeApi(kubeConfig);
+    this.#last = options.memory.last;
+    const remembered = this.#last?.remembered;
+    this.#contact = watchContact(createKubeApi(followKubeConfig(settings.access, kubeConfig)), () => performance.now());
+    this.#api = this.#contact.api;
     const shared = { api: this.#api, logger, onChange: () => this.#changed() };
-    this.#accesses = settings.metricAccess && (settings.metricAccess.namespaces ?? [undefined]).map((each) => ({ namespace: each, watch: listWatch<KubeObject>({ ...shared, path: collectionPath(METRIC_ACCESS, each), keep: keepObject }) }));
+    this.#accesses = settings.metricAccess && watchAccesses({ ...shared, namespaces: settings.metricAccess.namespaces, remembered: remembered?.accesses });
     this.#own = settings.objects ? watchOwnObjects({ ...shared, namespace, compileEntry }) : undefined;
-    this.#discovery = createDiscovery({ ...shared, clusterDomain: settings.clusterDomain });
+    this.#discovery = createDiscovery({ ...shared, remembered: remembered?.endpoints ?? new Map(), clusterDomain: settings.clusterDomain });
     const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
     this.#writer = says ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
     this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) });
     if (says) this.#campaign = this.#startCampaign();
-    this.#metrics = this.#register(registry);
+    this.#metrics = registerSourceMetrics(registry, {
+      objects: () => [...(this.#accesses === undefined ? [] : [{ kind: METRIC_ACCESS.kind, count: this.#accessObjects().length }]), ...(this.#own?.counts() ?? []).map(({ kind, count }) => ({ kind: kind.kind, count })), { kind: 'endpoints', count: this.#discovery.size() }],
+      isLeading: () => this.#campaign?.leading() === true,
+      ageMs: () => this.#ageMs(),
+    });
+    options.memory.confirmWhile(() => this.#inForce && this.#ageMs() === 0);
     // With nothing to wait for, nothing else would say so.
     this.#changed();
   }
@@ -139,9 +170,29 @@ class Source implements KubernetesSource {
     return missing.length > 0 || this.#inForce ? missing : ['what there is, to its end'];
   }
 
+  remembering(): readonly string[] {
+    return this.#waiting().flatMap(({ what, remembered }) => (remembered ? [what] : []));
+  }
+
   #missing(): readonly string[] {
-    const accesses = (this.#accesses ?? []).flatMap(({ namespace, watch }) => (watch.waitingFor() === undefined ? [] : [`metricaccesses${namespace === undefined ? '' : ` of ${namespace}`}: ${watch.waitingFor() ?? ''}`]));
-    return [...accesses, ...(this.#own?.waitingFor() ?? []), ...this.#discovery.waitingFor()];
+    return this.#waiting().flatMap(({ what, remembered }) => (remembered ? [] : [what]));
+  }
+
+  /** Every list that was not had yet, and whether something stands in for it. */
+  #waiting(): readonly WaitingList[] {
+    return [...this.#objectsWaiting(), ...this.#discovery.waiting()];
+  }
+
+  #objectsWaiting(): readonly WaitingList[] {
+    const own = this.#own?.waitingFor() ?? [];
+    return [...(this.#accesses?.waiting() ?? []), ...own.map((what) => ({ what, remembered: this.#last?.remembered.own !== undefined }))];
+  }
+
+  /** Since when something may have changed that is not known here; 0 = it would be known. */
+  #ageMs(): number {
+    const waiting = this.#waiting();
+    const beforeMs = waiting.length === 0 ? 0 : waiting.some(({ remembered }) => remembered) ? Date.now() - (this.#last?.confirmedMs ?? 0) : performance.now() - this.#startedMs;
+    return Math.max(beforeMs, this.#contact.closedForMs());
   }
 
   async synced(withinMs: number): Promise<void> {
@@ -152,16 +203,17 @@ class Source implements KubernetesSource {
 
   report(reports: readonly ExportReport[]): void {
     this.#reports = new Map(reports.map((each) => [reportKey(each.tenant, each.name), each]));
-    for (const { kind, object } of this.#output?.output.sayings ?? []) if (kind === METRIC_ACCESS) this.#told.delete(object);
+    for (const { object, isReported } of this.#output?.output.sayings ?? []) if (isReported) this.#told.delete(object);
     this.#tell();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#gather);
-    await Promise.all([...(this.#accesses ?? []).map(({ watch }) => watch.close()), this.#own?.close(), this.#discovery.close(), this.#campaign?.close()]);
+    await Promise.all([this.#accesses?.close(), this.#own?.close(), this.#discovery.close(), this.#campaign?.close()]);
     await this.#running;
     await this.#writer?.close();
+    await this.#options.memory.close();
     this.#api.close();
   }
 
@@ -169,17 +221,24 @@ class Source implements KubernetesSource {
     if (this.#closed || this.#gather !== undefined) return;
     this.#gather = setTimeout(() => {
       this.#gather = undefined;
-      this.#running = this.#running.then(() => this.#update());
-    }, GATHER_MS);
+      this.#running = this.#running.then(() => this.#timed());
+    }, Math.max(GATHER_MS, this.#restUntilMs - performance.now()));
+  }
+
+  async #timed(): Promise<void> {
+    const startMs = performance.now();
+    await this.#update();
+    const endMs = performance.now();
+    this.#restUntilMs = endMs + Math.min(MAX_REST_MS, REST_FACTOR * (endMs - startMs));
   }
 
   async #update(): Promise<void> {
     // A list that is not whole must not look like one from which most was deleted.
-    if (this.#closed || this.#listsMissing()) {
-      if (this.#missing().some((what) => !what.endsWith(FIRST_LIST))) this.#synced.resolve();
+    if (this.#closed || this.#objectsWaiting().some(({ remembered }) => !remembered)) {
+      if (this.#waiting().some(({ what }) => !what.endsWith(FIRST_LIST))) this.#synced.resolve();
       return;
     }
-    this.#compiled = (await this.#own?.compile()) ?? [];
+    this.#compiled = await this.#compileOwn();
     if (this.#file !== undefined) this.#discovery.follow(this.#backends(this.#file));
     if (this.#closed || this.#file === undefined) return;
     const before = this.#output?.output.state;
@@ -187,11 +246,30 @@ class Source implements KubernetesSource {
     if (state !== before) this.#take(state);
     this.#tell();
     this.#inForce = this.#missing().length === 0;
-    if (this.#inForce) this.#synced.resolve();
+    const waiting = this.#waiting();
+    if (this.#inForce && waiting.every(({ what }) => !what.endsWith(FIRST_LIST))) this.#synced.resolve();
+    this.#remember(waiting.length === 0);
   }
 
-  #listsMissing(): boolean {
-    return (this.#accesses ?? []).some(({ watch }) => watch.waitingFor() !== undefined) || (this.#own?.waitingFor().length ?? 0) > 0;
+  async #compileOwn(): Promise<readonly OwnObject[]> {
+    if (this.#own === undefined) return [];
+    return this.#own.waitingFor().length === 0 ? this.#own.compile() : (this.#last?.remembered.own ?? []);
+  }
+
+  /** Only what is in force, so that a state that cannot be taken is not remembered. */
+  #remember(isWhole: boolean): void {
+    if (isWhole && this.#last !== undefined) {
+      this.#last = undefined;
+      this.#options.logger.info('all objects are those of the cluster now');
+    }
+    if (!this.#inForce || this.#output === undefined || this.#output.output.state === this.#kept) return;
+    this.#kept = this.#output.output.state;
+    const own = this.#own === undefined ? undefined : this.#compiled;
+    this.#options.memory.changed(() => ({
+      accesses: new Map([...(this.#accesses?.known() ?? [])].map(([list, objects]) => [list, objects.map(withoutStatus)])),
+      own: own?.map((each) => ({ ...each, object: withoutStatus(each.object) })),
+      endpoints: this.#discovery.known(),
+    }));
   }
 
   #take(state: DesiredState): void {
@@ -221,7 +299,7 @@ class Source implements KubernetesSource {
   }
 
   #accessObjects(): readonly KubeObject[] {
-    return (this.#accesses ?? []).flatMap(({ watch }) => [...watch.items().values()]);
+    return this.#accesses?.objects() ?? [];
   }
 
   #backends(file: DesiredState): NonNullable<DesiredState['backends']> {
@@ -239,7 +317,8 @@ class Source implements KubernetesSource {
   }
 
   #tell(): void {
-    if (this.#campaign?.leading() !== true || this.#listsMissing()) return;
+    // What is remembered may be no more, or have been told of since.
+    if (this.#campaign?.leading() !== true || this.#objectsWaiting().length > 0) return;
     for (const { kind, object, verdict, status } of this.#output?.output.sayings ?? []) {
       if (this.#told.get(object) === verdict) continue;
       this.#told.set(object, verdict);
@@ -248,19 +327,4 @@ class Source implements KubernetesSource {
     }
   }
 
-  #register(registry: Registry): { readonly refused: Counter } {
-    const objects = new Gauge({
-      name: 'scrapeway_kubernetes_objects',
-      help: 'Objects that are watched, by kind; endpoints: those of discovered backends.',
-      labelNames: ['kind'],
-      registers: [registry],
-      collect: () => {
-        objects.set({ kind: 'MetricAccess' }, this.#accessObjects().length);
-        for (const { kind, count } of this.#own?.counts() ?? []) objects.set({ kind: kind.kind }, count);
-        objects.set({ kind: 'endpoints' }, this.#discovery.size());
-      },
-    });
-    const leader: Gauge = new Gauge({ name: 'scrapeway_kubernetes_leader', help: '1 for the gateway that exports, and writes statuses and Events.', registers: [registry], collect: () => { leader.set(this.#campaign?.leading() === true ? 1 : 0); } });
-    return { refused: new Counter({ name: 'scrapeway_kubernetes_refused_total', help: 'States made of objects that could not be taken as a whole; the last good one stayed.', registers: [registry] }) };
-  }
 }

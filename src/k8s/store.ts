@@ -66,6 +66,8 @@ export interface StoreOutput {
 export interface Saying {
   readonly kind: Kind;
   readonly object: KubeObject;
+  /** Whether what becomes of an export is part of it, which changes while nothing else does. */
+  readonly isReported: boolean;
   /** The same value where the same is to be said of the same object. */
   readonly verdict: object;
   /** Undefined where it stands there already. */
@@ -89,9 +91,9 @@ export function combine(input: StoreInput, translate: Translate): StoreOutput {
   const ofOwn = verdicts.map((verdict): Saying => {
     const { kind, object, entry, faults, warnings } = verdict;
     const all = [...warnings, ...(entry === undefined ? [] : warn(entry))];
-    return { kind, object, verdict, status: (nowMs) => objectStatus({ inForce: entry !== undefined, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
+    return { kind, object, verdict, isReported: false, status: (nowMs) => objectStatus({ inForce: entry !== undefined, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
   });
-  const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, status: (nowMs) => metricAccessStatus(verdict, { previous: object.status, nowMs, report: verdict.exported?.active === true ? input.reportOf?.(verdict.exported.tenant, verdict.exported.name) : undefined }) }));
+  const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, isReported: verdict.exported?.active === true, status: (nowMs) => metricAccessStatus(verdict, { previous: object.status, nowMs, report: verdict.exported?.active === true ? input.reportOf?.(verdict.exported.tenant, verdict.exported.name) : undefined }) }));
   return { state, sayings: [...ofOwn, ...ofAccess] };
 }
 

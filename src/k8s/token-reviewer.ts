@@ -1,18 +1,18 @@
 import { request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
 import type { ReviewToken, TokenReviewSpec, TokenVerdict } from '../model/kubernetes.js';
-import { kubeConfigOf } from '../kube/kube-config.js';
+import { followKubeConfig } from '../kube/kube-config.js';
+import type { CurrentKubeConfig } from '../kube/kube-config.js';
 
 /**
  * Whose a token is, by `POST …/tokenreviews`: the API server checks key, time, audience, and that the service account and what the
  * token is bound to still exist. One question, one answer; what is remembered of it is the asker's business.
  */
 export function createTokenReviewer(spec: TokenReviewSpec): ReviewToken {
-  const config = kubeConfigOf(spec.access);
+  const current = followKubeConfig(spec.access);
   return async (token) => {
     const why = (error: unknown): TokenVerdict => ({ kind: 'away', why: error instanceof Error ? error.message.slice(0, 200) : String(error) });
-    return send(config, { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, audiences: spec.audiences } }, spec.timeoutMs).then((answer) => verdictOf(answer, spec.audiences), why);
+    return send(current, { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, audiences: spec.audiences } }, spec.timeoutMs).then((answer) => verdictOf(answer, spec.audiences), why);
   };
 }
 
@@ -25,7 +25,8 @@ const PATH = '/apis/authentication.k8s.io/v1/tokenreviews';
 /** A review comes back with the token in it. */
 const MAX_ANSWER_BYTES = 256 * 1024;
 
-async function send(config: KubeConfig, review: unknown, timeoutMs: number): Promise<Answer> {
+async function send(current: CurrentKubeConfig, review: unknown, timeoutMs: number): Promise<Answer> {
+  const config = await current();
   const options: RequestOptions = {};
   await config.applyToHTTPSOptions(options);
   const server = new URL(config.getCurrentCluster()?.server ?? '');

@@ -77,15 +77,15 @@ export type Translate = (objects: readonly object[], rules: TranslationRules) =>
 /** Objects that are not even objects of a namespace are left out: there is nobody to tell. */
 export function createTranslate(): Translate {
   let ceilings = new Ceilings({ terms: [], withoutTerms: 'deny', tenants: new Set() }, new Map());
-  const known = new WeakMap<object, { readonly over: readonly Ceiling[]; readonly result: Translated }>();
+  const known = new WeakMap<object, { readonly identified: Identified; readonly over: readonly Ceiling[]; readonly result: Translated }>();
   const translated = (object: object): Translated | undefined => {
-    const identified = identify(object);
+    const before = known.get(object);
+    const identified = before?.identified ?? identify(object);
     if (identified === undefined) return undefined;
     const over = ceilings.of(identified.object.namespace);
-    const before = known.get(object);
     if (before?.over === over) return before.result;
     const result = translateOne(object, identified, over);
-    known.set(object, { over, result });
+    known.set(object, { identified, over, result });
     return result;
   };
   return (objects, rules) => {

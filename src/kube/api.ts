@@ -3,7 +3,7 @@ import { Agent as HttpAgent, request as requestHttp } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request as requestHttps } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { CurrentKubeConfig } from './kube-config.js';
 import { textAt } from './values.js';
 
 /**
@@ -38,6 +38,8 @@ export interface WatchOptions {
 export interface KubeAnswer {
   readonly status: number;
   readonly body: unknown;
+  /** Of the body; undefined where nobody counted. */
+  readonly bytes?: number;
 }
 
 /** The API server's own refusal. */
@@ -58,13 +60,12 @@ const MAX_ANSWER_BYTES = 256 * 2 ** 20;
 const MAX_LINE_CHARS = 16 * 2 ** 20;
 const MAX_CONNECTIONS = 8;
 
-export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
-  const server = new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080');
+export function createKubeApi(current: CurrentKubeConfig): KubeApi {
   const agents = createAgents();
+  const identity = createIdentity(current);
 
   async function open({ method, path, body, contentType = 'application/json', signal }: KubeRequest, { pooled }: { readonly pooled: boolean }): Promise<ClientRequest> {
-    const options: RequestOptions = {};
-    await kubeConfig.applyToHTTPSOptions(options);
+    const { server, options } = await identity.now();
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = { ...options.headers, accept: 'application/json', 'user-agent': 'scrapeway', ...(text !== undefined && { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }) };
     const agent = pooled ? agents.of(options) : options.agent;
@@ -85,13 +86,15 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
       const signal = AbortSignal.any([AbortSignal.timeout(SEND_TIMEOUT_MS), ...(request.signal ? [request.signal] : [])]);
       const response = await answerOf(await open({ ...request, signal }, { pooled: true }));
       const text = await readAll(response);
-      return { status: response.statusCode ?? 0, body: /json/.test(response.headers['content-type'] ?? '') ? parse(text) : text };
+      if (response.statusCode === UNAUTHORIZED) identity.forget();
+      return { status: response.statusCode ?? 0, body: /json/.test(response.headers['content-type'] ?? '') ? parse(text) : text, bytes: text.length };
     },
     watch: async (path, { onOpen, onLine, signal, idleMs }) => {
       const request = await open({ method: 'GET', path, signal }, { pooled: false });
       // A connection whose other end has vanished says nothing; a live watch has a bookmark each minute.
       request.setTimeout(idleMs, () => request.destroy(new Error(`silent for ${idleMs} ms`)));
       const response = await answerOf(request);
+      if (response.statusCode === UNAUTHORIZED) identity.forget();
       if (response.statusCode !== 200) throw new KubeError(response.statusCode ?? 0, messageOf(parse(await readAll(response))));
       onOpen();
       await readLines(response, onLine);
@@ -100,11 +103,47 @@ export function createKubeApi(kubeConfig: KubeConfig): KubeApi {
   };
 }
 
+const UNAUTHORIZED = 401;
+/** So long who we are is not looked up again: it takes files, or a program, and thousands of statuses may be due. */
+const IDENTITY_MS = 1_000;
+
+interface Identity {
+  readonly server: URL;
+  readonly options: RequestOptions;
+}
+
+/** Who we are and whom we trust, as it is now or was a moment ago. */
+function createIdentity(current: CurrentKubeConfig): { now(): Promise<Identity>; forget(): void } {
+  let known: { readonly identity: Promise<Identity>; readonly untilMs: number } | undefined;
+  const look = async (): Promise<Identity> => {
+    try {
+      const kubeConfig = await current();
+      const options: RequestOptions = {};
+      await kubeConfig.applyToHTTPSOptions(options);
+      return { server: new URL(kubeConfig.getCurrentCluster()?.server ?? 'http://localhost:8080'), options };
+    } catch (error) {
+      known = undefined;
+      throw error;
+    }
+  };
+  return {
+    now: () => {
+      if (known === undefined || performance.now() > known.untilMs) known = { identity: look(), untilMs: performance.now() + IDENTITY_MS };
+      return known.identity;
+    },
+    forget: () => {
+      known = undefined;
+    },
+  };
+}
+
 /** Keeps connections for as long as who we are and whom we trust is the same. */
 function createAgents(): { of(options: RequestOptions): Agent | RequestOptions['agent']; close(): void } {
   let known: { readonly key: string; readonly agent: Agent } | undefined;
+  let last: { readonly options: RequestOptions; readonly agent: Agent } | undefined;
   return {
     of: (options) => {
+      if (last?.options === options) return last.agent;
       // A proxy's, of the kubeconfig: the library's own.
       if (options.agent !== undefined && options.agent.constructor !== Agent) return options.agent;
       const key = createHash('sha256').update(JSON.stringify([options.ca, options.cert, options.key, options.servername, options.rejectUnauthorized])).digest('hex');
@@ -113,6 +152,7 @@ function createAgents(): { of(options: RequestOptions): Agent | RequestOptions['
         const { ca, cert, key: privateKey, servername, rejectUnauthorized } = options;
         known = { key, agent: new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS, ca, cert, key: privateKey, servername, ...(rejectUnauthorized !== undefined && { rejectUnauthorized }) }) };
       }
+      last = { options, agent: known.agent };
       return known.agent;
     },
     close: () => known?.agent.destroy(),

@@ -60,7 +60,7 @@ describe('a list and its watch', () => {
     expect([watch.waitingFor(), names()]).toEqual(['its first list', []]);
     await eventually(() => expect(names()).toEqual(['one@7', 'three@6']));
     expect(watch.waitingFor()).toBeUndefined();
-    expect(asked.slice(0, 3)).toEqual([`limit=500&${SELECTORS}`, `limit=500&continue=more&${SELECTORS}`, 'watch from 5']);
+    expect(asked.slice(0, 3)).toEqual([`limit=100&${SELECTORS}`, `limit=500&continue=more&${SELECTORS}`, 'watch from 5']);
   });
 
   it('goes on from the last version when the watch ends or breaks, a bookmark counting', async () => {

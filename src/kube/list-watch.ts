@@ -19,6 +19,8 @@ export interface ListWatchOptions<T extends object> {
   readonly labelSelector?: string;
   /** `status.phase=Running`; empty = all. */
   readonly fieldSelector?: string;
+  /** Not every cluster has this kind: where it is not, there are no objects, and it is asked for now and then. */
+  readonly mayBeAbsent?: boolean;
   /** What is kept of an object, `before` of its last version; undefined = nothing, as if it were not there. */
   readonly keep: (object: unknown, before: T | undefined) => T | undefined;
   /** After the first whole list, after each change, where the first list cannot be had, and where `failing` changes. Many come at once: gather them. */
@@ -39,11 +41,17 @@ export interface ListWatch<T extends object> {
 /** `waitingFor` until the first answer. */
 export const FIRST_LIST = 'its first list';
 
-const PAGE = 500;
+const FIRST_PAGE = 100;
+const MAX_PAGE = 500;
+/** A page is read in one go, and nothing else is done meanwhile: some milliseconds' worth. */
+const PAGE_BYTES = 512 * 2 ** 10;
 const RETRY_MIN_MS = 250;
-const RETRY_MAX_MS = 30_000;
+/** Who was revoked while the server was away waits as long at most. */
+const RETRY_MAX_MS = 5_000;
 /** The server ends a watch after this, and half as much again by chance: not all at once. */
 const WATCH_S = 240;
+/** Between two questions whether a kind is there by now, and as much again by chance. */
+const ABSENT_MS = 5_000;
 /** Two bookmarks missed. */
 const IDLE_MS = 130_000;
 /** A watch that lived as long was a good one, however it ended. */
@@ -51,7 +59,7 @@ const GOOD_MS = 5_000;
 
 interface Kept<T> {
   readonly version: string;
-  readonly value: T | undefined;
+  readonly value: T;
 }
 
 /** Starts at once. */
@@ -81,6 +89,7 @@ class Loop<T extends object> {
   #kept = new Map<string, Kept<T>>();
   #version: string | undefined;
   #failures = 0;
+  #listedMs = 0;
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
@@ -92,18 +101,28 @@ class Loop<T extends object> {
       const startedMs = performance.now();
       try {
         this.#version ??= await this.#list();
+        if (this.#version === undefined) {
+          await setTimeout(ABSENT_MS * (1 + Math.random()), undefined, { signal: this.stop.signal });
+          continue;
+        }
         await this.#watch(this.#version);
         if (performance.now() - startedMs > GOOD_MS) this.#failures = 0;
         else await this.#pause();
       } catch (error) {
         if (this.stop.signal.aborted) return;
-        if (error instanceof Expired) this.#version = undefined;
+        if (error instanceof Expired) this.#expired();
         // What is merely too old is listed again at once; that it failed shows if the list fails.
         if (!(error instanceof Expired) || this.waiting !== undefined) this.#failed(error instanceof Error ? error.message : String(error));
         const delayMs = await this.#pause();
         logger.warn({ path, err: error, delayMs: Math.round(delayMs) }, 'the watch failed; the last state stays');
       }
     }
+  }
+
+  #expired(): void {
+    this.#version = undefined;
+    // The server is there; only lists that expire one after another are to become fewer.
+    if (performance.now() - this.#listedMs > GOOD_MS) this.#failures = 0;
   }
 
   #failed(why: string): void {
@@ -118,25 +137,41 @@ class Loop<T extends object> {
     this.#options.onChange();
   }
 
-  async #list(): Promise<string> {
+  /** Undefined where the kind is absent. What was known of it stays: an API server that has just started knows no kind of others yet. */
+  async #list(): Promise<string | undefined> {
     const found = new Map<string, Kept<T>>();
     let version = '';
     let next = '';
+    let limit = FIRST_PAGE;
     do {
-      const { status, body } = await this.#options.api.send({ method: 'GET', path: this.#url({ limit: String(PAGE), ...(next !== '' && { continue: next }) }), signal: this.stop.signal });
+      const { status, body, bytes = 0 } = await this.#options.api.send({ method: 'GET', path: this.#url({ limit: String(limit), ...(next !== '' && { continue: next }) }), signal: this.stop.signal });
       if (status === 410) throw new Expired('the list expired between two pages');
+      if (status === 404 && this.#options.mayBeAbsent === true) {
+        this.#isAbsent();
+        return undefined;
+      }
       if (status !== 200) throw new KubeError(status, messageOf(body));
       for (const item of listAt(body, 'items')) this.#keep(found, item);
       version = textAt(body, 'metadata', 'resourceVersion') ?? '';
       next = textAt(body, 'metadata', 'continue') ?? '';
+      limit = pageFor(bytes / Math.max(1, listAt(body, 'items').length));
     } while (next !== '');
     this.#kept = found;
     this.items.clear();
-    for (const [key, { value }] of found) if (value !== undefined) this.items.set(key, value);
+    for (const [key, { value }] of found) this.items.set(key, value);
+    this.#listedMs = performance.now();
     this.waiting = undefined;
     this.failing = undefined;
     this.#options.onChange();
     return version;
+  }
+
+  #isAbsent(): void {
+    const failing = this.items.size === 0 ? undefined : 'the kind is not there any more; its last objects stay';
+    const isNews = this.waiting !== undefined || this.failing !== failing;
+    this.waiting = undefined;
+    this.failing = failing;
+    if (isNews) this.#options.onChange();
   }
 
   async #watch(from: string): Promise<void> {
@@ -173,12 +208,14 @@ class Loop<T extends object> {
     if (before !== now) this.#options.onChange();
   }
 
-  /** An object that is known in this version is not made again: what was worked out from it stays known too. */
+  /** An object that is known in this version is not made again: what was worked out from it stays known too. Of what is not kept nothing stays. */
   #keep(into: Map<string, Kept<T>>, object: unknown): void {
     const key = keyOf(object);
     const version = textAt(object, 'metadata', 'resourceVersion') ?? '';
     const known = this.#kept.get(key);
-    into.set(key, known?.version === version ? known : { version, value: this.#options.keep(object, known?.value) });
+    const value = known?.version === version ? known.value : this.#options.keep(object, known?.value);
+    if (value === undefined) into.delete(key);
+    else into.set(key, { version, value });
   }
 
   #url(query: Readonly<Record<string, string>>): string {
@@ -193,6 +230,10 @@ class Loop<T extends object> {
     await setTimeout(delayMs, undefined, { signal: this.stop.signal }).catch(() => {});
     return delayMs;
   }
+}
+
+function pageFor(bytesOfOne: number): number {
+  return Math.max(10, Math.min(MAX_PAGE, Math.floor(PAGE_BYTES / Math.max(1, bytesOfOne))));
 }
 
 /** Neither part can contain a slash. */

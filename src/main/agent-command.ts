@@ -10,7 +10,6 @@ import { startAgentRenewal } from './agent-renewal.js';
 import type { Command } from './command.js';
 import { configFile, firstLoad, startReloading } from './config-life.js';
 import { environment } from './environment.js';
-import { runJoin } from './join-command.js';
 import { createProcessRegistry } from './process-metrics.js';
 import { untilShutdown } from './shutdown.js';
 import { startStatusServer } from './status-server.js';
@@ -19,7 +18,8 @@ export const agentCommand: Command = {
   name: 'agent',
   usage: 'agent -c FILE | agent join TOKEN [--dir DIR]',
   summary: 'An agent at a site: one outbound tunnel to each gateway, nothing inbound',
-  run: (argv) => (argv[0] === 'join' ? runJoin(argv.slice(1)) : run(argv)),
+  // What joining needs is read for joining only.
+  run: async (argv) => (argv[0] === 'join' ? (await import('./join-command.js')).runJoin(argv.slice(1)) : run(argv)),
 };
 
 const MAX_CONNECTIONS_PER_TARGET = 8;

@@ -2,7 +2,6 @@
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { AgentConfig } from '../config/agent-config.js';
-import { renew } from '../join/client.js';
 import type { Identity } from '../join/client.js';
 import { startRenewal } from '../join/renewal.js';
 import type { Renewal } from '../join/renewal.js';
@@ -11,7 +10,6 @@ import { systemClock } from '../lib/clock.js';
 import { err } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
-import { endpointOf, writeIdentity } from './join-command.js';
 
 /** The certificate's end as a metric, and, where the configuration wants it, its renewal. */
 export function startAgentRenewal(config: AgentConfig, logger: Logger, registry: Registry): Renewal {
@@ -23,7 +21,7 @@ export function startAgentRenewal(config: AgentConfig, logger: Logger, registry:
     clock: systemClock,
     logger: logger.child({ component: 'renewal' }),
     onOutcome: (renewed) => renewals.inc({ outcome: renewed ? 'renewed' : 'failed' }),
-    keep: (next) => writeIdentity(renewFile, next),
+    keep: async (next) => (await readJoining()).writeIdentity(renewFile, next),
     ask: (current) => askInTurn(gateways, (gateway) => askOne(gateway, current, name)),
   });
   const use = (identity: Identity): void => {
@@ -37,7 +35,14 @@ export function startAgentRenewal(config: AgentConfig, logger: Logger, registry:
 
 type Gateway = AgentConfig['settings']['gateways'][number];
 
+/** Read when it is needed, every few weeks: what makes certificate requests would be a quarter of the agent's memory. */
+async function readJoining() {
+  const [{ renew }, { endpointOf, writeIdentity }] = await Promise.all([import('../join/client.js'), import('./join-command.js')]);
+  return { renew, endpointOf, writeIdentity };
+}
+
 async function askOne(gateway: Gateway, current: Identity, name: string): Promise<Result<Identity, string>> {
+  const { renew, endpointOf } = await readJoining();
   const endpoint = await endpointOf(gateway, gateway.proxy);
   return endpoint.ok ? renew(endpoint.value, current, name) : endpoint;
 }

@@ -14,6 +14,7 @@ import { createPush } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
 import { createQueryDoor } from './query-door.js';
 import { answerPush } from './push-door.js';
+import { changed } from './state-change.js';
 import { addUtilisation } from './thread-utilisation.js';
 import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-messages.js';
 
@@ -29,6 +30,8 @@ const queries = createQueryService({ logger: logger.child({ component: 'query' }
 const queryDoor = createQueryDoor(queries);
 const push = createPush({ config: { targets: [], tenants: new Map() }, logger: logger.child({ component: 'push' }), registry });
 
+let state: DesiredState | undefined;
+
 function pushConfig({ tenants, pushTargets = [] }: DesiredState): PushConfig {
   return { targets: pushTargets, tenants: new Map(tenants.flatMap(({ name, push: grants }) => (grants === undefined ? [] : [[name, grants]]))) };
 }
@@ -43,8 +46,9 @@ async function close(): Promise<void> {
 port.on('message', (message: ToDoorThread) => {
   switch (message.type) {
     case 'state':
-      queryDoor.setState(message.state);
-      push.configure(pushConfig(message.state));
+      state = changed(state, message.change);
+      queryDoor.setState(state);
+      push.configure(pushConfig(state));
       return;
     case 'expiring':
       push.setExpiring(message.expiring);

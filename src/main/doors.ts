@@ -2,6 +2,7 @@
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import { changeBetween } from './state-change.js';
 import { superviseThread } from './supervised-thread.js';
 import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-messages.js';
 
@@ -26,7 +27,7 @@ export function startDoors({ expiring: first, ...workerData }: DoorThreadOptions
     name: 'doors',
     workerData,
     logger,
-    greeting: () => [{ type: 'expiring', expiring }, ...(state === undefined ? [] : [{ type: 'state', state } as const])],
+    greeting: () => [{ type: 'expiring', expiring }, ...(state === undefined ? [] : [{ type: 'state', change: changeBetween(undefined, state) } as const])],
     onWord: () => {
       isListening = true;
       heard.resolve();
@@ -38,8 +39,9 @@ export function startDoors({ expiring: first, ...workerData }: DoorThreadOptions
   const isWanted = (): boolean => state?.tenants.some(({ query, push }) => (query ?? push) !== undefined) === true;
   return {
     setState: (next) => {
+      const before = state;
       state = next;
-      if (thread.isRunning()) thread.post({ type: 'state', state: next });
+      if (thread.isRunning()) thread.post({ type: 'state', change: changeBetween(before, next) });
       else if (isWanted()) thread.start();
     },
     setExpiring: (next) => {

@@ -80,6 +80,7 @@ async function run(argv: readonly string[], { withEnvoy }: { readonly withEnvoy:
   const status = await startStatusServer({
     ...settings.metrics,
     notReady: () => (draining ? ['draining'] : [...gateway.notReady(), ...kubernetes.notReady()]),
+    notes: kubernetes.notes,
     metrics: gateway.metrics,
   });
   logger.info({ statusPort: status.port, dataThreads: settings.dataThreads, runtimeDir: settings.runtimeDir }, 'gateway started');

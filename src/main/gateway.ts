@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/gateway-config.js';
@@ -20,6 +21,8 @@ import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import type { DesiredState } from '../model/desired-state.js';
+import { accessOf } from '../model/access.js';
+import type { Access } from '../model/access.js';
 import type { ExportReport } from '../model/export-report.js';
 import { startDataThreads } from './data-threads.js';
 import { awaitAgents } from './agents-return.js';
@@ -87,16 +90,21 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response), logger: logger.child({ component: 'api' }) });
 
   let current = config.state;
+  let access: Access | undefined;
   const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
     controlPlane.publish(state, { dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 });
   const apply = ({ state, join: joining }: GatewayConfig): readonly Fault[] => {
-    // First: it is what may refuse the state, and then nothing else must have taken it.
-    const published = publish(state);
-    if (!published.ok) return published.error;
+    const nextAccess = accessOf(state);
+    if (!isDeepStrictEqual(access, nextAccess)) {
+      // First: it is what may refuse the state, and then nothing else must have taken it.
+      const published = publish(state);
+      if (!published.ok) return published.error;
+      access = nextAccess;
+      tokenReviews.configure(state.gateway.tokenReview);
+      dataThreads.setState(nextAccess);
+      discovery.setState(state);
+    }
     current = state;
-    tokenReviews.configure(state.gateway.tokenReview);
-    dataThreads.setState(state);
-    discovery.setState(state);
     doors.setState(state);
     issuer.configure(state, joining);
     exports.setState(state);

@@ -10,7 +10,7 @@ import { errnoOf } from '../lib/errno.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { EgressProxy } from '../model/agent-settings.js';
-import { writeFileAtomically } from '../pki/files.js';
+import { writeFileAtomically } from '../lib/files.js';
 import { complain, parseCommandLine, print, UsageError } from './command.js';
 import { environment } from './environment.js';
 

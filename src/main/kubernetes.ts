@@ -1,10 +1,15 @@
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { claimsOfAgent, claimsOfBackend, claimsOfTenant, compileObjectEntry } from '../config/object-entry.js';
+import { join } from 'node:path';
 import type { Registry } from 'prom-client';
+import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
+import { openMemory } from '../k8s/memory.js';
 import { startKubernetes } from '../k8s/source.js';
+import { stateFile } from '../k8s/state-file.js';
 import type { Gateway } from './gateway.js';
+import { version } from './version.js';
 
 /**
  * The cluster in the life of a gateway: whatever the file says, the cluster adds to. Both go through the gateway's one `apply`.
@@ -17,6 +22,8 @@ export interface KubernetesLife {
   /** From now on the gateway exports while it has the Lease, and owners of objects are told what becomes of their exports. */
   leadExports(gateway: Pick<Gateway, 'setLeading' | 'exportReports'>): void;
   notReady(): readonly string[];
+  /** What whoever asks whether we are ready should know as well. */
+  notes(): readonly string[];
   close(): Promise<void>;
 }
 
@@ -27,18 +34,25 @@ type Apply = (config: GatewayConfig) => readonly Fault[];
  * cluster knows are better asked to wait than turned away; but the file's own must not wait for a cluster that is away.
  */
 const FIRST_LISTS_MS = 10_000;
+/** Who knows what there was need not wait as long. */
+const FIRST_LISTS_WITH_MEMORY_MS = 3_000;
 /** How late an owner may hear of a change in an export. */
 const REPORT_MS = 5_000;
 
 /** Rejects where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
-  if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], close: async () => {} };
+  if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], notes: () => [], close: async () => {} };
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
   let tellLeader: (active: boolean) => Promise<void> = async () => {};
+  const ownLogger = logger.child({ component: 'kubernetes' });
+  const { access, namespace, objects, metricAccess, rememberForMs } = settings;
+  const file = stateFile({ path: join(first.process.runtimeDir, 'kubernetes-state'), version: version(), subject: { access, namespace, objects, metricAccess } });
+  const memory = await openMemory({ file, rememberForMs, clock: systemClock, wallMs: Date.now, logger: ownLogger });
   const source = startKubernetes({
     settings,
+    memory,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
     claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
@@ -46,21 +60,23 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
       isLeading = leading;
       return tellLeader(leading);
     },
-    logger: logger.child({ component: 'kubernetes' }),
+    logger: ownLogger,
     registry,
   });
   // The file's own backends are looked for at once.
   source.stateFor(first.state);
-  await source.synced(FIRST_LISTS_MS);
-  let file = first;
+  await source.synced(memory.last === undefined ? FIRST_LISTS_MS : FIRST_LISTS_WITH_MEMORY_MS);
+  const remembering = source.remembering();
+  if (memory.last !== undefined && remembering.length > 0) ownLogger.warn({ lists: remembering, confirmed: new Date(memory.last.confirmedMs).toISOString() }, 'the API server has not answered; objects are taken as they were before the restart');
+  let current = first;
   return {
     first: { ...first, state: source.stateFor(first.state) },
     follow: (apply) => {
-      source.follow((state) => apply({ ...file, state }));
+      source.follow((state) => apply({ ...current, state }));
       return (next) => {
         const faults = apply({ ...next, state: source.stateFor(next.state) });
-        if (faults.length === 0) file = next;
-        else source.stateFor(file.state);
+        if (faults.length === 0) current = next;
+        else source.stateFor(current.state);
         return faults;
       };
     },
@@ -72,6 +88,7 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
       }, REPORT_MS);
     },
     notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
+    notes: () => source.remembering().map((what) => `kubernetes has not listed ${what}; until then what it said before the restart holds`),
     close: () => {
       clearInterval(reporting);
       return source.close();

@@ -12,6 +12,8 @@ export interface StatusServerOptions {
   readonly port: number;
   /** Reasons why no work should come now; empty = ready. */
   readonly notReady: () => readonly string[];
+  /** What one who asks should know although it keeps no work away. */
+  readonly notes?: () => readonly string[];
   /** The exposition and its content type. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -27,7 +29,7 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
     const path = (request.url ?? '').split('?')[0];
     if (request.method !== 'GET' && request.method !== 'HEAD') return text(response, 405, 'only GET and HEAD\n');
     if (path === '/healthz') return text(response, 200, 'ok\n');
-    if (path === '/readyz') return ready(response, options.notReady());
+    if (path === '/readyz') return ready(response, options.notReady(), options.notes?.() ?? []);
     if (path === '/metrics') return void metrics(response, options);
     return text(response, 404, 'try /healthz, /readyz or /metrics\n');
   });
@@ -45,8 +47,9 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
   };
 }
 
-function ready(response: ServerResponse, reasons: readonly string[]): void {
-  text(response, reasons.length === 0 ? 200 : 503, reasons.length === 0 ? 'ready\n' : `not ready:\n${reasons.map((r) => `- ${r}\n`).join('')}`);
+function ready(response: ServerResponse, reasons: readonly string[], notes: readonly string[]): void {
+  const listed = (lines: readonly string[]): string => lines.map((line) => `- ${line}\n`).join('');
+  text(response, reasons.length === 0 ? 200 : 503, reasons.length === 0 ? `ready\n${listed(notes)}` : `not ready:\n${listed([...reasons, ...notes])}`);
 }
 
 async function metrics(response: ServerResponse, options: StatusServerOptions): Promise<void> {

@@ -11,6 +11,7 @@ import type { TokenVerdict } from '../model/kubernetes.js';
 import type { SharedCacheOptions } from '../model/shared-cache.js';
 import type { Registration } from '../model/target.js';
 import type { LogLevel } from '../lib/logger.js';
+import type { StateChange } from './state-change.js';
 
 /** `workerData` of a data thread: what never changes during its life. */
 export interface DataThreadOptions {
@@ -54,7 +55,8 @@ export interface DoorThreadOptions {
 }
 
 export type ToDoorThread =
-  | { readonly type: 'state'; readonly state: DesiredState }
+  /** Of the state that it was told last. */
+  | { readonly type: 'state'; readonly change: StateChange }
   | { readonly type: 'expiring'; readonly expiring: boolean }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'close' };

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { loadGatewayConfig } from '../config/gateway-config.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
-import { parseDuration, parseHostPort } from '../config/units.js';
+import { parseDuration } from '../lib/duration.js';
+import { parseHostPort } from '../config/units.js';
 import { caFingerprint, tokenKey, writeToken } from '../join/token.js';
 import { complain, parseCommandLine, print, UsageError } from './command.js';
 import type { Command } from './command.js';

@@ -9,6 +9,8 @@ export interface AgentSettings {
   readonly targets: readonly TargetSpec[];
   /** Where further targets are found; none by default. */
   readonly discovery?: readonly DiscoveryJob[];
+  /** Where further jobs are found, as objects of a cluster. */
+  readonly monitors?: readonly MonitorDiscovery[];
   /** Where discovered targets may be; undefined = anywhere but the addresses that need a rule of their own. */
   readonly allow?: readonly AllowRule[];
   /** Scrapes in flight at this agent; more are answered with `agent_overloaded`. */
@@ -85,11 +87,13 @@ export interface DiscoveryJob {
   readonly sources: readonly DiscoverySource[];
   readonly scheme: 'http' | 'https';
   readonly metricsPath: string;
-  /** Query parameters, one value each. */
-  readonly params: Readonly<Record<string, string>>;
+  /** Query parameters; relabelling sees the first value of each. */
+  readonly params: Readonly<Record<string, readonly string[]>>;
   readonly relabelConfigs: readonly RelabelConfig[];
   /** A source that finds more is refused as a whole. */
   readonly maxTargets: number;
+  /** The label `job` that relabelling has made goes out with the target; else Prometheus's own counts. */
+  readonly passesJob?: boolean;
   /** Allowed beside the path that a target comes with. */
   readonly paths: readonly string[];
   /** What all targets of the job have in common. */
@@ -118,6 +122,37 @@ export interface KubernetesDiscovery {
   readonly selectors: readonly { readonly role: KubernetesRole; readonly label: string; readonly field: string }[];
   readonly attach: AttachMetadata;
 }
+
+/** PodMonitor and ServiceMonitor objects of a cluster, each endpoint a job; and what their authors may have of the agent. */
+export interface MonitorDiscovery {
+  /** Unique among them. */
+  readonly name: string;
+  readonly access: KubernetesAccess;
+  readonly kinds: readonly MonitorKind[];
+  /** Where objects are read; empty and without the own one = everywhere. */
+  readonly namespaces: readonly string[];
+  readonly ownNamespace: boolean;
+  /** Labels that objects must have; empty = any. */
+  readonly selector: string;
+  /** Where their targets may be; empty = where objects are read. */
+  readonly targetNamespaces: readonly string[];
+  /** Whether an object may refer to Secrets and ConfigMaps of its own namespace. */
+  readonly secrets: boolean;
+  /** How what is behind a Service is found, unless the object says so. */
+  readonly serviceRole: 'endpoints' | 'endpointslice';
+  /** Becomes the object's namespace, whatever its rules say. */
+  readonly enforcedNamespaceLabel: string | undefined;
+  /** After the objects' own. */
+  readonly relabelConfigs: readonly RelabelConfig[];
+  /** More objects are refused, the youngest first. */
+  readonly maxObjects: number;
+  /** Of each endpoint of an object, before relabelling. */
+  readonly maxTargets: number;
+  /** A longer answer fails the scrape; undefined = no limit. */
+  readonly maxBodyBytes: number | undefined;
+}
+
+export type MonitorKind = 'PodMonitor' | 'ServiceMonitor';
 
 export type KubernetesRole = 'node' | 'pod' | 'service' | 'endpoints' | 'endpointslice' | 'ingress';
 

@@ -10,7 +10,7 @@ export interface Target {
   readonly port: number;
   /** Default metrics path with its default query, if any: `/probe?module=http_2xx`. */
   readonly path: string;
-  /** Label name → value. No `__` names, no `job`, no `instance`: the gateway sets these. */
+  /** Label name → value. No `__` names, no `instance`, no `agent`, no `target`: the gateway sets these. */
   readonly labels: Readonly<Record<string, string>>;
 }
 

@@ -10,7 +10,7 @@ import { agentUri, tenantUri } from '../model/identity.js';
 import { isName, NAME_RULE } from '../model/names.js';
 import { createAuthority, issueLeaf } from './certificate.js';
 import type { KeyPairPem, LeafProfile } from './certificate.js';
-import { writeFileAtomically } from './files.js';
+import { writeFileAtomically } from '../lib/files.js';
 
 /**
  * A PKI for people without one, in one directory: `scrapeway pki init`, `scrapeway pki issue …`.

@@ -51,6 +51,11 @@ export function mapSelectors(expr: Expr, replace: (selector: VectorSelector) => 
   return rewrite(expr, { vector: replace, matrix: (matrix) => withSelector(matrix, replace(matrix.selector)) });
 }
 
+/** Without the parentheses around it, which Prometheus takes off arguments. */
+export function unwrapped(expr: Expr): Expr {
+  return expr.kind === 'paren' ? unwrapped(expr.expr) : expr;
+}
+
 export interface Rewriter {
   /** Of selectors that are no part of a range. */
   readonly vector: (selector: VectorSelector) => Expr;

@@ -1,6 +1,7 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Aggregation, Binary, Call, Expr } from '../promql/ast.js';
+import { unwrapped } from '../promql/walk.js';
 
 /**
  * May a query be asked of each member of a group, and its answers be put together? Only where that is what one server with all of
@@ -14,7 +15,9 @@ export type Merge =
   /** All series; `disjoint`: that two members have one of equal labels at one time is an error, as it would be in one server. */
   | { readonly kind: 'union'; readonly disjoint: boolean; readonly order: 'labels' | 'ascending' | 'descending' }
   /** Values of equal labels, taken together once more. */
-  | { readonly kind: 'combine'; readonly op: 'sum' | 'min' | 'max' | 'group' };
+  | { readonly kind: 'combine'; readonly op: 'sum' | 'min' | 'max' | 'group' }
+  /** Means and counts (merge-means.ts), whose mean is wanted. */
+  | { readonly kind: 'mean' };
 
 /** `constant`: made of no series. `local`: each value is of one member; `tells`: and its labels say of which. */
 type Spread = { readonly kind: 'constant' } | { readonly kind: 'local'; readonly tells: boolean };
@@ -130,8 +133,4 @@ function ofBinary({ op, lhs, rhs, matching }: Binary, disjointBy: readonly strin
   const within = matching?.on === true ? disjointBy.every((label) => labels.includes(label)) : !disjointBy.some((label) => labels.includes(label));
   if (left.value.tells && right.value.tells && within) return ok({ kind: 'local', tells: true });
   return err(`${op} between series in several backends`);
-}
-
-function unwrapped(expr: Expr): Expr {
-  return expr.kind === 'paren' ? unwrapped(expr.expr) : expr;
 }

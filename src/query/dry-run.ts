@@ -1,5 +1,5 @@
 import type { Result } from '../lib/result.js';
-import type { Endpoint, Plan, Question } from './endpoint.js';
+import type { Endpoint, Plan, Question, UpstreamRequest } from './endpoint.js';
 import type { View } from './grants.js';
 import type { Refusal } from './refusal.js';
 
@@ -36,7 +36,7 @@ export function tryOut(endpoint: Endpoint, question: Question, enforced: Result<
   // What is remembered was made under the rules.
   const { known: _, ...rest } = question;
   const open = endpoint.plan({ ...rest, policy: ALLOWS_EVERYTHING, union: 'rewrite' });
-  if (!open.ok || open.value.kind !== 'forward') return undefined;
+  if (!open.ok || requestsOf(open.value).length === 0) return undefined;
   const asked = textOf(open.value);
   if (!enforced.ok) return { would: 'refused', plan: open.value, asked, instead: `${enforced.error.reason}: ${enforced.error.detail ?? ''}` };
   const instead = textOf(enforced.value);
@@ -44,14 +44,18 @@ export function tryOut(endpoint: Endpoint, question: Question, enforced: Result<
 }
 
 function sent(plan: Plan): string {
-  return plan.kind === 'forward' ? JSON.stringify(plan.request) : '';
+  return JSON.stringify(requestsOf(plan));
+}
+
+/** Of plans that can be served without rules. */
+function requestsOf(plan: Plan): readonly UpstreamRequest[] {
+  return plan.kind === 'forward' ? [plan.request] : plan.kind === 'evaluate' ? plan.parts.map(({ request }) => request) : [];
 }
 
 /** Queries and selectors; the other parameters are the same. */
 function textOf(plan: Plan): string {
-  if (plan.kind !== 'forward') return '';
-  const { parameters, policies = [] } = plan.request;
-  return [...parameters.flatMap(([name, value]) => (name === 'query' || name.endsWith('[]') ? [value] : [])), ...policies]
+  return requestsOf(plan)
+    .flatMap(({ parameters, policies = [] }) => [...parameters.flatMap(([name, value]) => (name === 'query' || name.endsWith('[]') ? [value] : [])), ...policies])
     .join('\n')
     .slice(0, MAX_LOGGED_CHARS);
 }

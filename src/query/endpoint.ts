@@ -1,4 +1,5 @@
 import type { Result } from '../lib/result.js';
+import type { Expr } from '../promql/ast.js';
 import type { Policy } from '../promql/enforce/policy.js';
 import type { ReadQuery, ResponseType } from '../remoteread/request.js';
 import type { Merge } from './distribute.js';
@@ -60,6 +61,27 @@ export interface OwnedReadQuery extends ReadQuery {
   readonly owner: number;
 }
 
+/** Asked of a group's members in parts, and evaluated here over their answers. */
+export interface EvaluationPlan {
+  readonly kind: 'evaluate';
+  readonly expr: Expr;
+  readonly parts: readonly EvaluationPart[];
+  readonly times: EvaluationWindow;
+  /** Of series in the answer; 0: none. */
+  readonly limit: number;
+}
+
+export interface EvaluationPart {
+  /** Without the times. */
+  readonly request: UpstreamRequest;
+  readonly merge: Merge;
+  /** Whose values the answer is. */
+  readonly nodes: readonly Expr[];
+}
+
+/** Whole ms; `timeMs` undefined: now. */
+export type EvaluationWindow = { readonly kind: 'instant'; readonly timeMs: number | undefined } | { readonly kind: 'range'; readonly startMs: number; readonly endMs: number; readonly stepMs: number };
+
 export type Plan =
   /** The backend's answer holds nothing else: passed on as it comes. */
   | { readonly kind: 'forward'; readonly request: UpstreamRequest; readonly contentType: string; /** Of a group's answers, where it is an evaluation. */ readonly merge?: Merge }
@@ -67,6 +89,7 @@ export type Plan =
   | { readonly kind: 'filter'; readonly requests: readonly UpstreamRequest[]; readonly filter: (data: readonly unknown[]) => unknown }
   /** Asked one after the other: with the answers so far, what to ask next, or the reply. */
   | { readonly kind: 'talk'; readonly next: (answers: readonly ReadAnswer[]) => Result<{ readonly ask: UpstreamRequest } | { readonly reply: Reply }, Refusal> }
+  | EvaluationPlan
   /** A remote read; what comes back is held to the policy once more, series by series. */
   | ReadPlan
   /** Nobody has to be asked. */

@@ -1,17 +1,16 @@
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import type { BackendGroup } from '../model/desired-state.js';
 import { print } from '../promql/print.js';
 import { alertsPlan, rulesPlan } from './alerting.js';
 import { ALERTMANAGER_ENDPOINTS } from './alertmanager/endpoints.js';
 import type { Endpoint, Plan, Question } from './endpoint.js';
-import { distribute } from './distribute.js';
+import { groupEvaluation } from './group-plan.js';
 import { queryText, readExpression, restrictExpression, restrictQuery } from './expressions.js';
 import { restrictMatches } from './match.js';
 import { metadataPlan } from './metadata.js';
 import { evaluationOptions, instantTimes, rangeTimes, readParameters, windowTimes } from './parameters.js';
 import type { EvaluationTimes } from './parameters.js';
-import { JSON_TYPE, refuse, successReply } from './refusal.js';
+import { EXPOSITION_TYPE, JSON_TYPE, refuse, successReply } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
 import { readPlan } from './remote-read/plan.js';
 import { searchPlan } from './search.js';
@@ -21,8 +20,6 @@ import { scrapePoolsPlan, targetMetadataPlan, targetsPlan } from './targets.js';
  * The one table of what there is on this door. What is not in it does not exist here: administration, status, writing,
  * profiles, the web pages.
  */
-
-const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const PROMETHEUS_ENDPOINTS: readonly Endpoint[] = [
   { api: 'prometheus', methods: ['GET', 'POST'], path: '/api/v1/query', plan: (question) => evaluation(question, '/api/v1/query', instantTimes(question.form)) },
@@ -66,25 +63,16 @@ function plain(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
   return { status: 200, headers: { 'content-type': contentType }, body };
 }
 
-function evaluation(question: Question, path: string, times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
+function evaluation(question: Question, path: '/api/v1/query' | '/api/v1/query_range', times: Result<EvaluationTimes, Refusal>): Result<Plan, Refusal> {
   if (!times.ok) return times;
-  const { form, limits, union } = question;
+  const { form, limits, union, group } = question;
   const options = evaluationOptions(form, limits);
   if (!options.ok) return options;
+  if (group !== undefined) return groupEvaluation(question, path, { times: times.value, options: options.value, group });
   const restricted = restrictQuery(queryText(form), question, times.value);
   if (!restricted.ok) return restricted;
   const { query, filters } = restricted.value;
-  const plan = forward('POST', path, [['query', query], ...(union === 'extra_filters' ? filters : []).map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]);
-  return question.group === undefined ? ok(plan) : overGroup(plan, question, question.group);
-}
-
-/** By what the caller wrote: what is asked instead is, over the allowed series, the same. */
-function overGroup(plan: Plan, { form, limits }: Question, { disjointBy }: BackendGroup): Result<Plan, Refusal> {
-  const expr = readExpression(queryText(form), limits);
-  if (!expr.ok) return expr;
-  const merge = distribute(expr.value, disjointBy);
-  if (!merge.ok) return refuse('query_not_distributable', merge.error);
-  return ok(plan.kind === 'forward' ? { ...plan, merge: merge.value } : plan);
+  return ok(forward('POST', path, [['query', query], ...(union === 'extra_filters' ? filters : []).map((filter) => ['extra_filters[]', filter] as const), ...times.value.parameters, ...options.value]));
 }
 
 /** Prometheus takes all selectors of the query and nothing else. */
@@ -111,8 +99,7 @@ function labels({ form, policy, limits }: Question, method: 'GET' | 'POST', path
   return ok(forward(method, path, [...matchParameters(matches.value), ...window.value, ...limit.value]));
 }
 
-function federate({ form, policy, limits, group }: Question): Result<Plan, Refusal> {
-  if (group !== undefined) return refuse('query_not_distributable', 'federation; ask the backends one by one');
+function federate({ form, policy, limits }: Question): Result<Plan, Refusal> {
   const matches = restrictMatches(form.all('match[]'), policy, limits);
   if (!matches.ok) return matches;
   if (matches.value.length === 0) return ok(answer(plain('', EXPOSITION_TYPE)));

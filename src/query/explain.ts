@@ -1,7 +1,11 @@
 import type { DesiredState } from '../model/desired-state.js';
-import { distribute } from './distribute.js';
-import { readExpression, restrictQuery } from './expressions.js';
+import { ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import { distributeQuery } from './distributed.js';
+import { restrictQuery } from './expressions.js';
+import type { RestrictedQuery } from './expressions.js';
 import { viewOf } from './grants.js';
+import type { View } from './grants.js';
 import type { Refusal } from './refusal.js';
 
 /** Why a query means what it means for a tenant, without asking anybody. */
@@ -16,7 +20,7 @@ export interface ExplainedSelector {
 
 export interface QueryExplanation {
   readonly original: string;
-  /** What the backend would be asked. */
+  /** What the backend would be asked; of a group, each question in a line. */
   readonly rewritten: string | undefined;
   /** Besides, with backends that take the rules beside the query. */
   readonly filters: readonly string[];
@@ -24,17 +28,26 @@ export interface QueryExplanation {
   readonly refusal: Refusal | undefined;
 }
 
+const AN_INSTANT = { rangeMs: 0, stepMs: 0 };
+
 /** As an instant query. */
 export function explainQuery(state: DesiredState, tenant: string, backend: string, text: string): QueryExplanation {
   const view = viewOf(state, tenant, backend);
   const refused = (refusal: Refusal): QueryExplanation => ({ original: text, rewritten: undefined, filters: [], selectors: [], refusal });
   if (view === undefined) return refused({ reason: 'query_no_backend', detail: undefined });
-  const restricted = restrictQuery(text, view, { rangeMs: 0, stepMs: 0 });
-  if (!restricted.ok) return refused(restricted.error);
-  const expr = readExpression(text, view.limits);
-  const merge = expr.ok && view.group !== undefined ? distribute(expr.value, view.group.disjointBy) : undefined;
-  if (merge?.ok === false) return refused({ reason: 'query_not_distributable', detail: merge.error });
-  const { query, filters, decisions } = restricted.value;
-  const selectors = decisions.map(({ selector, outcome, rules }) => ({ selector, outcome, rules: rules.flatMap((index) => view.ruleNames[index] ?? []) }));
-  return { original: text, rewritten: query, filters, selectors, refusal: undefined };
+  const asked = questions(text, view);
+  if (!asked.ok) return refused(asked.error);
+  const selectors = asked.value.flatMap(({ decisions }) => decisions).map(({ selector, outcome, rules }) => ({ selector, outcome, rules: rules.flatMap((index) => view.ruleNames[index] ?? []) }));
+  return { original: text, rewritten: asked.value.map(({ query }) => query).join('\n'), filters: asked.value.flatMap(({ filters }) => filters), selectors, refusal: undefined };
+}
+
+/** A group may be asked several for one, of which the gateway makes the answer. */
+function questions(text: string, view: View): Result<readonly RestrictedQuery[], Refusal> {
+  if (view.group === undefined) {
+    const restricted = restrictQuery(text, view, AN_INSTANT);
+    return restricted.ok ? ok([restricted.value]) : restricted;
+  }
+  const distributed = distributeQuery(text, view, AN_INSTANT, view.group.disjointBy);
+  if (!distributed.ok) return distributed;
+  return ok(distributed.value.kind === 'whole' ? [distributed.value.query] : distributed.value.parts.map(({ query }) => query));
 }

@@ -24,7 +24,8 @@ export function readExpression(text: string, limits: Limits): Result<Expr, Refus
   return refuse(parsed.error.reason === 'syntax' ? 'query_invalid' : 'query_over_limit', `invalid parameter "query": ${formatParseError(parsed.error)}`);
 }
 
-function readWithin(text: string, limits: Limits, times: Times): Result<Expr, Refusal> {
+/** Within the limits, those of what it touches included. */
+export function readWithin(text: string, limits: Limits, times: Times): Result<Expr, Refusal> {
   const expr = readExpression(text, limits);
   const over = expr.ok ? overLimit(expr.value, times, limits) : undefined;
   return over === undefined ? expr : refuse('query_over_limit', over);

@@ -1,6 +1,6 @@
 import { isObject, labelsOf, objectsOf, textOf } from './json.js';
 import type { JsonObject } from './json.js';
-import { compare, labelsKey } from './merge-values.js';
+import { compare, labelsKey } from './label-order.js';
 
 /** What the members know besides samples: names, series, exemplars, metadata, rules. What several of them know is there once. */
 

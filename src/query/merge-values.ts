@@ -1,6 +1,11 @@
-import { isObject, labelsOf, objectsOf, textOf } from './json.js';
+import { isObject, labelsOf, objectsOf } from './json.js';
 import type { JsonObject } from './json.js';
 import type { Merge } from './distribute.js';
+import type { Gathered } from './gather.js';
+import { compare, labelsKey } from './label-order.js';
+import { mergeMeans } from './merge-means.js';
+import { formatValue, readValue } from './series-json.js';
+import { Unmergeable } from './unmergeable.js';
 
 /**
  * Several answers of an evaluation as one. Series of equal labels are the same series: the member that is listed first has the
@@ -15,13 +20,15 @@ interface Series {
   readonly histograms: Map<unknown, Sample>;
 }
 
-/** What cannot be put together; the text is for the caller. */
-export class Unmergeable extends Error {}
+/** A group with both has no sum, and the member that has them leaves it out. */
+const MIXED = 'PromQL warning: encountered a mix of histograms and floats';
 
 /** `data` of the answers to one query, in the members' order. Throws Unmergeable, and Error where it is no answer of the API. */
-export function mergeEvaluations(data: readonly unknown[], merge: Merge): unknown {
+export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge): unknown {
+  if ((merge.kind === 'combine' || merge.kind === 'mean') && warnings.some((text) => text.startsWith(MIXED))) throw new Unmergeable('a sum of native histograms and numbers in one of several backends');
   const [first] = data;
   if (merge.kind === 'any' || !isObject(first)) return first;
+  if (merge.kind === 'mean') return mergeMeans(data);
   const type = first.resultType;
   if (type !== 'vector' && type !== 'matrix') throw new Error('not an answer of the API');
   const all = new Map<string, Series>();
@@ -35,7 +42,7 @@ export function mergeEvaluations(data: readonly unknown[], merge: Merge): unknow
   return { resultType: type, result: ordered.map((series) => (type === 'vector' ? sampleItem(series) : seriesItem(series))) };
 }
 
-function add(all: Map<string, Series>, item: JsonObject, merge: Merge): void {
+function add(all: Map<string, Series>, item: JsonObject, merge: Extract<Merge, { kind: 'union' | 'combine' }>): void {
   const labels = labelsOf(item.metric);
   if (labels === undefined) throw new Error('not an answer of the API');
   const key = labelsKey(labels);
@@ -92,22 +99,4 @@ function sortByValue(series: Series[], direction: 1 | -1): void {
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
     return x === y ? 0 : (x < y ? -1 : 1) * direction;
   });
-}
-
-function readValue(value: unknown): number {
-  const text = textOf(value);
-  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : text === '' ? Number.NaN : Number(text);
-}
-
-function formatValue(value: number): string {
-  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : `${value}`;
-}
-
-export function labelsKey(labels: JsonObject): string {
-  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => compare(a, b)));
-}
-
-/** By bytes of UTF-8, as Prometheus orders. */
-export function compare(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

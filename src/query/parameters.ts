@@ -8,7 +8,7 @@ import { readCount, readDuration, readTime } from './values.js';
 
 /** The parameters beside queries and selectors: each known by name, readable, and within the tenant's limits. */
 
-type Parameters = readonly (readonly [string, string])[];
+export type Parameters = readonly (readonly [string, string])[];
 type Reader = (text: string) => number | undefined;
 
 const READERS: Readonly<Record<string, Reader>> = { time: readTime, start: readTime, end: readTime, step: readDuration, lookback_delta: readDuration, limit: readCount };

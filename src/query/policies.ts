@@ -25,6 +25,8 @@ export function withPolicies(plan: Plan, { union, policy }: Pick<View, 'union' |
       return ok({ ...plan, request: added(plan.request) });
     case 'filter':
       return ok({ ...plan, requests: plan.requests.map(added) });
+    case 'evaluate':
+      return ok({ ...plan, parts: plan.parts.map((part) => ({ ...part, request: added(part.request) })) });
     case 'read':
       return ok({ ...plan, policies });
     case 'talk':

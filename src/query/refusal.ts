@@ -19,6 +19,7 @@ export interface Reply {
 }
 
 export const JSON_TYPE = 'application/json';
+export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Those of Prometheus where it has one (web/api/v1, `errorType`). */
 const ERROR_TYPES: Readonly<Record<QueryReason, string>> = {

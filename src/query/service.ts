@@ -14,7 +14,8 @@ import type { Endpoint, Plan, Question, ReadAnswer, ReadPlan, UpstreamRequest } 
 import { Gate } from './gate.js';
 import { dataOf, extentOf, join } from './extent.js';
 import { askGroup } from './group.js';
-import type { Member } from './group.js';
+import { askAndEvaluate } from './group-evaluation.js';
+import type { Member } from './gather.js';
 import { isObject, pick } from './json.js';
 import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
 import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
@@ -29,6 +30,7 @@ import type { Limits } from './limits.js';
 import { readAll, readRequest, TooLarge } from './reading.js';
 import { readReply, upstreamRead } from './remote-read/reply.js';
 import type { StreamedReply } from './remote-read/reply.js';
+import { askGroupRead } from './remote-read/united.js';
 import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
@@ -194,14 +196,10 @@ class Service implements QueryService {
 
   async #ask(exchange: Exchange, plan: UpstreamPlan, asking: Asking): Promise<Outcome> {
     const { response } = exchange;
-    if (asking.group !== undefined) {
-      if (plan.kind === 'talk' || plan.kind === 'read') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
-      const answer = await askGroup(plan, asking.group, asking);
-      if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
-      this.#metrics.bytes(Buffer.byteLength(answer.value.body));
-      return send(response, answer.value, 'answered');
-    }
+    if (asking.group !== undefined) return this.#askGroup(exchange, plan, { ...asking, group: asking.group });
     switch (plan.kind) {
+      case 'evaluate':
+        throw new TypeError('only a group is asked in parts');
       case 'talk':
         return this.#talk(exchange, plan.next, asking);
       case 'read':
@@ -210,14 +208,14 @@ class Service implements QueryService {
         const question = this.#cache === undefined ? undefined : rangeQuestion(plan.request, exchange.tenant, asking.upstream.identity);
         if (this.#cache !== undefined && question !== undefined) return this.#remembered(exchange, plan.request, { question, cache: this.#cache, asking });
         const answer = await asked(plan.request, asking);
-        if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+        if (!answer.ok) return this.#notAnswered(exchange, answer.error);
         return this.#forward(response, answer.value, plan.contentType, asking);
       }
       case 'filter': {
         const data: unknown[] = [];
         for (const request of plan.requests) {
           const answer = await asked(request, asking);
-          if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+          if (!answer.ok) return this.#notAnswered(exchange, answer.error);
           const value = jsonOf(await readAll(answer.value.body, asking.limits.maxResponseBytes));
           if (!isObject(value) || value.status !== 'success') throw new Error('not an answer of the API');
           data.push(value.data);
@@ -225,6 +223,24 @@ class Service implements QueryService {
         return send(response, successReply(plan.filter(data)), 'answered');
       }
     }
+  }
+
+  async #askGroup(exchange: Exchange, plan: UpstreamPlan, asking: Asking & { readonly group: BackendGroup }): Promise<Outcome> {
+    const { group, limits, signal } = asking;
+    if (plan.kind === 'talk') return this.#refused(exchange, { reason: 'query_not_distributable', detail: undefined });
+    if (plan.kind === 'read') {
+      const read = await askGroupRead(plan, group, asking);
+      return read.ok ? this.#pieces(exchange.response, read.value, limits, signal) : this.#notAnswered(exchange, read.error);
+    }
+    const answer = await (plan.kind === 'evaluate' ? askAndEvaluate(plan, group, asking) : askGroup(plan, group, asking));
+    if (!answer.ok) return this.#notAnswered(exchange, answer.error);
+    this.#metrics.bytes(Buffer.byteLength(answer.value.body));
+    return send(exchange.response, answer.value, 'answered');
+  }
+
+  /** A refusal of ours, or what the backend says is wrong. */
+  #notAnswered(exchange: Exchange, error: Reply | Refusal): Outcome {
+    return 'reason' in error ? this.#refused(exchange, error) : send(exchange.response, error, 'backend_error');
   }
 
   /** One question after the other, until there is a reply. */
@@ -251,7 +267,7 @@ class Service implements QueryService {
     if (known !== undefined && known.toMs >= question.endMs) return send(response, successReply(dataOf(known)), 'answered');
     const fromMs = known === undefined ? question.startMs : known.toMs + question.stepMs;
     const answer = await asked(known === undefined ? request : startingAt(request, fromMs), asking);
-    if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(response, answer.error, 'backend_error');
+    if (!answer.ok) return this.#notAnswered(exchange, answer.error);
     const body = await readAll(answer.value.body, asking.limits.maxResponseBytes);
     this.#metrics.bytes(Buffer.byteLength(body));
     const value = jsonOf(body);
@@ -282,7 +298,7 @@ class Service implements QueryService {
   async #read(exchange: Exchange, plan: ReadPlan, asking: Asking): Promise<Outcome> {
     const request = await upstreamRead(plan);
     const answer = request === undefined ? ok(undefined) : await asked(request, asking);
-    if (!answer.ok) return 'reason' in answer.error ? this.#refused(exchange, answer.error) : send(exchange.response, answer.error, 'backend_error');
+    if (!answer.ok) return this.#notAnswered(exchange, answer.error);
     return this.#pieces(exchange.response, await readReply(plan, answer.value, asking.limits.maxResponseBytes), asking.limits, asking.signal);
   }
 

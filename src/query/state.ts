@@ -6,7 +6,7 @@ import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { KnownQueries } from './known-queries.js';
 import { Upstream } from './upstream.js';
-import type { Member } from './group.js';
+import type { Member } from './gather.js';
 
 export interface Found {
   readonly view: View;
@@ -15,14 +15,29 @@ export interface Found {
   readonly members: readonly Member[];
 }
 
+/** A view, and what it was made of: values that stay the same as long as nothing in them changes. */
+interface Made {
+  readonly view: View;
+  readonly sources: readonly unknown[];
+}
+
+/** All that `viewOf` looks at. */
+function sourcesOf({ backends = [], backendGroups = [] }: DesiredState, { query = [], limits, queryDryRunUntilMs }: Tenant, backend: string): readonly unknown[] {
+  const group = backendGroups.find(({ name }) => name === backend);
+  const members = new Set([backend, ...(group?.members ?? [])]);
+  // Where a backend's endpoints are is not in a view.
+  const terms = backends.filter(({ name }) => members.has(name)).flatMap(({ name, timeoutMs, union, api }) => [name, timeoutMs, union, api]);
+  return [...query, limits.query, queryDryRunUntilMs, JSON.stringify(group), ...terms];
+}
+
 /** What is in force now: clients of the backends, and each tenant's view of each, made when first asked for. */
 export class QueryState {
   readonly #logger: Logger;
   readonly #limits: QueryLimits | undefined;
   #state: DesiredState | undefined;
-  #views = new Map<string, View>();
-  /** Of the state before: what did not change keeps what it knows. */
-  #viewsBefore: ReadonlyMap<string, View> = new Map();
+  #views = new Map<string, Made>();
+  /** Of the state before: what did not change is not made again, or keeps what it knows. */
+  #viewsBefore: ReadonlyMap<string, Made> = new Map();
   #upstreams: ReadonlyMap<string, { readonly upstream: Upstream; readonly key: string }> = new Map();
   readonly #known = new KnownQueries();
   #announced: ReadonlyMap<string, number> = new Map();
@@ -50,23 +65,30 @@ export class QueryState {
     const state = this.#state;
     if (state === undefined) return undefined;
     const key = JSON.stringify([tenant, backend]);
-    if (!this.#views.has(key)) {
-      const made = viewOf(state, tenant, backend, this.#limits);
-      if (made === undefined) return undefined;
-      // Here and not for all at once: a state may have thousands of tenants, of which few ask before the next state.
-      for (const fault of queryGrantFaults(state.tenants.find(({ name }) => name === tenant)?.query ?? [])) this.#logger.error({ tenant }, formatFault(fault));
-      const before = this.#viewsBefore.get(key);
-      this.#views.set(key, { ...made, known: before?.known !== undefined && sameRules(before, made) ? before.known : this.#known.memory() });
-    }
-    const view = this.#views.get(key);
-    const names = view?.group?.members ?? [backend];
+    // Here and not for all at once: a state may have thousands of tenants, of which few ask before the next state.
+    const made = this.#views.get(key) ?? this.#make(state, tenant, backend);
+    if (made === undefined) return undefined;
+    this.#views.set(key, made);
+    const { view } = made;
+    const names = view.group?.members ?? [backend];
     const members = names.flatMap((name) => {
       const client = this.#upstreams.get(name);
       return client === undefined ? [] : [{ name, upstream: client.upstream }];
     });
     const [first] = members;
     // A group without one of its members would be silently incomplete.
-    return view === undefined || first === undefined || members.length < names.length ? undefined : { view, upstream: first.upstream, members };
+    return first === undefined || members.length < names.length ? undefined : { view, upstream: first.upstream, members };
+  }
+
+  #make(state: DesiredState, tenantName: string, backend: string): Made | undefined {
+    const tenant = state.tenants.find(({ name }) => name === tenantName);
+    const before = this.#viewsBefore.get(JSON.stringify([tenantName, backend]));
+    const sources = tenant === undefined ? [] : sourcesOf(state, tenant, backend);
+    if (before !== undefined && before.sources.length === sources.length && before.sources.every((source, index) => source === sources[index])) return before;
+    const view = viewOf(state, tenantName, backend, this.#limits);
+    if (view === undefined) return undefined;
+    for (const fault of queryGrantFaults(tenant?.query ?? [])) this.#logger.error({ tenant: tenantName }, formatFault(fault));
+    return { sources, view: { ...view, known: before?.view.known !== undefined && sameRules(before.view, view) ? before.view.known : this.#known.memory() } };
   }
 
   /** Tenants whose rules do not hold now. */

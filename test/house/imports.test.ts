@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   xds: ['gen', 'model', 'lib'],
   authz: ['gen', 'h2', 'model', 'lib'],
   h2: ['lib'],
-  promql: ['model', 'lib'],
+  promql: ['relabel', 'model', 'lib'],
   hub: ['h2', 'tunnel', 'model', 'lib'],
   agent: ['kube', 'tunnel', 'relabel', 'model', 'lib'],
   tunnel: ['gen', 'model', 'lib'],

@@ -154,7 +154,7 @@ describe('a registration', () => {
       { ...TARGET, name: 'steering', labels: { __address__: 'evil.example:80' } },
       { ...TARGET, name: 'a-number', labels: { n: 1 } },
       { ...TARGET, name: 'no-label-name', labels: { 'a b': '1' } },
-      { ...TARGET, name: 'ours', labels: { job: 'x' } },
+      { ...TARGET, name: 'ours', labels: { instance: 'x' } },
       { ...TARGET, name: 'UPPER/..', labels: {} },
       { ...TARGET, name: 'port', port: 70_000 },
       { ...TARGET, name: 'path', path: '/a b' },

@@ -10,7 +10,7 @@ import type { Wan, Ways } from '../support/wan.js';
 
 /**
  * A site in a network namespace, behind a link that delays and loses packets: what TCP makes of it is part of the figures. What the
- * figures are made of, and more of them: `npm run bench -- --wan`, docs/wan.md.
+ * figures are made of, and more of them: `npm run bench -- --scenario wan`, docs/wan.md.
  */
 
 const TARGETS = 20;

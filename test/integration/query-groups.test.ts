@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackendGroup, QueryGrant } from '../../src/model/desired-state.js';
 import { REASON_HEADER } from '../../src/model/reasons.js';
+import { FieldCursor } from '../../src/lib/wire.js';
+import { encodeReadRequest, REMOTE_READ_HEADERS } from '../../src/remoteread/request.js';
+import type { ResponseType } from '../../src/remoteread/request.js';
+import { decodeSeries } from '../../src/remotewrite/decode.js';
+import { pack, unpack } from '../../src/remotewrite/snappy.js';
 import { remoteWrite } from '../conformance/promql/remote-write.js';
 import type { Series } from '../conformance/promql/remote-write.js';
 import { fetchRaw } from '../support/http.js';
@@ -30,6 +35,11 @@ function site(cluster: string, factor: number): readonly Series[] {
   ];
 }
 const FOREIGN: readonly Series[] = [series({ __name__: 'x', ns: 'b', pod: 'foreign', cluster: 'eu' }, () => 424242)];
+/** A series that was in one member until it was in the other, with a time in both. */
+function moved(from: number, to: number): Series {
+  const all = series({ __name__: 'moved', ns: 'm' }, (minute) => minute);
+  return { ...all, samples: all.samples.slice(from, to) };
+}
 const [EU, US] = [site('eu', 1), site('us', 10)];
 
 const QUERIES = [
@@ -62,11 +72,12 @@ describe('a group of backends', () => {
   let door: QueryDoor;
 
   beforeAll(async () => {
-    [eu, us, whole] = await Promise.all([load([...EU, ...FOREIGN]), load([...US, ...FOREIGN]), load([...EU, ...US])]);
-    const state = queryState([{ name: 'eu', url: eu.url }, { name: 'us', url: us.url }, { name: 'eu-too', url: eu.url }], [{ name: 't', query: GRANT }]);
+    [eu, us, whole] = await Promise.all([load([...EU, ...FOREIGN, moved(0, 20)]), load([...US, ...FOREIGN, moved(15, 31)]), load([...EU, ...US])]);
+    const state = queryState([{ name: 'eu', url: eu.url }, { name: 'us', url: us.url }, { name: 'eu-too', url: eu.url }], [{ name: 't', query: GRANT }, { name: 'mover', query: [{ backends: ['patched', 'world'], metrics: ['moved'], labels: { ns: 'm' } }] }]);
     const groups: readonly BackendGroup[] = [
       { name: 'world', members: ['eu', 'us'], disjointBy: ['cluster'], onFailure: 'fail' },
       { name: 'lenient', members: ['eu', 'us'], disjointBy: ['cluster'], onFailure: 'warn' },
+      { name: 'patched', members: ['eu', 'us'], disjointBy: [], onFailure: 'fail' },
       { name: 'overlapping', members: ['eu', 'eu-too'], disjointBy: [], onFailure: 'fail' },
       { name: 'broken-promise', members: ['eu', 'eu-too'], disjointBy: ['cluster'], onFailure: 'fail' },
     ];
@@ -87,7 +98,7 @@ describe('a group of backends', () => {
     }
   });
 
-  it.each(['avg(x)', 'topk(1, x)', 'x / on (pod) y', 'absent(x)', 'scalar(x)', 'sum(x) / sum(y)'])('refuses %s, which no member can answer', async (query) => {
+  it.each(['max_over_time(avg(x)[10m:1m])', 'absent_over_time(sum(x)[10m:1m])', 'predict_linear(x[5m], scalar(sum(y)))'])('refuses %s, which can be had neither from the members nor from their answers', async (query) => {
     const answer = await door.post('t', '/query/world/api/v1/query', { query });
     expect([answer.status, answer.headers[REASON_HEADER]]).toEqual([422, 'query_not_distributable']);
   });
@@ -101,7 +112,8 @@ describe('a group of backends', () => {
     const ask = async (group: string, query: string): Promise<HttpAnswer> => door.post('t', `/query/${group}/api/v1/query`, { query, time: `${END}` });
     const expected = await fetchRaw({ url: eu.url, target: `/api/v1/query?query=${encodeURIComponent('x{ns="a"}')}&time=${END}` });
     expect(unordered(await ask('overlapping', 'x'), 'x')).toEqual(unordered(expected, 'x'));
-    expect((await ask('overlapping', 'sum(x)')).status).toBe(422);
+    expect(unordered(await ask('overlapping', 'sum(x)'), 'x')).toEqual({ resultType: 'vector', result: [JSON.stringify({ metric: {}, value: [END, '120'] })] });
+    expect((await ask('broken-promise', 'stddev(x)')).headers[REASON_HEADER]).toBe('query_not_distributable');
     expect((await ask('broken-promise', 'x')).headers[REASON_HEADER]).toBe('query_not_distributable');
   });
 
@@ -110,8 +122,58 @@ describe('a group of backends', () => {
     expect(answer.data).toEqual({ resultType: 'vector', result: [{ metric: { pod: '1' }, value: [END, '330'] }] });
   });
 
-  it('refuses federation', async () => {
-    expect((await door.ask('t', '/query/world/federate?match[]=x')).headers[REASON_HEADER]).toBe('query_not_distributable');
+  it('federates what one server would, and says what is in two members once', async () => {
+    const samples = (answer: HttpAnswer): readonly string[] => answer.body.toString('utf8').split('\n').toSorted();
+    const expected = await fetchRaw({ url: whole.url, target: `/federate?${new URLSearchParams({ 'match[]': '{ns="a"}' }).toString()}` });
+    const answer = await door.ask('t', '/query/world/federate?match[]={__name__=~".%2B"}');
+    expect([answer.status, answer.headers['content-type'], samples(answer)]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8', samples(expected)]);
+    expect(answer.body.toString('utf8').match(/^# TYPE \w+/gm)).toEqual(['buckets', 'only_eu', 'only_us', 'x', 'y'].map((name) => `# TYPE ${name}`));
+    const alone = await fetchRaw({ url: eu.url, target: `/federate?${new URLSearchParams({ 'match[]': 'x{ns="a"}' }).toString()}` });
+    expect(samples(await door.ask('t', '/query/overlapping/federate?match[]=x'))).toEqual(samples(alone));
+    expect((await door.ask('t', '/query/broken-promise/federate?match[]=x')).headers[REASON_HEADER]).toBe('query_not_distributable');
+  });
+
+  describe('read from afar', () => {
+    const WHOLE_TIME = { startMs: (END - 3600) * 1000, endMs: END * 1000 };
+
+    async function read(tenant: string, group: string, names: readonly string[], responseTypes: readonly [ResponseType, ...ResponseType[]] = ['streamed_chunks', 'samples']): Promise<HttpAnswer> {
+      const body = await pack(encodeReadRequest({ queries: names.map((value) => ({ ...WHOLE_TIME, matchers: [{ name: '__name__', op: '=~', value }] })), responseTypes }));
+      return door.ask(tenant, `/query/${group}/api/v1/read`, { method: 'POST', headers: { ...REMOTE_READ_HEADERS, 'content-length': `${body.length}` }, body });
+    }
+
+    /** Of each result, the series with their minutes. */
+    async function results({ body }: HttpAnswer): Promise<readonly (readonly string[])[]> {
+      const message = await unpack(body, 1e6);
+      if (!message.ok) throw new Error(message.error);
+      const cursor = new FieldCursor(message.value).enter(0, message.value.length);
+      const all: string[][] = [];
+      while (cursor.next()) {
+        const found: string[] = [];
+        for (const result = cursor.inside(); result.next();) {
+          const { labels, samples } = decodeSeries(result.inside());
+          const minutes = samples.map(({ timestampMs }) => (timestampMs / 1000 - END + 1800) / 60);
+          found.push(`${labels.map(({ value }) => value).join(' ')} ${minutes[0]}-${minutes.at(-1)}: ${minutes.length}`);
+        }
+        all.push(found);
+      }
+      return all;
+    }
+
+    it('has the series of all members, a result for each query', async () => {
+      const answer = await read('t', 'world', ['only_.*', 'nothing', 'y']);
+      expect(answer.headers['content-type']).toBe('application/x-protobuf');
+      expect(await results(answer)).toEqual([['only_eu eu a 1 0-30: 31', 'only_us us a 1 0-30: 31'], [], ['y eu a 1 0-30: 31', 'y us a 1 0-30: 31']]);
+      expect(await results(await read('t', 'overlapping', ['y']))).toEqual([['y eu a 1 0-30: 31']]);
+    });
+
+    it('puts what members have of one series one after the other', async () => {
+      expect(await results(await read('mover', 'patched', ['moved']))).toEqual([['moved m 0-30: 31']]);
+    });
+
+    it('refuses what breaks the promise, and who takes chunks only', async () => {
+      expect((await read('mover', 'world', ['moved'])).headers[REASON_HEADER]).toBe('query_not_distributable');
+      expect((await read('t', 'world', ['x'], ['streamed_chunks'])).headers[REASON_HEADER]).toBe('query_not_distributable');
+    });
   });
 
   it('gives what is wrong with a query as an error, also where failures are warnings', async () => {
@@ -131,6 +193,18 @@ describe('a group of backends', () => {
     it('fails by default', async () => {
       const answer = await door.post('t', '/query/world/api/v1/query', { query: 'sum(x)' });
       expect([answer.status, answer.headers[REASON_HEADER]]).toEqual([503, 'query_backend_away']);
+    });
+
+    it('fails to be read from afar, where the others would have to be taken for all', async () => {
+      const body = await pack(encodeReadRequest({ queries: [{ startMs: (END - 3600) * 1000, endMs: END * 1000, matchers: [{ name: '__name__', op: '=', value: 'x' }] }], responseTypes: ['samples'] }));
+      const answer = await door.ask('t', '/query/lenient/api/v1/read', { method: 'POST', headers: { ...REMOTE_READ_HEADERS, 'content-length': `${body.length}` }, body });
+      expect([answer.status, answer.headers[REASON_HEADER]]).toEqual([503, 'query_backend_away']);
+    });
+
+    it('evaluates over what the others say, and federates it, with a warning', async () => {
+      const warning = 'the answer is not complete: backend "us" has not answered';
+      expect(json(await door.post('t', '/query/lenient/api/v1/query', { query: 'avg(x) - min(x)', time: `${END}` }))).toEqual({ status: 'success', data: { resultType: 'vector', result: [{ metric: {}, value: [END, '30'] }] }, warnings: [warning] });
+      expect((await door.ask('t', '/query/lenient/federate?match[]=only_eu')).body.toString('utf8')).toMatch(new RegExp(`^# ${warning}\n# TYPE only_eu untyped\nonly_eu\\{`));
     });
 
     it('answers of the others with a warning, where it may', async () => {

@@ -100,6 +100,7 @@ export const CHART_VARIANTS: readonly Variant[] = [
   gateway('with own kinds only', { 'gateway.config.tenants': [], 'gateway.config.agents': [], 'gateway.config.templates': [], 'kubernetes.enabled': true }),
   agent('the least'),
   agent('discovery in the whole cluster', { 'agent.kubernetes': { enabled: true, resources: ['Node', 'Namespace', 'Pod', 'Service', 'Endpoints', 'EndpointSlice', 'Ingress', 'ReplicaSet', 'Job'] }, 'agent.config.discovery': [{ name: 'pods', kubernetes_sd_configs: [{ role: 'pod' }] }] }),
+  agent('monitors, with what they refer to', { 'agent.kubernetes': { enabled: true, namespaces: ['shop'], resources: ['Pod', 'Service', 'EndpointSlice', 'PodMonitor', 'ServiceMonitor', 'Secret', 'ConfigMap'] }, 'agent.config.monitors': [{ name: 'cluster', namespaces: { names: ['shop'] }, secrets: true }] }),
   agent('discovery in two namespaces', { 'agent.kubernetes': { enabled: true, namespaces: ['default', 'monitoring'] }, 'agent.config.discovery': [{ name: 'pods', kubernetes_sd_configs: [{ role: 'pod', namespaces: { names: ['default'], own_namespace: true } }] }], 'agent.config.allow': [{ cidr: '10.0.0.0/8' }] }),
   agent('an own Secret', { 'agent.existingSecret': 'own-agent' }),
   agent('placed, with secrets', { 'agent.secretMounts': [{ name: 'internal', secretName: 'internal-ca' }], 'agent.nodeSelector': { 'example.com/pool': 'edge' }, 'prometheusRule.enabled': true, 'serviceMonitor.enabled': true }),

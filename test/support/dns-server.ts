@@ -1,8 +1,10 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 
 /**
- * A name server of the test's own: answers A and SRV questions from a table over UDP, or fails as it is told to.
+ * A name server of the test's own: answers A and SRV questions from a table over UDP, what is too long for it over TCP, or fails as it is
+ * told to.
  */
 export interface DnsServer extends AsyncDisposable {
   /** `127.0.0.1:<port>`. */
@@ -11,11 +13,15 @@ export interface DnsServer extends AsyncDisposable {
   set(records: Readonly<Record<string, readonly DnsRecord[]>>): void;
   /** From now on SERVFAIL. */
   fail(): void;
+  /** Answers over TCP so far. */
+  readonly overTcp: () => number;
 }
 
 export type DnsRecord = { readonly type: 'A'; readonly address: string } | { readonly type: 'SRV'; readonly host: string; readonly port: number };
 
 const TYPES = { A: 1, SRV: 33 } as const;
+/** As RFC 1035 has it for whoever does not say more. */
+const MAX_UDP_BYTES = 512;
 const NO_ERROR = 0;
 const SERVER_FAILED = 2;
 const NO_SUCH_NAME = 3;
@@ -23,16 +29,39 @@ const NO_SUCH_NAME = 3;
 export async function startDnsServer(): Promise<DnsServer> {
   let records: Readonly<Record<string, readonly DnsRecord[]>> = {};
   let failing = false;
-  const socket = createSocket('udp4');
-  socket.on('message', (question, { address, port }) => {
+  let overTcp = 0;
+  const answerTo = (question: Buffer): Buffer => {
     const { name, type, end } = readQuestion(question);
     const found = (records[name] ?? []).filter((record) => TYPES[record.type] === type);
     const code = failing ? SERVER_FAILED : records[name] === undefined ? NO_SUCH_NAME : NO_ERROR;
-    socket.send(answer(question.subarray(0, end), code, failing ? [] : found), port, address);
+    return answer(question.subarray(0, end), code, failing ? [] : found);
+  };
+  const stream = createServer((connection) => {
+    let received = Buffer.alloc(0);
+    connection.on('error', () => undefined);
+    connection.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
+        const end = 2 + received.readUInt16BE(0);
+        const whole = answerTo(received.subarray(2, end));
+        received = received.subarray(end);
+        overTcp += 1;
+        connection.write(Buffer.concat([Buffer.from([whole.length >> 8, whole.length & 255]), whole]));
+      }
+    });
   });
-  socket.bind(0, '127.0.0.1');
+  stream.listen(0, '127.0.0.1');
+  await once(stream, 'listening');
+  const bound = stream.address();
+  const socket = createSocket('udp4');
+  socket.on('message', (question, { address, port }) => {
+    const whole = answerTo(question);
+    socket.send(whole.length <= MAX_UDP_BYTES ? whole : truncated(question.subarray(0, readQuestion(question).end)), port, address);
+  });
+  socket.bind(typeof bound === 'object' && bound !== null ? bound.port : 0, '127.0.0.1');
   await once(socket, 'listening');
   return {
+    overTcp: () => overTcp,
     address: `127.0.0.1:${socket.address().port}`,
     set: (next) => {
       records = next;
@@ -42,9 +71,10 @@ export async function startDnsServer(): Promise<DnsServer> {
       failing = true;
     },
     [Symbol.asyncDispose]: async () => {
-      const closed = once(socket, 'close');
+      const closed = [once(socket, 'close'), once(stream, 'close')];
       socket.close();
-      await closed;
+      stream.close();
+      await Promise.all(closed);
     },
   };
 }
@@ -67,6 +97,13 @@ function answer(head: Buffer, code: number, records: readonly DnsRecord[]): Buff
   header.writeUInt16BE(records.length, 6);
   header.writeUInt32BE(0, 8);
   return Buffer.concat([header, ...records.map(encodeRecord)]);
+}
+
+/** Nothing but the flag that says so. */
+function truncated(head: Buffer): Buffer {
+  const whole = answer(head, NO_ERROR, []);
+  whole.writeUInt8(whole.readUInt8(2) | 0x02, 2);
+  return whole;
 }
 
 function encodeRecord(record: DnsRecord): Buffer {

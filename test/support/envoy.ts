@@ -18,6 +18,8 @@ export interface EnvoyOptions {
   readonly dir: string;
   /** Added to the command line. */
   readonly args?: readonly string[];
+  /** Worker threads. Default: 2. */
+  readonly concurrency?: number;
 }
 
 export interface RunningEnvoy extends AsyncDisposable {
@@ -34,13 +36,13 @@ export interface RunningEnvoy extends AsyncDisposable {
 }
 
 /** Resolves when Envoy's admin interface answers; with xDS it may not serve yet (`waitUntilReady`). */
-export async function startEnvoy({ bootstrap, adminSocket, dir, args = [] }: EnvoyOptions): Promise<RunningEnvoy> {
+export async function startEnvoy({ bootstrap, adminSocket, dir, args = [], concurrency = 2 }: EnvoyOptions): Promise<RunningEnvoy> {
   const configFile = path.join(dir, 'envoy.yaml');
   await writeFile(configFile, bootstrap);
   const child = startProcess({
     name: 'envoy',
     command: await binary('envoy'),
-    args: ['-c', configFile, '--concurrency', '2', '--disable-hot-restart', '--log-level', 'warning', '--file-flush-interval-msec', '50', ...args],
+    args: ['-c', configFile, '--concurrency', String(concurrency), '--disable-hot-restart', '--log-level', 'warning', '--file-flush-interval-msec', '50', ...args],
     cwd: dir,
   });
 

@@ -33,6 +33,9 @@ export interface GatewayPorts {
 
 export interface RunningGateway extends RunningScrapeway {
   readonly ports: GatewayPorts;
+  /** What it was given: another one in the same takes its place. */
+  readonly dir: string;
+  readonly runtimeDir: string;
   /** `https://localhost:<port>` of the scrape door. */
   readonly scrapeUrl: string;
   /** Envoy's access log, a JSON object per request. */
@@ -56,6 +59,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   return {
     ...running,
     ports,
+    dir: options.dir,
+    runtimeDir: `${options.dir}/run`,
     scrapeUrl: `https://localhost:${ports.scrape}`,
     accessLogFile,
     reconfigure: (change) => running.rewriteConfig({ ...config, ...change }),

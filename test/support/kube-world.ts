@@ -12,7 +12,7 @@ import type { Manifest, Values } from './helm.js';
 import { fetchRaw } from './http.js';
 import { serviceAccountConfig } from './kube-config.js';
 import { kubeMissing, startKube } from './kube.js';
-import type { RunningKube } from './kube.js';
+import type { KubeOptions, RunningKube } from './kube.js';
 import { startPrometheus } from './prometheus.js';
 import type { RunningPrometheus } from './prometheus.js';
 import type { ConfigFile } from './scrapeway.js';
@@ -30,7 +30,7 @@ export interface KubeWorld extends AsyncDisposable {
   readonly prometheus: RunningPrometheus;
   /** Where the gateway, its own kinds and their Secrets are. */
   readonly home: string;
-  start(options?: { readonly name?: string; readonly kubernetes?: ConfigFile; readonly config?: ConfigFile; readonly startTimeoutMs?: number }): Promise<RunningGateway>;
+  start(options?: StartOptions): Promise<RunningGateway>;
   /** The same while the API server is away: `whileAway` sees a gateway that is alive and not ready. */
   startWhileAway(config: ConfigFile, whileAway: (gateway: RunningGateway) => Promise<void>): Promise<RunningGateway>;
   /** The namespaces' `namespace` labels that a query's series have, sorted; as this tenant, through the front proxy. */
@@ -41,6 +41,15 @@ export interface KubeWorld extends AsyncDisposable {
   remove(kind: OwnKind, name: string, namespace?: string): Promise<void>;
   /** The condition of this version of an object. */
   condition(kind: OwnKind, name: string, options?: { readonly namespace?: string; readonly type?: string }): Promise<unknown>;
+}
+
+export interface StartOptions {
+  readonly name?: string;
+  readonly kubernetes?: ConfigFile;
+  readonly config?: ConfigFile;
+  readonly startTimeoutMs?: number;
+  /** In the place of one that has ended: its folder and its ports. */
+  readonly again?: Pick<RunningGateway, 'dir' | 'ports'>;
 }
 
 export type OwnKind = 'MetricAccess' | 'Tenant' | 'Agent' | 'Backend' | 'Secret' | 'Pod' | 'EndpointSlice' | 'Service';
@@ -67,19 +76,19 @@ export async function kubeWorldMissing(): Promise<string | undefined> {
 }
 
 /** `values`: of the chart, over those of a gateway that reads everything. */
-export async function startKubeWorld(values: Values = {}): Promise<KubeWorld> {
+export async function startKubeWorld(values: Values = {}, kube: KubeOptions = {}): Promise<KubeWorld> {
   const stack = new AsyncDisposableStack();
   try {
-    return await build(stack, values);
+    return await build(stack, values, kube);
   } catch (error) {
     await stack.disposeAsync();
     throw error;
   }
 }
 
-async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeWorld> {
+async function build(stack: AsyncDisposableStack, values: Values, options: KubeOptions): Promise<KubeWorld> {
   const dir = stack.use(await createTempDir());
-  const kube = stack.use(await startKube());
+  const kube = stack.use(await startKube(options));
   const prometheus = stack.use(await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] }));
   const crds = await Promise.all((await readdir(path.join(chartDir, 'crds'))).map((file) => readFile(path.join(chartDir, 'crds', file), 'utf8')));
   await kube.applyCrds(crds.flatMap(parseManifests));
@@ -110,9 +119,9 @@ async function build(stack: AsyncDisposableStack, values: Values): Promise<KubeW
     pki,
     prometheus,
     home: HOME,
-    start: async ({ name = 'gw-0', kubernetes = {}, config = {}, startTimeoutMs = 20_000 } = {}) => {
-      const own = moved.use(await createTempDir());
-      return moved.use(await startGateway({ dir: own.path, pki, tenants: [], agents: [], config: configOf(name, kubernetes, config), startTimeoutMs }));
+    start: async ({ name = 'gw-0', kubernetes = {}, config = {}, startTimeoutMs = 20_000, again } = {}) => {
+      const own = again?.dir ?? moved.use(await createTempDir()).path;
+      return moved.use(await startGateway({ dir: own, pki, tenants: [], agents: [], config: configOf(name, kubernetes, config), startTimeoutMs, ...(again && { ports: again.ports }) }));
     },
     startWhileAway: async (config, whileAway) => {
       const own = moved.use(await createTempDir());

@@ -41,11 +41,26 @@ export interface ApplyOptions {
   readonly namespace?: string;
 }
 
+/** A second API server on the same store, as a cluster that is highly available has. */
+export interface KubeReplica extends AsyncDisposable {
+  readonly url: string;
+  request(request: KubeRequest): Promise<KubeAnswer>;
+}
+
+export interface KubeOptions {
+  /** More flags of the API server. */
+  readonly args?: readonly string[];
+  /** Longer where its store is full. */
+  readonly startTimeoutMs?: number;
+}
+
 export interface RunningKube extends AsyncDisposable {
   /** `https://127.0.0.1:<port>` */
   readonly url: string;
   readonly caFile: string;
   readonly adminToken: string;
+  /** Of its store, which answers `/v3/…` in JSON. */
+  readonly etcdUrl: string;
   request(request: KubeRequest): Promise<KubeAnswer>;
   /** Server-side apply; unknown fields are refused. */
   apply(manifest: Manifest, options?: ApplyOptions): Promise<KubeAnswer>;
@@ -55,6 +70,9 @@ export interface RunningKube extends AsyncDisposable {
   freshNamespace(): Promise<string>;
   /** Stops the API server, runs `whileAway`, and starts it again on the same port with the same state. */
   restart(whileAway: () => Promise<void>): Promise<void>;
+  replica(): Promise<KubeReplica>;
+  /** Throws all history away: a watch that was not there meanwhile must list again. */
+  compact(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -70,13 +88,14 @@ const START_TIMEOUT_MS = 60_000;
 const RESTART_GRACE_MS = 1_000;
 
 /** Starts both; resolves when the API server is ready. */
-export async function startKube(): Promise<RunningKube> {
+export async function startKube({ args = [], startTimeoutMs = START_TIMEOUT_MS }: KubeOptions = {}): Promise<RunningKube> {
   const [apiServer, etcd] = await Promise.all([optionalBinary('kubeApiserver'), optionalBinary('etcd')]);
   if (apiServer === undefined || etcd === undefined) throw new Error(await kubeMissing());
   const dir = await createTempDir();
   const store = await startEtcd(etcd, dir);
-  const launch = await prepareApiServer(apiServer, dir, store.url);
-  let server = launch();
+  const launch = await prepareApiServer(apiServer, dir, { etcdUrl: store.url, more: args });
+  const port = await freePort();
+  let server = launch(port);
   const stop = async (): Promise<void> => {
     // In this order: the API server does not end while its store is away.
     await server.process.stop();
@@ -85,15 +104,19 @@ export async function startKube(): Promise<RunningKube> {
   };
   try {
     const caFile = dir.join('certs', 'apiserver.crt');
-    const ready = (): Promise<Send> => server.process.until('ready', () => readyClient(server.url, caFile), { timeoutMs: START_TIMEOUT_MS, intervalMs: 100 });
-    const request = await ready();
+    const ready = (started: Started): Promise<Send> => started.process.until('ready', () => readyClient(started.url, caFile), { timeoutMs: startTimeoutMs, intervalMs: 100 });
+    const request = await ready(server);
     const restart = async (whileAway: () => Promise<void>): Promise<void> => {
       await server.process.stop(RESTART_GRACE_MS);
       await whileAway();
-      server = launch();
-      await ready();
+      server = launch(port);
+      await ready(server);
     };
-    return { url: server.url, caFile, adminToken: ADMIN_TOKEN, request, ...objects(request), restart, stop, [Symbol.asyncDispose]: stop };
+    const replica = async (): Promise<KubeReplica> => {
+      const other = launch(await freePort());
+      return { url: other.url, request: await ready(other), [Symbol.asyncDispose]: async () => void (await other.process.stop(RESTART_GRACE_MS)) };
+    };
+    return { url: server.url, caFile, adminToken: ADMIN_TOKEN, etcdUrl: store.url, request, ...objects(request), restart, replica, compact: () => compact(store.url), stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
@@ -119,7 +142,7 @@ async function startEtcd(command: string, dir: TempDir): Promise<Started> {
   return { url: client, process: startProcess({ name: 'etcd', command, args, cwd: dir.path }) };
 }
 
-async function prepareApiServer(command: string, dir: TempDir, etcdUrl: string): Promise<() => Started> {
+async function prepareApiServer(command: string, dir: TempDir, { etcdUrl, more }: { readonly etcdUrl: string; readonly more: readonly string[] }): Promise<(port: number) => Started> {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs1', format: 'pem' } });
   await mkdir(dir.join('certs'));
   await Promise.all([
@@ -127,11 +150,9 @@ async function prepareApiServer(command: string, dir: TempDir, etcdUrl: string):
     writeFile(dir.join('sa.pub'), publicKey),
     writeFile(dir.join('tokens.csv'), `${ADMIN_TOKEN},admin,admin-uid,"system:masters"\n`),
   ]);
-  const port = await freePort();
   const args = [
     `--etcd-servers=${etcdUrl}`,
     '--bind-address=127.0.0.1',
-    `--secure-port=${port}`,
     `--cert-dir=${dir.join('certs')}`,
     '--service-cluster-ip-range=10.99.0.0/24',
     '--service-account-issuer=https://kubernetes.default.svc',
@@ -143,8 +164,19 @@ async function prepareApiServer(command: string, dir: TempDir, etcdUrl: string):
     '--disable-admission-plugins=ServiceAccount',
     '--allow-privileged=true',
     '--profiling=false',
+    ...more,
   ];
-  return () => ({ url: `https://127.0.0.1:${port}`, process: startProcess({ name: 'kube-apiserver', command, args, cwd: dir.path }) });
+  return (port) => ({ url: `https://127.0.0.1:${port}`, process: startProcess({ name: 'kube-apiserver', command, args: [`--secure-port=${port}`, ...args], cwd: dir.path }) });
+}
+
+async function compact(etcdUrl: string): Promise<void> {
+  const ask = async (path: string, body: unknown): Promise<string> => {
+    const answer = await fetchRaw({ url: `${etcdUrl}/v3/kv/${path}`, method: 'POST', body: JSON.stringify(body) });
+    if (answer.status !== 200) throw new Error(`etcd: ${answer.status} ${answer.body.toString('utf8').slice(0, 500)}`);
+    return answer.body.toString('utf8');
+  };
+  const revision = /"revision":"(\d+)"/.exec(await ask('range', { key: Buffer.from('none').toString('base64') }))?.[1];
+  await ask('compaction', { revision });
 }
 
 type Send = (request: KubeRequest) => Promise<KubeAnswer>;
@@ -208,7 +240,7 @@ function objects(send: Send): Pick<RunningKube, 'apply' | 'applyCrds' | 'freshNa
           const { body } = await send({ method: 'GET', path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions' });
           const waiting = listAt(body, 'items').filter((crd) => !listAt(crd, 'status', 'conditions').some((each) => at(each, 'type') === 'Established' && at(each, 'status') === 'True'));
           if (waiting.length > 0) throw new Error(`not established: ${waiting.map((crd) => at(crd, 'metadata', 'name')).join()}`);
-          await Promise.all(manifests.map((crd) => resourceOf({ apiVersion: `${at(crd, 'spec', 'group')}/v1alpha1`, kind: String(at(crd, 'spec', 'names', 'kind')), metadata: { name: '' } })));
+          await Promise.all(manifests.map((crd) => resourceOf({ apiVersion: `${at(crd, 'spec', 'group')}/${at(crd, 'spec', 'versions', 0, 'name')}`, kind: String(at(crd, 'spec', 'names', 'kind')), metadata: { name: '' } })));
         },
         { what: 'the CRDs are served', timeoutMs: 30_000 },
       );

@@ -78,7 +78,7 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- end -}}
 {{- if .Values.kubernetes.enabled }}
 {{- $k := .Values.kubernetes -}}
-{{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain -}}
+{{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain "rememberFor" $k.rememberFor -}}
 {{- if $k.metricAccess.enabled }}
 {{- $access := dict "withoutTerms" $k.metricAccess.withoutTerms -}}
 {{- with $k.metricAccess.namespaces }}{{ $_ := set $access "namespaces" . }}{{ end -}}

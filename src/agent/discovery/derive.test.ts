@@ -28,7 +28,7 @@ describe('a discovered target', () => {
       { source_labels: ['job', '__param_module'], target_label: 'seen' },
       { target_label: '__address__', replacement: 'blackbox:9115' },
     ];
-    expect(derive({ __address__: 'http://shop.example/' }, rules, { metricsPath: '/probe', params: { module: 'http_2xx' } })).toEqual({
+    expect(derive({ __address__: 'http://shop.example/' }, rules, { metricsPath: '/probe', params: { module: ['http_2xx'] } })).toEqual({
       name: 'http-shop.example',
       scheme: 'http',
       host: 'blackbox',
@@ -40,6 +40,16 @@ describe('a discovered target', () => {
 
   it('keeps a label that the gateway sets under another name', () => {
     expect(derive({ __address__: 'a:1', agent: 'x', target: 'y', job: 'z', instance: 'i' })).toMatchObject({ name: 'i', labels: { exported_agent: 'x', exported_target: 'y' } });
+  });
+
+  it('takes its job along where that is wanted', () => {
+    expect(derive({ __address__: 'a:1' }, [{ target_label: 'job', replacement: 'shop/web' }], { passesJob: true })).toMatchObject({ labels: { job: 'shop/web' } });
+  });
+
+  it('has each value of a parameter, the first of which rules may change', () => {
+    const params = { 'match[]': ['up', 'x'], module: ['a', 'b'], z: ['1'] };
+    const rules: RelabelConfig[] = [{ target_label: '__param_module', replacement: 'c' }, { target_label: '__param_z', replacement: '' }];
+    expect(derive({ __address__: 'a:1' }, rules, { params })).toMatchObject({ path: '/metrics?match%5B%5D=up&match%5B%5D=x&module=c&module=b&z=1' });
   });
 
   it('may be dropped', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { Registry } from 'prom-client';
 import { startDnsServer } from '../../../test/support/dns-server.js';
+import type { DnsServer } from '../../../test/support/dns-server.js';
 import { eventually } from '../../../test/support/eventually.js';
 import { manualClock } from '../../../test/support/manual-clock.js';
 import type { ManualClock } from '../../../test/support/manual-clock.js';
@@ -107,6 +108,41 @@ describe('watched files', () => {
     await rig.until(['c-1', 'm-1']);
   });
 
+  it.each([
+    ['JSON', 'list.json', '[{"targets": ["a:1"]}]', '[{"targets": ["a:1"]}, {"targets": ["b:'],
+    ['YAML', 'list.yml', '- targets: [a:1]\n', '- targets: [a:1]\n- targets: ["b:'],
+  ])('of %s that are half written take nothing away, and count when they are whole', async (_format, name, before, half) => {
+    await using dir = await createTempDir();
+    using rig = startRig();
+    await writeFile(dir.join(name), before);
+    rig.discovery.configure([job([{ kind: 'file', files: [dir.join(`*${name.slice(4)}`)] }])], []);
+    await eventually(() => expect(rig.names()).toEqual(['a-1']));
+    await writeFile(dir.join(name), half);
+    await eventually(async () => {
+      rig.clock.advance(1000);
+      expect(await rig.metric('scrapeway_agent_discovery_up')).toEqual([0]);
+    });
+    expect(rig.names()).toEqual(['a-1']);
+    await writeFile(dir.join(name), `${half}2"]${name.endsWith('.json') ? '}]' : '\n'}`);
+    await rig.until(['a-1', 'b-2']);
+  });
+
+  it('may hold 10,000 targets, of which a change is one', async () => {
+    await using dir = await createTempDir();
+    using rig = startRig();
+    const file = dir.join('many.json');
+    const groups = Array.from({ length: 100 }, (_, rack) => ({ targets: Array.from({ length: 100 }, (__, host) => `h${rack}-${host}:9100`), labels: { rack: String(rack), team: 'x' } }));
+    await writeFile(file, JSON.stringify(groups));
+    rig.discovery.configure([job([{ kind: 'file', files: [file] }], { maxTargets: 10_001 })], []);
+    await eventually(() => expect(rig.names()).toHaveLength(10_000), { timeoutMs: 30_000 });
+    await writeFile(dir.join('next'), JSON.stringify([...groups, { targets: ['late:1'] }]));
+    await rename(dir.join('next'), file);
+    await eventually(() => {
+      rig.clock.advance(1000);
+      expect(rig.names()).toHaveLength(10_001);
+    }, { timeoutMs: 30_000 });
+  }, 60_000);
+
   it('with too many targets are refused, and hurt no other', async () => {
     await using dir = await createTempDir();
     using rig = startRig();
@@ -136,6 +172,36 @@ describe('DNS', () => {
     expect(rig.names()).toHaveLength(3);
     dns.set({ 'srv.test': [{ type: 'SRV', host: 'b.test', port: 9100 }] });
     await rig.until(['10.0.0.1-80', 'b.test-9100']);
+  });
+});
+
+describe('an answer of DNS', () => {
+  it('that does not fit into a datagram is asked for over TCP', async () => {
+    await using dns = await startDnsServer();
+    using rig = startRig();
+    dns.set({ 'srv.test': Array.from({ length: 100 }, (_, index) => ({ type: 'SRV', host: `host-${index}.site.test`, port: 9100 }) as const) });
+    rig.discovery.configure([job([{ kind: 'dns', recordType: 'SRV', port: 0, servers: [dns.address], refreshMs: 1000, names: ['srv.test'] }])], []);
+    await eventually(() => expect(rig.names()).toHaveLength(100));
+    expect(dns.overTcp()).toBeGreaterThan(0);
+  });
+
+  it.each<[string, Parameters<DnsServer['set']>[0]]>([
+    ['that there is no such name', {}],
+    ['that the name has no such record', { 'a.test': [{ type: 'SRV', host: 'x.test', port: 1 }] }],
+  ])('%s keeps the last addresses, and new ones count', async (_what, nothing) => {
+    await using dns = await startDnsServer();
+    using rig = startRig();
+    dns.set({ 'a.test': [{ type: 'A', address: '10.0.0.1' }, { type: 'A', address: '10.0.0.2' }] });
+    rig.discovery.configure([job([{ kind: 'dns', recordType: 'A', port: 80, servers: [dns.address], refreshMs: 1000, names: ['a.test'] }])], []);
+    await eventually(() => expect(rig.names()).toEqual(['10.0.0.1-80', '10.0.0.2-80']));
+    dns.set(nothing);
+    await eventually(async () => {
+      rig.clock.advance(1000);
+      expect(await rig.metric('scrapeway_agent_discovery_up')).toEqual([0]);
+    });
+    expect(rig.names()).toEqual(['10.0.0.1-80', '10.0.0.2-80']);
+    dns.set({ 'a.test': [{ type: 'A', address: '10.0.0.2' }, { type: 'A', address: '10.0.0.3' }] });
+    await rig.until(['10.0.0.2-80', '10.0.0.3-80']);
   });
 });
 

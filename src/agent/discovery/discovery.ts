@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
 import type { Logger } from '../../lib/logger.js';
 import { assertNever } from '../../lib/result.js';
-import type { DiscoveryJob, DiscoverySource, TargetSpec } from '../../model/agent-settings.js';
+import type { DiscoveryJob, DiscoverySource, MonitorDiscovery, TargetSpec } from '../../model/agent-settings.js';
 import type { Target } from '../../model/target.js';
 import { mustCompileRelabel } from '../../relabel/relabel.js';
 import type { Labels } from '../../relabel/relabel.js';
@@ -22,6 +22,7 @@ import { createClusters } from './kubernetes/clusters.js';
 import type { Clusters } from './kubernetes/clusters.js';
 import { startKubernetesSource } from './kubernetes/source.js';
 import type { DiscoveryMetrics } from './metrics.js';
+import { startMonitors } from './monitors/monitors.js';
 import { nameTargets } from './names.js';
 import type { Source, SourceEvents } from './source.js';
 
@@ -36,8 +37,8 @@ export interface DiscoveryOptions {
 }
 
 export interface Discovery {
-  /** Takes new jobs and the names of the static targets, which no discovered one can have. */
-  configure(jobs: readonly DiscoveryJob[], staticNames: readonly string[]): void;
+  /** Takes new jobs, where further jobs are found, and the names of the static targets, which no discovered one can have. */
+  configure(jobs: readonly DiscoveryJob[], staticNames: readonly string[], monitors?: readonly MonitorDiscovery[]): void;
   stop(): void;
 }
 
@@ -49,20 +50,35 @@ const NOTHING: readonly Labels[] = [];
 /** Faults of single targets that are told one by one. */
 const TOLD_FAULTS = 5;
 
+/** What finds something, running. */
 interface Running {
   readonly source: Source;
-  sets: readonly Labels[];
   /** Has had a look, or its time for the first one is over. */
   hasLooked: boolean;
   wasGood: boolean;
+  /** Of its last look. */
+  faults: readonly string[] | undefined;
 }
 
-/** A source with its job, as the configuration has them now. */
+interface RunningSource extends Running {
+  sets: readonly Labels[];
+}
+
+interface RunningMonitors extends Running {
+  readonly name: string;
+  jobs: readonly DiscoveryJob[];
+}
+
+/** A source with its job, as they are now. */
 interface Entry {
   readonly job: DiscoveryJob;
+  readonly origin: DiscoverySource;
+  /** Jobs that look for the same share what finds it. */
   readonly key: string;
   /** For metrics and log: `files[0]`. */
   readonly label: string;
+  /** Of an object that has just come: until it is heard nothing can be missing. */
+  readonly isNew: boolean;
   /** What became of a set; sources hand on the same one for as long as it does not change. */
   readonly known: WeakMap<Labels, Derivation>;
   /** Derived from `sets`; compared by identity, so that a job is worked through only when it has news. */
@@ -71,10 +87,11 @@ interface Entry {
 
 /** Nothing runs until the first `configure`. */
 export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }: DiscoveryOptions): Discovery {
-  const running = new Map<string, Running>();
+  const running = new Map<string, RunningSource>();
+  const monitors = new Map<string, RunningMonitors>();
   const clusters = createClusters(logger);
   let entries: readonly Entry[] = [];
-  let jobsNow: readonly DiscoveryJob[] = [];
+  let jobsOfFile: readonly DiscoveryJob[] = [];
   let staticNow: readonly string[] = [];
   let last: readonly TargetSpec[] = [];
   let settled = false;
@@ -83,21 +100,25 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
   let working = false;
   /** Something has changed since the last round began. */
   let hasNews = false;
-  let cancelWait: (() => void) | undefined;
+  let isWaiting = false;
+  const cancels = new Set<() => void>();
 
   const settle = (): void => {
     if (settled) return;
     settled = true;
     onSettled();
   };
-  const waitIsOver = (): void => {
-    for (const state of running.values()) state.hasLooked = true;
-    timeIsUp = true;
-    void work();
+  const after = (delayMs: number, callback: () => void): void => {
+    const cancel = clock.after(delayMs, () => {
+      cancels.delete(cancel);
+      callback();
+    });
+    cancels.add(cancel);
   };
+  const isHeard = ({ key, derived, isNew }: Entry): boolean => derived !== undefined && (isNew || running.get(key)?.hasLooked === true);
   const publish = (): void => {
     // a list in which a source is not heard yet would delete what the source's predecessor found
-    if (entries.some(({ key, derived }) => derived === undefined || running.get(key)?.hasLooked !== true)) return;
+    if (!entries.every(isHeard) || [...monitors.values()].some(({ hasLooked }) => !hasLooked)) return;
     const taken = new Set(staticNow);
     const specs: TargetSpec[] = [];
     for (const { job, label, derived } of entries) {
@@ -126,7 +147,7 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
       publish();
     }
     working = false;
-    if (!stopped && (timeIsUp || [...running.values()].every(({ wasGood }) => wasGood))) settle();
+    if (!stopped && (timeIsUp || [...running.values(), ...monitors.values()].every(({ wasGood }) => wasGood))) settle();
   };
   const derive = async ({ job, label, known }: Entry, sets: readonly Labels[]): Promise<readonly Target[]> => {
     const relabel = mustCompileRelabel(job.relabelConfigs);
@@ -149,57 +170,139 @@ export function createDiscovery({ clock, logger, metrics, onTargets, onSettled }
     return targets;
   };
 
-  const start = ({ job, key, label }: Entry, source: DiscoverySource): void => {
-    if (running.has(key)) return;
-    const labels = { job: job.name, source: label };
-    metrics.failures.inc(labels, 0);
-    const state: Running = {
+  const tell = (labels: SourceLabels, faults: readonly string[]): void => {
+    metrics.up.set(labels, faults.length === 0 ? 1 : 0);
+    if (faults.length === 0) return;
+    metrics.failures.inc(labels);
+    logger.error({ ...labels, faults: faults.slice(0, TOLD_FAULTS) }, 'a source of targets failed; its last good list stays');
+  };
+  /** A look has been had, whatever it was; `labels` are of those that it was had for. */
+  const looked = (state: Running, faults: readonly string[], labels: readonly SourceLabels[]): void => {
+    state.faults = faults;
+    state.hasLooked = true;
+    state.wasGood ||= faults.length === 0;
+    for (const each of labels) tell(each, faults);
+    void work();
+  };
+  const giveTime = (state: Running): void =>
+    after(SETTLE_MS, () => {
+      state.hasLooked = true;
+      void work();
+    });
+  const start = ({ job, key, origin }: Entry): void => {
+    const state: RunningSource = {
       sets: NOTHING,
       hasLooked: false,
       wasGood: false,
-      source: startSource(source, { maxTargets: job.maxTargets, clock, clusters }, {
+      faults: undefined,
+      source: startSource(origin, { maxTargets: job.maxTargets, clock, clusters }, {
         onTargets: (sets) => {
           state.sets = sets;
           void work();
         },
-        onLook: (faults) => {
-          metrics.up.set(labels, faults.length === 0 ? 1 : 0);
-          if (faults.length > 0) {
-            metrics.failures.inc(labels);
-            logger.error({ ...labels, faults: faults.slice(0, TOLD_FAULTS) }, 'a source of targets failed; its last good list stays');
-          }
-          state.hasLooked = true;
-          state.wasGood ||= faults.length === 0;
-          void work();
-        },
+        onLook: (faults) => looked(state, faults, entries.filter((entry) => entry.key === key).map(labelsOf)),
       }),
     };
     running.set(key, state);
+    giveTime(state);
+  };
+  const startMonitorsOf = (key: string, discovery: MonitorDiscovery): void => {
+    const labels = { job: discovery.name, source: MONITORS };
+    metrics.failures.inc(labels, 0);
+    const state: RunningMonitors = {
+      name: discovery.name,
+      jobs: [],
+      hasLooked: false,
+      wasGood: false,
+      faults: undefined,
+      source: startMonitors({
+        discovery,
+        clusters,
+        clock,
+        logger,
+        metrics,
+        onJobs: (jobs) => {
+          state.jobs = jobs;
+          useJobs();
+        },
+        onLook: (faults) => looked(state, faults, [labels]),
+      }),
+    };
+    monitors.set(key, state);
+    giveTime(state);
+  };
+  /** Entries for all jobs there are; those that are what they were stay, and so does what they know. */
+  const useJobs = (): void => {
+    const before = new Map(entries.map((entry) => [idOf(entry), entry]));
+    const found = [...monitors.values()].flatMap(({ jobs }) => jobs);
+    entries = [...jobsOfFile, ...found].flatMap((job, at) =>
+      job.sources.map((origin, index): Entry => {
+        const label = `${origin.kind}[${index}]`;
+        const old = before.get(idOf({ job, label }));
+        if (old !== undefined && isDeepStrictEqual(old.job, job)) return old;
+        return { job, origin, key: JSON.stringify([job.maxTargets, origin]), label, isNew: old === undefined && at >= jobsOfFile.length, known: new WeakMap(), derived: undefined };
+      }),
+    );
+    const now = new Set(entries.map(idOf));
+    for (const [id, entry] of before) if (!now.has(id)) metrics.forget(labelsOf(entry));
+    stopOthers(running, new Set(entries.map(({ key }) => key)));
+    for (const entry of entries) {
+      const isKnown = before.has(idOf(entry));
+      if (!isKnown) metrics.failures.inc(labelsOf(entry), 0);
+      const faults = running.get(entry.key)?.faults;
+      if (!running.has(entry.key)) start(entry);
+      else if (!isKnown && faults !== undefined) tell(labelsOf(entry), faults);
+    }
+    void work();
   };
 
   return {
-    configure: (jobs, staticNames) => {
-      if (!isDeepStrictEqual(jobs, jobsNow)) {
-        const sources = jobs.flatMap((job) => job.sources.map((source, index) => ({ source, entry: { job, key: JSON.stringify([job.name, job.maxTargets, source]), label: `${source.kind}[${index}]`, known: new WeakMap(), derived: undefined } })));
-        entries = sources.map(({ entry }) => entry);
-        const wanted = new Set(entries.map(({ key }) => key));
-        metrics.reset();
-        for (const [key, { source }] of running) if (!wanted.has(key)) source.stop();
-        for (const key of running.keys()) if (!wanted.has(key)) running.delete(key);
-        for (const { entry, source } of sources) start(entry, source);
-      }
-      jobsNow = jobs;
+    configure: (jobs, staticNames, monitorsNow = []) => {
       staticNow = staticNames;
-      void work();
-      cancelWait?.();
-      if (running.size > 0) cancelWait = clock.after(SETTLE_MS, waitIsOver);
+      jobsOfFile = jobs;
+      const wanted = new Map(monitorsNow.map((each) => [JSON.stringify(each), each]));
+      for (const { name } of stopOthers(monitors, new Set(wanted.keys()))) {
+        metrics.forgetMonitors(name);
+        metrics.forget({ job: name, source: MONITORS });
+      }
+      for (const [key, each] of wanted) if (!monitors.has(key)) startMonitorsOf(key, each);
+      useJobs();
+      if (isWaiting || running.size + monitors.size === 0) return;
+      isWaiting = true;
+      after(SETTLE_MS, () => {
+        timeIsUp = true;
+        void work();
+      });
     },
     stop: () => {
       stopped = true;
-      cancelWait?.();
-      for (const { source } of running.values()) source.stop();
+      for (const cancel of cancels) cancel();
+      for (const { source } of [...running.values(), ...monitors.values()]) source.stop();
     },
   };
+}
+
+type SourceLabels = Readonly<Record<'job' | 'source', string>>;
+
+/** The label `source` of the looking for monitors itself. */
+const MONITORS = 'monitors';
+
+function labelsOf({ job, label }: Pick<Entry, 'job' | 'label'>): SourceLabels {
+  return { job: job.name, source: label };
+}
+
+function idOf({ job, label }: Pick<Entry, 'job' | 'label'>): string {
+  return `${job.name}\n${label}`;
+}
+
+/** Those that it has stopped. */
+function stopOthers<T extends Running>(all: Map<string, T>, wanted: ReadonlySet<string>): readonly T[] {
+  const others = [...all].filter(([key]) => !wanted.has(key));
+  for (const [key, { source }] of others) {
+    source.stop();
+    all.delete(key);
+  }
+  return others.map(([, state]) => state);
 }
 
 function startSource(source: DiscoverySource, { maxTargets, clock, clusters }: { readonly maxTargets: number; readonly clock: Clock; readonly clusters: Clusters }, events: SourceEvents): Source {

@@ -43,6 +43,10 @@ describe('a file of targets', () => {
     expect(read(text)).toEqual([expect.stringContaining(message)]);
   });
 
+  it.each(['- targets: ["b:', '- targets: [a:1]\n- targets: {', "- targets: [a:1]\n  labels: { a: 'x", '- targets: [a:1]\n  targets: [b:1]'])('%j is no YAML, not a shorter list', (text) => {
+    expect(read(text, 'yaml')).toEqual(['is not YAML']);
+  });
+
   it('tells at most five faults, and cannot be blown up by aliases', () => {
     expect(read(JSON.stringify(Array.from({ length: 100 }, () => 1)))).toHaveLength(5);
     const bomb = ['- &a0 x', ...Array.from({ length: 20 }, (_, i) => `- &a${i + 1} [${Array.from({ length: 9 }, () => `*a${i}`).join(', ')}]`)].join('\n');

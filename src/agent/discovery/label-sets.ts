@@ -18,8 +18,8 @@ const MAX_FAULTS = 5;
 export function readLabelSets(text: string, { format, maxTargets }: { readonly format: 'json' | 'yaml'; readonly maxTargets: number }): Result<readonly Labels[], readonly string[]> {
   let value: unknown;
   try {
-    // in YAML a label may be written as a number, and is its text, as in Prometheus
-    value = format === 'json' ? JSON.parse(text) : parse(text, { schema: 'failsafe', maxAliasCount: MAX_ALIASES, logLevel: 'silent' });
+    // in YAML a label may be written as a number, and is its text, as in Prometheus; a silent parser would take the half of a file for the whole
+    value = format === 'json' ? JSON.parse(text) : parse(text, { schema: 'failsafe', maxAliasCount: MAX_ALIASES, logLevel: 'error' });
   } catch {
     return err([`is not ${format === 'json' ? 'JSON' : 'YAML'}`]);
   }

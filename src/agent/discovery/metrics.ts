@@ -12,12 +12,18 @@ export function createDiscoveryMetrics(registry: Registry) {
     unnamed: new Gauge({ name: 'scrapeway_agent_discovery_unnamed_targets', help: 'Targets left out because another one has their name, suffix included.', labelNames, registers }),
     up: new Gauge({ name: 'scrapeway_agent_discovery_up', help: '1 if the last look of a source worked; at 0 its last good list stays.', labelNames, registers }),
   };
+  const failures = new Counter({ name: 'scrapeway_agent_discovery_failures_total', help: 'Looks of a source that failed.', labelNames, registers });
+  const monitors = new Gauge({ name: 'scrapeway_agent_monitors', help: 'PodMonitor and ServiceMonitor objects, by state: accepted, or refused, of which what was good before stays; the log says why.', labelNames: ['monitors', 'kind', 'state'], registers });
   return {
     ...gauges,
-    failures: new Counter({ name: 'scrapeway_agent_discovery_failures_total', help: 'Looks of a source that failed.', labelNames, registers }),
-    /** Forgets sources that are no more; those that are come again with their next news. */
-    reset: () => {
-      for (const gauge of [gauges.targets, gauges.dropped, gauges.refused, gauges.unnamed]) gauge.reset();
+    failures,
+    monitors,
+    /** Forgets a source that is no more. */
+    forget: (source: { readonly job: string; readonly source: string }) => {
+      for (const metric of [...Object.values(gauges), failures]) metric.remove(source);
+    },
+    forgetMonitors: (name: string) => {
+      for (const kind of ['PodMonitor', 'ServiceMonitor']) for (const state of ['accepted', 'refused']) monitors.remove({ monitors: name, kind, state });
     },
   };
 }

@@ -1,11 +1,11 @@
 import { matchersOf } from '../ast.js';
 import type { Aggregation, Call, Expr, MatrixSelector, Span, VectorSelector } from '../ast.js';
 import { print } from '../print.js';
-import { childrenOf, rewrite } from '../walk.js';
+import { childrenOf, rewrite, unwrapped } from '../walk.js';
 import type { Merges } from './merge.js';
 import type { Policy } from './policy.js';
 import { commonName, restrict, selectingNothing, selectsNothing, withMatchers, withOnly } from './restrict.js';
-import { disjoint, keepsNames, unionByName, unionOf, unionOfDisjoint, unwrapped, withAbsentLabels } from './split.js';
+import { disjoint, keepsNames, unionByName, unionOf, unionOfDisjoint, withAbsentLabels } from './split.js';
 
 /**
  * The rewriting of a whole tree: each selector gets its restriction, and where that is a union, what stands around the selector

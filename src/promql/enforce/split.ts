@@ -89,11 +89,3 @@ function accepts(matcher: Matcher, value: string): boolean {
 export function keepsNames(call: Call): boolean {
   return call.name === 'last_over_time' || call.name === 'first_over_time';
 }
-
-/** Prometheus takes the parentheses off arguments. */
-export function unwrapped(expr: Expr): Expr {
-  let inner = expr;
-  while (inner.kind === 'paren') inner = inner.expr;
-  return inner;
-}
-

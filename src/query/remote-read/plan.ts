@@ -21,13 +21,13 @@ import type { Refusal } from '../refusal.js';
 const MAX_QUERIES = 200;
 
 export function readPlan({ message, policy, limits, union, group }: Question): Result<Plan, Refusal> {
-  if (group !== undefined) return refuse('query_not_distributable', 'remote read; ask the backends one by one');
   if (union === 'extra_filters') return refuse('query_unenforceable', 'remote read, at a backend with `union: extra_filters`');
   const request = decodeReadRequest(message ?? Buffer.alloc(0));
   if (!request.ok) return refuse('query_malformed', request.error);
   const { queries: asked, responseTypes } = request.value;
   const [first, ...others] = responseTypes;
   if (first === undefined) return refuse('query_malformed', 'none of the accepted response types is known');
+  if (group !== undefined && !responseTypes.includes('samples')) return refuse('query_not_distributable', 'a remote read of streamed chunks only; accept samples too');
   if (asked.length > MAX_QUERIES) return refuse('query_over_limit', `${asked.length} queries, and at most ${MAX_QUERIES} are allowed`);
   const queries: OwnedReadQuery[] = [];
   const merges = new Merges();

@@ -46,7 +46,7 @@ function typeOf({ responseTypes }: ReadPlan, answer: UpstreamAnswer | undefined)
 
 async function* nothing(): AsyncGenerator<Buffer> {}
 
-async function* one(piece: Buffer): AsyncGenerator<Buffer> {
+export async function* one(piece: Buffer): AsyncGenerator<Buffer> {
   yield piece;
 }
 
@@ -105,19 +105,22 @@ function seriesFrame(content: Buffer, owner: number): Buffer {
   return framed(writer.finish());
 }
 
-async function unpacked(body: Readable, maxBytes: number): Promise<Buffer> {
+/** Rejects where it is none, or more. */
+export async function unpacked(body: Readable, maxBytes: number): Promise<Buffer> {
   const message = await unpack(await readBytes(body, maxBytes), maxBytes);
   if (message.ok) return message.value;
   throw message.error === 'too_large' ? new TooLarge() : new Error('an answer that cannot be unpacked');
 }
 
-function emptyResults({ askedQueries }: ReadPlan): Buffer {
+/** One result for each of the caller's queries. */
+export function emptyResults({ askedQueries }: ReadPlan): Buffer {
   const writer = new FieldWriter();
   for (let index = 0; index < askedQueries; index += 1) writer.nested(1, () => {});
   return writer.finish();
 }
 
-function mergedResults(message: Buffer, { queries, askedQueries, policy }: ReadPlan, maxBytes: number): Buffer {
+/** One result for each of the caller's queries, with its series once and in order. */
+export function mergedResults(message: Buffer, { queries, askedQueries, policy }: ReadPlan, maxBytes: number): Buffer {
   const sets = Array.from({ length: askedQueries }, () => new SeriesSet(maxBytes));
   const cursor = new FieldCursor(message).enter(0, message.length);
   let index = 0;

@@ -39,6 +39,11 @@ interface Kept {
   readonly contents: Buffer[];
 }
 
+/** Equal for equal labels; its bytes are in the order of the labels. */
+export function keyOf(labels: readonly Label[]): Buffer {
+  return Buffer.from(labels.map(({ name, value }) => `${name}\0${value}\0`).join(''));
+}
+
 /** The union of several branches' answers: each series from the branch that had it first, in the order of labels. */
 export class SeriesSet {
   readonly #kept = new Map<string, Kept>();
@@ -48,7 +53,7 @@ export class SeriesSet {
 
   /** Of one branch, the parts of a series are one after the other. */
   add(branch: number, { labels, content }: PassedSeries): void {
-    const key = Buffer.from(labels.map(({ name, value }) => `${name}\0${value}\0`).join(''));
+    const key = keyOf(labels);
     const name = key.toString('latin1');
     const kept = this.#kept.get(name);
     if (kept !== undefined && kept.branch !== branch) return;

@@ -2,9 +2,11 @@
  * The clusters that sources look at: one connection for each, and one watch for each kind, namespace and selector, however many
  * sources want it. The last one that lets go of it ends it.
  */
+import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from '../../../lib/logger.js';
 import { createKubeApi } from '../../../kube/api.js';
 import type { KubeApi } from '../../../kube/api.js';
+import type { CurrentKubeConfig } from '../../../kube/kube-config.js';
 import { collectionPath } from '../../../kube/kinds.js';
 import { listWatch } from '../../../kube/list-watch.js';
 import type { ListWatch } from '../../../kube/list-watch.js';
@@ -55,8 +57,8 @@ export function createClusters(logger: Logger): Clusters {
     open: async (access, onChange) => {
       const key = JSON.stringify(access);
       // a heavy library, and for agents that watch a cluster only
-      const { kubeConfigOf } = await import('../../../kube/kube-config.js');
-      const connection = connections.get(key) ?? connect(kubeConfigOf(access));
+      const { followKubeConfig, kubeConfigOf } = await import('../../../kube/kube-config.js');
+      const connection = connections.get(key) ?? connect(kubeConfigOf(access), (first) => followKubeConfig(access, first));
       connections.set(key, connection);
       connection.users += 1;
       const releases: (() => void)[] = [];
@@ -79,9 +81,9 @@ export function createClusters(logger: Logger): Clusters {
   };
 }
 
-function connect(config: Parameters<typeof createKubeApi>[0]): Connection {
-  const watches: Watches = { node: new Map(), pod: new Map(), service: new Map(), endpoints: new Map(), endpointslice: new Map(), ingress: new Map(), namespace: new Map(), replicaset: new Map(), job: new Map() };
-  return { api: createKubeApi(config), ownNamespace: config.getContextObject(config.getCurrentContext())?.namespace, watches, users: 0 };
+function connect(config: KubeConfig, follow: (first: KubeConfig) => CurrentKubeConfig): Connection {
+  const watches: Watches = { node: new Map(), pod: new Map(), service: new Map(), endpoints: new Map(), endpointslice: new Map(), ingress: new Map(), namespace: new Map(), replicaset: new Map(), job: new Map(), podmonitor: new Map(), servicemonitor: new Map(), secret: new Map(), configmap: new Map() };
+  return { api: createKubeApi(follow(config)), ownNamespace: config.getContextObject(config.getCurrentContext())?.namespace, watches, users: 0 };
 }
 
 function share<K extends KindName>({ api, watches }: Connection, name: K, where: WatchScope, onChange: () => void, logger: Logger): { readonly watch: ListWatch<KindObjects[K]>; readonly release: () => void } {
@@ -103,7 +105,7 @@ function share<K extends KindName>({ api, watches }: Connection, name: K, where:
 }
 
 function start<K extends KindName>(api: KubeApi, name: K, { namespace, label, field }: WatchScope, logger: Logger): Shared<KindObjects[K]> {
-  const { kind, read } = KINDS[name];
+  const { kind, read, mayBeAbsent = false } = KINDS[name];
   const listeners = new Set<() => void>();
   const watch = listWatch<KindObjects[K]>({
     api,
@@ -111,6 +113,7 @@ function start<K extends KindName>(api: KubeApi, name: K, { namespace, label, fi
     labelSelector: label,
     fieldSelector: field,
     keep: read,
+    mayBeAbsent,
     onChange: () => {
       for (const listener of listeners) listener();
     },

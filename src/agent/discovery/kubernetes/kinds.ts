@@ -1,8 +1,8 @@
 /** The kinds of objects that discovery watches: where the API server has them, and what is kept of one. */
-import { ENDPOINTS, ENDPOINT_SLICE, INGRESS, JOB, NAMESPACE, NODE, POD, REPLICA_SET, SERVICE } from '../../../kube/kinds.js';
+import { CONFIG_MAP, ENDPOINTS, ENDPOINT_SLICE, INGRESS, JOB, NAMESPACE, NODE, POD, POD_MONITOR, REPLICA_SET, SECRET, SERVICE, SERVICE_MONITOR } from '../../../kube/kinds.js';
 import type { Kind } from '../../../kube/kinds.js';
-import { readEndpoints, readEndpointSlice, readIngress, readMeta, readNode, readPod, readService } from './objects.js';
-import type { Endpoints, EndpointSlice, Ingress, Meta, Node, Pod, Service } from './objects.js';
+import { readConfigMap, readEndpoints, readEndpointSlice, readIngress, readMeta, readMonitor, readNode, readPod, readSecret, readService } from './objects.js';
+import type { Endpoints, EndpointSlice, Ingress, Meta, MonitorObject, Node, Pod, Service, Texts } from './objects.js';
 
 export interface KindObjects {
   readonly node: Node;
@@ -14,11 +14,15 @@ export interface KindObjects {
   readonly namespace: { readonly meta: Meta };
   readonly replicaset: { readonly meta: Meta };
   readonly job: { readonly meta: Meta };
+  readonly podmonitor: MonitorObject;
+  readonly servicemonitor: MonitorObject;
+  readonly secret: Texts;
+  readonly configmap: Texts;
 }
 
 export type KindName = keyof KindObjects;
 
-export const KINDS: { readonly [K in KindName]: { readonly kind: Kind; readonly read: (object: unknown) => KindObjects[K] } } = {
+export const KINDS: { readonly [K in KindName]: { readonly kind: Kind; readonly read: (object: unknown) => KindObjects[K]; readonly mayBeAbsent?: boolean } } = {
   node: { kind: NODE, read: readNode },
   pod: { kind: POD, read: readPod },
   service: { kind: SERVICE, read: readService },
@@ -28,4 +32,8 @@ export const KINDS: { readonly [K in KindName]: { readonly kind: Kind; readonly 
   namespace: { kind: NAMESPACE, read: readMeta },
   replicaset: { kind: REPLICA_SET, read: readMeta },
   job: { kind: JOB, read: readMeta },
+  podmonitor: { kind: POD_MONITOR, read: readMonitor, mayBeAbsent: true },
+  servicemonitor: { kind: SERVICE_MONITOR, read: readMonitor, mayBeAbsent: true },
+  secret: { kind: SECRET, read: readSecret },
+  configmap: { kind: CONFIG_MAP, read: readConfigMap },
 };

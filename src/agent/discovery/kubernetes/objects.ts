@@ -98,6 +98,21 @@ export interface Ingress {
   readonly rules: readonly { readonly host: string; readonly paths: readonly string[] | undefined }[];
 }
 
+/** A PodMonitor or a ServiceMonitor; its spec is judged by whoever translates it. */
+export interface MonitorObject {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly spec: unknown;
+}
+
+/** A Secret or a ConfigMap that something refers to: the text at each key. */
+export interface Texts {
+  readonly texts: Readonly<Record<string, string>>;
+}
+
 function numberAt(value: unknown, ...keys: readonly (string | number)[]): number | undefined {
   const found = get(value, ...keys);
   return typeof found === 'number' ? found : undefined;
@@ -216,4 +231,21 @@ export function readIngress(object: unknown): Ingress {
       paths: get(rule, 'http') === undefined ? undefined : listAt(rule, 'http', 'paths').map((each) => textAt(each, 'path') ?? ''),
     })),
   };
+}
+
+export function readMonitor(object: unknown): MonitorObject {
+  const { namespace, name, uid } = metaOf(object);
+  return { namespace, name, uid, created: textAt(object, 'metadata', 'creationTimestamp') ?? '', spec: get(object, 'spec') };
+}
+
+export function readSecret(object: unknown): Texts {
+  return { texts: decoded(textsAt(object, 'data')) };
+}
+
+export function readConfigMap(object: unknown): Texts {
+  return { texts: { ...decoded(textsAt(object, 'binaryData')), ...textsAt(object, 'data') } };
+}
+
+function decoded(data: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
 }

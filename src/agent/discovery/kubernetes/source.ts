@@ -63,7 +63,9 @@ export function startKubernetesSource({ discovery, maxTargets, clusters, clock, 
       return;
     }
     cluster = opened;
-    views = namespacesOf(discovery, opened).map((namespace) => openView(discovery, opened, namespace));
+    // nodes are in no namespace
+    const namespaces = discovery.role === 'node' ? [undefined] : namespacesOf(discovery, opened);
+    views = namespaces.map((namespace) => openView(discovery, opened, namespace));
   };
   open().catch((error: unknown) => tell([error instanceof Error ? error.message : String(error)]));
   return {
@@ -79,9 +81,8 @@ function isSame(sets: readonly Labels[], before: readonly Labels[] | undefined):
   return before?.length === sets.length && sets.every((set, index) => set === before[index]);
 }
 
-function namespacesOf({ role, namespaces, ownNamespace }: KubernetesDiscovery, cluster: Cluster): readonly (string | undefined)[] {
-  // nodes are in none
-  if (role === 'node') return [undefined];
+/** Undefined = all of them. Throws where the own one is wanted and there is none. */
+export function namespacesOf({ namespaces, ownNamespace }: Pick<KubernetesDiscovery, 'namespaces' | 'ownNamespace'>, cluster: Cluster): readonly (string | undefined)[] {
   if (ownNamespace && cluster.ownNamespace === undefined) throw new Error('own_namespace: this is no pod of a cluster');
   const named = new Set([...namespaces, ...(ownNamespace ? [cluster.ownNamespace] : [])]);
   return named.size === 0 ? [undefined] : [...named];

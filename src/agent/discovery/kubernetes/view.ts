@@ -8,6 +8,7 @@ import { FIRST_LIST } from '../../../kube/list-watch.js';
 import { assertNever } from '../../../lib/result.js';
 import type { KubernetesDiscovery } from '../../../model/agent-settings.js';
 import type { Labels } from '../../../relabel/relabel.js';
+import { rememberWhile } from '../remember.js';
 import type { Cluster, Watched, WatchScope } from './clusters.js';
 import { endpointsTargets } from './endpoints.js';
 import { endpointSliceTargets } from './endpointslice.js';
@@ -89,20 +90,14 @@ function viewOf<T extends object>(primary: Watched<T>, others: Others, attach: L
 
 /** `build`, made again for an object only when something that it looked up is not what it was. */
 export function remembering<T extends object>(build: Build<T>, lookup: Lookup): (object: T) => readonly Labels[] {
-  const known = new WeakMap<T, { readonly isSame: readonly (() => boolean)[]; readonly targets: readonly Labels[] }>();
-  return (object) => {
-    const before = known.get(object);
-    if (before?.isSame.every((check) => check()) === true) return before.targets;
-    const isSame: (() => boolean)[] = [];
-    const targets = build(object, {
+  return rememberWhile((object: T, note) =>
+    build(object, {
       attach: lookup.attach,
       find: (kind, key) => {
         const found = lookup.find(kind, key);
-        isSame.push(() => lookup.find(kind, key) === found);
+        note(() => lookup.find(kind, key) === found);
         return found;
       },
-    });
-    known.set(object, { isSame, targets });
-    return targets;
-  };
+    }),
+  );
 }

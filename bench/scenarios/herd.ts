@@ -1,21 +1,36 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { projectDir } from '../test/support/project.js';
-import { createTempDir } from '../test/support/temp-dir.js';
-import { makeBody } from './body.js';
-import { startChild } from './child.js';
-import { START_TIMEOUT_MS } from './contestant.js';
-import { startSecureGateway } from './contestants/secure.js';
-import type { AgentsMessage, AgentsOptions } from './emulated-agents.js';
-import { describeMachine } from './machine.js';
-import { findDescendant, look, usageBetween } from './measure.js';
-import type { Look } from './measure.js';
+import { writeFile } from 'node:fs/promises';
+import { createTempDir } from '../../test/support/temp-dir.js';
+import { makeBody } from '../body.js';
+import { startChild } from '../child.js';
+import { START_TIMEOUT_MS } from '../contestant.js';
+import { startSecureGateway } from '../contestants/secure.js';
+import type { AgentsMessage, AgentsOptions } from '../emulated-agents.js';
+import { findDescendant, look, usageBetween } from '../measure.js';
+import type { Look } from '../measure.js';
+import { figure } from '../table.js';
+import { agentNames } from './scenario.js';
+import type { Finding, Scenario, ScenarioContext } from './scenario.js';
 
 /**
- * `npm run bench -- --herd [AGENTS]`: all agents lose one gateway at the same moment, killed with its Envoy, and it is started again at
- * once. How long until all are back, how many handshakes in the worst second, and what that costs.
+ * All agents lose one gateway at the same moment, killed with its Envoy, and it is started again at once. How long until all are back, how many
+ * handshakes in the worst second, and what that costs.
  */
+export const herdScenario: Scenario = {
+  name: 'herd',
+  what: 'the gateway is killed and started again under all its agents: how they come back',
+  run: async ({ dir, agents }: ScenarioContext): Promise<Finding> => {
+    const herd = await measure(agentNames(agents ?? AGENTS), dir);
+    const cpu = Object.entries(herd.cpuMs);
+    return {
+      head: ['agents', 'down ms', 'half back ms', 'all back ms', 'handshakes', 'in the worst second', ...cpu.map(([role]) => `${role} CPU ms`), 'CPU ms in the worst second'],
+      rows: [[herd.agents, herd.downMs, herd.halfBackMs, herd.allBackMs, herd.handshakes, herd.handshakesInWorstSecond, ...cpu.map(([, ms]) => ms), herd.worstSecondCpuMs].map(figure)],
+      notes: ['"Back" counts from the moment at which the new gateway was ready; all agents run in one process, whose handshakes take the same processors.'],
+      data: herd,
+    };
+  },
+};
 
+const AGENTS = 1000;
 const BACK_TIMEOUT_MS = 120_000;
 const BODY_BYTES = 1024;
 const SAMPLE_MS = 1000;
@@ -34,18 +49,17 @@ interface Herd {
   readonly worstSecondCpuMs: number;
 }
 
-async function measure(count: number): Promise<Herd> {
+async function measure(agents: readonly string[], runDir: string): Promise<Herd> {
+  const count = agents.length;
   await using started = new AsyncDisposableStack();
-  const runDir = started.use(await createTempDir());
   const dir = started.use(await createTempDir()).path;
-  const agents = Array.from({ length: count }, (_, index) => `agent-${String(index + 1).padStart(5, '0')}`);
-  const bodyFile = runDir.join('body.gz');
+  const bodyFile = `${runDir}/body.gz`;
   await writeFile(bodyFile, makeBody(BODY_BYTES).gzipped);
-  const round = { dir, runDir: runDir.path, agents, bodyFile };
+  const round = { dir, runDir, agents, bodyFile };
   const { gateway, certificates } = await startSecureGateway(round, started);
   const emulated = started.use(await startChild<AgentsOptions, AgentsMessage>('emulated-agents', dir, {
     names: agents,
-    dial: { kind: 'tls', host: '127.0.0.1', port: gateway.ports.agents, serverName: 'localhost', caFile: certificates.serverCaFile, certificateDir: `${runDir.path}/pki/agents` },
+    dial: { kind: 'tls', host: '127.0.0.1', port: gateway.ports.agents, serverName: 'localhost', caFile: certificates.serverCaFile, certificateDir: `${runDir}/pki/agents` },
     registers: true,
     bodyFile,
     reconnects: true,
@@ -87,18 +101,3 @@ function worstSecond(timesMs: readonly number[]): number {
     return Math.max(worst, index - from + 1);
   }, 0);
 }
-
-async function main(): Promise<void> {
-  const machine = await describeMachine();
-  const herd = await measure(Number(process.argv[2] ?? 1000));
-  const base = path.join(projectDir, 'bench/results', `herd-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
-  const columns = { agents: herd.agents, 'down ms': herd.downMs, 'half back ms': herd.halfBackMs, 'all back ms': herd.allBackMs, handshakes: herd.handshakes, 'in the worst second': herd.handshakesInWorstSecond, ...Object.fromEntries(Object.entries(herd.cpuMs).map(([role, ms]) => [`${role} CPU ms`, ms])), 'CPU ms in the worst second': herd.worstSecondCpuMs };
-  const row = (cells: readonly unknown[]): string => `| ${cells.join(' | ')} |`;
-  const markdown = [row(Object.keys(columns)), row(Object.keys(columns).map(() => '---')), row(Object.values(columns)), ''].join('\n');
-  await mkdir(path.dirname(base), { recursive: true });
-  await writeFile(`${base}.json`, `${JSON.stringify({ machine, herd }, null, 2)}\n`);
-  await writeFile(`${base}.md`, markdown);
-  process.stdout.write(`${markdown}written: ${path.relative(process.cwd(), base)}.{json,md}\n`);
-}
-
-await main();

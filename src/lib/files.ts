@@ -8,7 +8,7 @@ import path from 'node:path';
 
 export interface FileToWrite {
   readonly path: string;
-  readonly content: string;
+  readonly content: string | Uint8Array;
   /** 0o600 for keys, 0o644 for certificates. */
   readonly mode: number;
 }

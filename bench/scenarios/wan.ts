@@ -1,23 +1,35 @@
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { eventually } from '../test/support/eventually.js';
-import { projectDir } from '../test/support/project.js';
-import { startWanSite } from '../test/support/wan-site.js';
-import type { WanSite } from '../test/support/wan-site.js';
-import { wanObstacle } from '../test/support/wan.js';
-import { makeBody } from './body.js';
-import { describeMachine } from './machine.js';
-import { percentile } from './statistics.js';
-import { figure, markdownTable } from './table.js';
+import { eventually } from '../../test/support/eventually.js';
+import { startWanSite } from '../../test/support/wan-site.js';
+import type { WanSite } from '../../test/support/wan-site.js';
+import { wanObstacle } from '../../test/support/wan.js';
+import { makeBody } from '../body.js';
+import { percentile } from '../statistics.js';
+import { figure } from '../table.js';
+import type { Finding, Scenario, ScenarioContext } from './scenario.js';
 
 /**
- * `npm run bench -- --wan [ROUNDS]`: a site behind 100 ms of round trip, 20 targets scraped at once, by an agent with one connection and
- * by one with as many as it opens by itself, in turn. Between two rounds of an agent the way is idle for a while, as between scrapes of a
- * Prometheus: back-to-back rounds would hide what TCP forgets meanwhile. Needs root and a Linux with network namespaces.
+ * A site behind 100 ms of round trip, 20 targets scraped at once, by an agent with one connection and by one with as many as it opens by itself,
+ * in turn. Between two rounds of an agent the way is idle for a while, as between scrapes of a Prometheus: back-to-back rounds would hide
+ * what TCP forgets meanwhile. Needs root and a Linux with network namespaces.
  */
+export const wanScenario: Scenario = {
+  name: 'wan',
+  what: 'a site behind 100 ms of round trip: 20 targets at once, with one connection and with lanes',
+  run: async ({ rounds, print }: ScenarioContext): Promise<Finding> => {
+    const obstacle = wanObstacle();
+    const rows: Row[] = [];
+    if (obstacle === undefined) for (const bodyKb of BODIES_KB) for (const congestionControl of CONGESTION_CONTROLS) rows.push(...(await measureSite(congestionControl, bodyKb, rounds, print)));
+    return {
+      head: ["the site's TCP", 'KB', 'round trip ms', 'every s', 'lanes', 'p50 ms', 'p99 ms'],
+      rows: rows.map((row) => [row.congestionControl, ...[row.bodyKb, row.rttMs, row.gapS, row.lanes, Math.round(row.p50Ms), Math.round(row.p99Ms)].map(String)]),
+      notes: obstacle === undefined ? ['What the machine itself takes for 20 scrapes at once stands where the round trip is 0.'] : [`skipped: ${obstacle}`],
+      data: rows,
+    };
+  },
+};
 
 const TARGETS = 20;
 const RTT_MS = 100;
@@ -74,7 +86,7 @@ async function lanesOf(site: WanSite, agent: string): Promise<number> {
   return [...(await site.agent(agent).metric('scrapeway_agent_tunnel_lanes')).values()][0] ?? 0;
 }
 
-async function measureSite(congestionControl: string, bodyKb: number, rounds: number): Promise<readonly Row[]> {
+async function measureSite(congestionControl: string, bodyKb: number, rounds: number, print: (line: string) => void): Promise<readonly Row[]> {
   await using site = await startWanSite({ agents: AGENTS, targets: TARGETS, gzip: makeBody(bodyKb * 1024).gzipped, shape: { rttMs: RTT_MS }, congestionControl });
   await eventually(async () => {
     if ((await lanesOf(site, 'auto')) < TARGETS / 2) throw new Error('the lanes are not open');
@@ -86,32 +98,8 @@ async function measureSite(congestionControl: string, bodyKb: number, rounds: nu
     for (const agent of Object.keys(AGENTS)) for (let warm = 0; warm < 3; warm += 1) await site.scrapeAll(agent);
     for (const gapS of gaps) {
       for (const figures of await measure(site, rounds, gapS)) rows.push({ congestionControl, bodyKb, rttMs, gapS, ...figures });
-      process.stdout.write(`${congestionControl}, ${bodyKb} KB, ${rttMs} ms, every ${gapS} s: ${rows.slice(-2).map((row) => `${row.agent} p50 ${figure(row.p50Ms)} p99 ${figure(row.p99Ms)}`).join('; ')}\n`);
+      print(`${congestionControl}, ${bodyKb} KB, ${rttMs} ms, every ${gapS} s: ${rows.slice(-2).map((row) => `${row.agent} p50 ${figure(row.p50Ms)} p99 ${figure(row.p99Ms)}`).join('; ')}`);
     }
   }
   return rows;
 }
-
-async function main(): Promise<number> {
-  const obstacle = wanObstacle();
-  if (obstacle !== undefined) {
-    process.stderr.write(`no such link here: ${obstacle}\n`);
-    return 1;
-  }
-  const rounds = Number(process.argv[2] ?? 10);
-  const machine = await describeMachine();
-  const rows: Row[] = [];
-  for (const bodyKb of BODIES_KB) for (const congestionControl of CONGESTION_CONTROLS) rows.push(...(await measureSite(congestionControl, bodyKb, rounds)));
-  const base = path.join(projectDir, 'bench/results', `wan-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
-  const markdown = markdownTable(
-    ['the site\'s TCP', 'KB', 'round trip ms', 'every s', 'lanes', 'p50 ms', 'p99 ms'],
-    rows.map((row) => [row.congestionControl, ...[row.bodyKb, row.rttMs, row.gapS, row.lanes, Math.round(row.p50Ms), Math.round(row.p99Ms)].map(String)]),
-  );
-  await mkdir(path.dirname(base), { recursive: true });
-  await writeFile(`${base}.json`, `${JSON.stringify({ machine, rounds, targets: TARGETS, rows }, null, 2)}\n`);
-  await writeFile(`${base}.md`, markdown);
-  process.stdout.write(`${markdown}written: ${path.relative(process.cwd(), base)}.{json,md}\n`);
-  return 0;
-}
-
-process.exitCode = await main();

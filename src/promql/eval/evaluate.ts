@@ -1,0 +1,265 @@
+import { err, ok } from '../../lib/result.js';
+import type { Result } from '../../lib/result.js';
+import type { Aggregation, Binary, Call, Expr } from '../ast.js';
+import { unwrapped } from '../walk.js';
+import { largestFirst, smallestFirst } from './accumulators.js';
+import { aggregate, countValues, isAggregated, rank } from './aggregate.js';
+import { calculate, compare, isArithmetic, isComparison } from './arithmetic.js';
+import type { NumericOp } from './arithmetic.js';
+import { bucketFraction, bucketQuantile, overHistograms } from './buckets.js';
+import { DATE_FUNCTIONS, HISTOGRAM_FUNCTIONS, ofDate, VALUE_FUNCTIONS } from './functions.js';
+import { isInvariant } from './invariant.js';
+import { NO_LABELS, perLabelSet, withoutMetadata } from './labels.js';
+import { setOperation, vectorOperation } from './matching.js';
+import { absentLabels, labelJoin, labelReplace } from './relabel.js';
+import { Collector, countAt, EvaluationFault, everywhere, mapSeries, timeMs, TooManyPoints } from './series.js';
+import type { Context, Series, Steps } from './series.js';
+
+/**
+ * The upper part of a query, evaluated over what its lower parts have given: as Prometheus evaluates it, for numbers. Whatever looks
+ * at samples before they are a vector (selectors, ranges, subqueries) must be given.
+ */
+
+export type Value =
+  | { readonly kind: 'vector'; readonly series: readonly Series[] }
+  | { readonly kind: 'scalar'; readonly values: Float64Array }
+  | { readonly kind: 'string'; readonly value: string };
+
+export interface Evaluation {
+  readonly steps: Steps;
+  /** Vectors, by the nodes of the tree that they are the values of. In place of an argument of `absent_over_time`: where there is something. */
+  readonly given: ReadonlyMap<Expr, readonly Series[]>;
+  /** Of all vectors that are made on the way, series times steps. */
+  readonly maxPoints: number;
+}
+
+export interface Evaluated {
+  readonly value: Value;
+  readonly warnings: readonly string[];
+}
+
+/** `fault`: what Prometheus says of such data. */
+export type EvaluationError = { readonly kind: 'fault'; readonly message: string } | { readonly kind: 'too_many_points' };
+
+export function evaluate(expr: Expr, { steps, given, maxPoints }: Evaluation): Result<Evaluated, EvaluationError> {
+  const context: Context = { steps, budget: { points: maxPoints }, warnings: new Set() };
+  try {
+    return ok({ value: new Evaluator(context, given).value(expr), warnings: [...context.warnings] });
+  } catch (error) {
+    if (error instanceof EvaluationFault) return err({ kind: 'fault', message: error.message });
+    if (error instanceof TooManyPoints) return err({ kind: 'too_many_points' });
+    throw error;
+  }
+}
+
+const OTHER_FUNCTIONS: ReadonlySet<string> = new Set([
+  'pi', 'time', 'scalar', 'vector', 'timestamp', 'absent', 'absent_over_time', 'sort', 'sort_desc', 'label_replace', 'label_join', 'histogram_quantile', 'histogram_fraction',
+]);
+
+/** What of the node itself, its children apart, cannot be evaluated here; undefined = nothing. */
+export function unevaluable(node: Expr): string | undefined {
+  switch (node.kind) {
+    case 'number':
+    case 'string':
+    case 'paren':
+    case 'unary':
+      return undefined;
+    case 'vector':
+    case 'matrix':
+      return 'samples of a selector';
+    case 'subquery':
+      return 'a subquery';
+    case 'aggregation':
+      return isAggregated(node.op) ? undefined : node.op;
+    case 'binary':
+      return node.op === '</' || node.op === '>/' ? node.op : undefined;
+    case 'call':
+      return VALUE_FUNCTIONS.has(node.name) || DATE_FUNCTIONS.has(node.name) || HISTOGRAM_FUNCTIONS.has(node.name) || OTHER_FUNCTIONS.has(node.name) ? undefined : node.name;
+  }
+}
+
+class Evaluator {
+  readonly #context: Context;
+  readonly #given: ReadonlyMap<Expr, readonly Series[]>;
+
+  constructor(context: Context, given: ReadonlyMap<Expr, readonly Series[]>) {
+    this.#context = context;
+    this.#given = given;
+  }
+
+  value(expr: Expr): Value {
+    const given = this.#given.get(expr);
+    if (given !== undefined) return vector(given);
+    switch (expr.kind) {
+      case 'number':
+        return this.#everywhere(() => expr.value);
+      case 'string':
+        return { kind: 'string', value: expr.value };
+      case 'paren':
+        return this.value(expr.expr);
+      case 'unary': {
+        const value = this.value(expr.expr);
+        if (expr.op === '+' || value.kind === 'string') return value;
+        return value.kind === 'scalar' ? { kind: 'scalar', values: value.values.map((number) => -number) } : this.#mapped(value.series, (number) => -number);
+      }
+      case 'aggregation':
+        return vector(this.#aggregation(expr));
+      case 'call':
+        return this.#call(expr);
+      case 'binary':
+        return this.#binary(expr);
+      case 'vector':
+      case 'matrix':
+      case 'subquery':
+        throw new TypeError(`the value of ${expr.kind} is not given`);
+    }
+  }
+
+  #series(expr: Expr): readonly Series[] {
+    const value = this.value(expr);
+    if (value.kind !== 'vector') throw new TypeError(`${expr.kind} is no vector`);
+    return value.series;
+  }
+
+  #scalar(expr: Expr): Float64Array {
+    const value = this.value(expr);
+    if (value.kind !== 'scalar') throw new TypeError(`${expr.kind} is no scalar`);
+    return value.values;
+  }
+
+  #everywhere(value: (step: number) => number): Value {
+    return { kind: 'scalar', values: everywhere(this.#context.steps, value) };
+  }
+
+  /** The metric is not that metric any more. */
+  #mapped(series: readonly Series[], map: (value: number, step: number) => number | undefined): Value {
+    return vector(mapSeries(series, this.#context, perLabelSet(withoutMetadata), map));
+  }
+
+  #aggregation(node: Aggregation): readonly Series[] {
+    const { op, expr, param } = node;
+    const series = this.#series(expr);
+    if (op === 'limitk' || op === 'limit_ratio') throw new TypeError(`${op} is not evaluated here`);
+    if (op === 'count_values') return countValues(textOf(param), node, series, this.#context);
+    const parameter = param === undefined ? undefined : this.#parameter(param, expr);
+    if (op !== 'topk' && op !== 'bottomk') return aggregate(op, node, series, parameter, this.#context);
+    return parameter === undefined ? [] : rank(op, node, series, parameter, this.#context);
+  }
+
+  #parameter(param: Expr, of: Expr): Float64Array {
+    const values = this.#scalar(param);
+    return isInvariant(of) ? values.map(() => values[0] ?? Number.NaN) : values;
+  }
+
+  #binary({ op, lhs, rhs, bool, matching }: Binary): Value {
+    const [left, right] = [this.value(lhs), this.value(rhs)];
+    if (op === 'and' || op === 'or' || op === 'unless') {
+      if (left.kind !== 'vector' || right.kind !== 'vector' || matching === undefined) throw new TypeError(`${op} without two vectors`);
+      return vector(setOperation(op, matching, left.series, right.series, this.#context));
+    }
+    if (!isArithmetic(op) && !isComparison(op)) throw new TypeError(`${op} is not evaluated here`);
+    if (left.kind === 'scalar' && right.kind === 'scalar') return this.#everywhere((step) => ofScalars(op, left.values[step] ?? Number.NaN, right.values[step] ?? Number.NaN));
+    if (left.kind === 'vector' && right.kind === 'scalar') return this.#withScalar(op, bool, left.series, (value, step) => [value, right.values[step] ?? Number.NaN]);
+    if (left.kind === 'scalar' && right.kind === 'vector') return this.#withScalar(op, bool, right.series, (value, step) => [left.values[step] ?? Number.NaN, value]);
+    if (left.kind !== 'vector' || right.kind !== 'vector' || matching === undefined) throw new TypeError(`${op} of texts`);
+    return vector(vectorOperation(op, { bool }, matching, left.series, right.series, this.#context));
+  }
+
+  /** A comparison keeps the vector's value, on whichever side it stands, and its name. */
+  #withScalar(op: NumericOp, bool: boolean, series: readonly Series[], sides: (value: number, step: number) => readonly [number, number]): Value {
+    if (isArithmetic(op)) return this.#mapped(series, (value, step) => calculate(op, ...sides(value, step)));
+    if (bool) return this.#mapped(series, (value, step) => Number(compare(op, ...sides(value, step))));
+    return vector(mapSeries(series, this.#context, (labels) => labels, (value, step) => (compare(op, ...sides(value, step)) ? value : undefined)));
+  }
+
+  #call({ name, args }: Call): Value {
+    const [first, second, third] = args;
+    const valueFunction = VALUE_FUNCTIONS.get(name);
+    if (valueFunction !== undefined && first !== undefined) {
+      const parameters = args.slice(1).map((arg) => this.#scalar(arg));
+      return this.#mapped(this.#series(first), (value, step) => valueFunction(value, ...parameters.map((values) => values[step] ?? Number.NaN)));
+    }
+    const dateFunction = DATE_FUNCTIONS.get(name);
+    if (dateFunction !== undefined) return this.#date(dateFunction, first);
+    if (first === undefined) return this.#everywhere((step) => (name === 'pi' ? Math.PI : timeMs(this.#context.steps, step) / 1000));
+    if (HISTOGRAM_FUNCTIONS.has(name)) return this.#mapped(this.#series(first), () => undefined);
+    switch (name) {
+      case 'scalar':
+        return this.#onlyValue(this.#series(first));
+      case 'vector':
+        return this.#asVector(this.#scalar(first));
+      case 'timestamp':
+        return this.#mapped(this.#series(first), (_, step) => timeMs(this.#context.steps, step) / 1000);
+      case 'absent':
+      case 'absent_over_time':
+        return this.#absent(first, this.#series(first));
+      case 'sort':
+      case 'sort_desc':
+        return vector(this.#sorted(this.#series(first), name === 'sort' ? smallestFirst : largestFirst));
+      case 'label_replace':
+        return vector(labelReplace(this.#series(first), args.slice(1).map(textOf), this.#context));
+      case 'label_join':
+        return vector(labelJoin(this.#series(first), args.slice(1).map(textOf), this.#context));
+      case 'histogram_quantile':
+        return this.#histogramQuantile(first, second);
+      case 'histogram_fraction': {
+        const [lower, upper] = [this.#scalar(first), this.#scalar(argument(second))];
+        return vector(overHistograms(this.#series(argument(third)), this.#context, (buckets, step) => bucketFraction(lower[step] ?? Number.NaN, upper[step] ?? Number.NaN, buckets)));
+      }
+      default:
+        throw new TypeError(`${name} is not evaluated here`);
+    }
+  }
+
+  #histogramQuantile(quantile: Expr, of: Expr | undefined): Value {
+    const q = this.#scalar(quantile);
+    for (const value of q) if (!(value >= 0 && value <= 1)) this.#context.warnings.add(`PromQL warning: quantile value should be between 0 and 1, got ${value}`);
+    return vector(overHistograms(this.#series(argument(of)), this.#context, (buckets, step) => bucketQuantile(q[step] ?? Number.NaN, buckets)));
+  }
+
+  #date(part: (date: Date) => number, of: Expr | undefined): Value {
+    if (of !== undefined) return this.#mapped(this.#series(of), (value) => ofDate(part, value));
+    return this.#asVector(everywhere(this.#context.steps, (step) => ofDate(part, Math.trunc(timeMs(this.#context.steps, step) / 1000))));
+  }
+
+  #onlyValue(series: readonly Series[]): Value {
+    return this.#everywhere((step) => (countAt(series, step) === 1 ? (series.find(({ present }) => present[step] === 1)?.values[step] ?? Number.NaN) : Number.NaN));
+  }
+
+  #asVector(values: Float64Array): Value {
+    const collector = new Collector(this.#context);
+    for (const [step, value] of values.entries()) collector.add(NO_LABELS, step, value);
+    return vector(collector.series);
+  }
+
+  #absent(of: Expr, series: readonly Series[]): Value {
+    const collector = new Collector(this.#context);
+    const labels = absentLabels(of);
+    for (let step = 0; step < this.#context.steps.count; step += 1) if (countAt(series, step) === 0) collector.add(labels, step, 1);
+    return vector(collector.series);
+  }
+
+  /** Over a range there is no order but that of the labels. */
+  #sorted(series: readonly Series[], order: (a: number, b: number) => number): readonly Series[] {
+    return this.#context.steps.count > 1 ? series : series.toSorted((a, b) => order(a.values[0] ?? Number.NaN, b.values[0] ?? Number.NaN));
+  }
+}
+
+function vector(series: readonly Series[]): Value {
+  return { kind: 'vector', series };
+}
+
+function ofScalars(op: NumericOp, a: number, b: number): number {
+  return isArithmetic(op) ? calculate(op, a, b) : Number(compare(op, a, b));
+}
+
+function argument(expr: Expr | undefined): Expr {
+  if (expr === undefined) throw new TypeError('an argument is missing');
+  return expr;
+}
+
+function textOf(expr: Expr | undefined): string {
+  const inner = unwrapped(argument(expr));
+  if (inner.kind !== 'string') throw new TypeError(`${inner.kind} is no text`);
+  return inner.value;
+}

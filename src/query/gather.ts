@@ -1,0 +1,126 @@
+import { err, ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import type { BackendGroup } from '../model/desired-state.js';
+import { asked, NO_CONTENT } from './asked.js';
+import type { Asked } from './asked.js';
+import { jsonOf } from './backend-error.js';
+import type { UpstreamRequest } from './endpoint.js';
+import { isObject } from './json.js';
+import { readAll, TooLarge } from './reading.js';
+import type { Refusal, Reply } from './refusal.js';
+import type { Upstream, UpstreamAnswer } from './upstream.js';
+
+/** One question to all members of a group at once: what those say who answer, in the members' order. */
+
+export interface Member {
+  readonly name: string;
+  readonly upstream: Upstream;
+}
+
+/** Of the members that have answered, each one's. */
+export interface Gathered<T = unknown> {
+  readonly data: readonly T[];
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+}
+
+/** Of one member. */
+export interface Said<T> {
+  readonly data: T;
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+}
+
+/** Bytes that may still be read, of all members and of all questions for one query. */
+interface Budget {
+  bytes: number;
+}
+
+export interface GroupAsking extends Omit<Asked, 'upstream'> {
+  readonly members: readonly Member[];
+  readonly budget: Budget;
+}
+
+/** Rejects where the body is no answer to the question, or is too large. */
+export type Reader<T> = (answer: UpstreamAnswer, maxBytes: number) => Promise<{ readonly said: Said<T>; readonly bytes: number }>;
+
+/** Of the query's time; what is left is for the answer of the others. */
+const MEMBERS_SHARE = 0.9;
+
+/** Rejects as `asked` does where all members fail, or one that must not. */
+export async function gather<T>(request: UpstreamRequest, { onFailure }: Pick<BackendGroup, 'onFailure'>, { members, limits, signal, budget }: GroupAsking, read: Reader<T>): Promise<Result<Gathered<T>, Reply | Refusal>> {
+  const enough = new AbortController();
+  const within = AbortSignal.any([signal, enough.signal, ...(onFailure === 'warn' ? [AbortSignal.timeout(limits.timeoutMs * MEMBERS_SHARE)] : [])]);
+  try {
+    const all = await Promise.all(members.map(({ name, upstream }) => askMember(request, { name, onFailure, budget, read, asked: { upstream, limits, signal: within } })));
+    signal.throwIfAborted();
+    return together(all);
+  } finally {
+    // Where one has failed, nobody waits for the others.
+    enough.abort();
+  }
+}
+
+/** An answer of the JSON API: its `data`. */
+export const readApiAnswer: Reader<unknown> = async (answer, maxBytes) => {
+  const body = await readAll(answer.body, maxBytes);
+  const bytes = Buffer.byteLength(body);
+  if (answer.status === NO_CONTENT) return { said: { data: [], warnings: [], infos: [] }, bytes };
+  const value = jsonOf(body);
+  if (!isObject(value) || value.status !== 'success') throw new Error('not an answer of the API');
+  return { said: { data: value.data, warnings: textsOf(value.warnings), infos: textsOf(value.infos) }, bytes };
+};
+
+type MemberAnswer<T> =
+  | { readonly kind: 'answer'; readonly said: Said<T> }
+  /** The query's own fault: it is everybody's answer. */
+  | { readonly kind: 'error'; readonly error: Reply | Refusal }
+  | { readonly kind: 'away'; readonly warning: string; readonly cause: unknown };
+
+interface MemberAsking<T> {
+  readonly name: string;
+  readonly onFailure: BackendGroup['onFailure'];
+  readonly budget: Budget;
+  readonly read: Reader<T>;
+  readonly asked: Asked;
+}
+
+async function askMember<T>(request: UpstreamRequest, { name, onFailure, budget, read, asked: one }: MemberAsking<T>): Promise<MemberAnswer<T>> {
+  try {
+    const answer = await asked(request, one);
+    if (!answer.ok) {
+      if ('status' in answer.error && answer.error.status < 500) return { kind: 'error', error: answer.error };
+      if (onFailure === 'fail') return { kind: 'error', error: answer.error };
+      throw new Error('it failed');
+    }
+    const { said, bytes } = await read(answer.value, budget.bytes);
+    budget.bytes -= bytes;
+    if (budget.bytes < 0) throw new TooLarge();
+    return { kind: 'answer', said };
+  } catch (cause) {
+    if (onFailure === 'fail' || cause instanceof TooLarge) throw cause;
+    return { kind: 'away', warning: `the answer is not complete: backend "${name}" has not answered`, cause };
+  }
+}
+
+function together<T>(all: readonly MemberAnswer<T>[]): Result<Gathered<T>, Reply | Refusal> {
+  const data: T[] = [];
+  const warnings: string[] = [];
+  const infos: string[] = [];
+  for (const one of all) {
+    if (one.kind === 'error') return err(one.error);
+    if (one.kind === 'away') warnings.push(one.warning);
+    else {
+      data.push(one.said.data);
+      warnings.push(...one.said.warnings);
+      infos.push(...one.said.infos);
+    }
+  }
+  const [first] = all;
+  if (data.length === 0 && first?.kind === 'away') throw first.cause;
+  return ok({ data, warnings, infos });
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((text) => typeof text === 'string') : [];
+}

@@ -1,0 +1,96 @@
+import { ok } from '../lib/result.js';
+import type { Result } from '../lib/result.js';
+import type { BackendGroup } from '../model/desired-state.js';
+import type { Expr } from '../promql/ast.js';
+import { evaluate } from '../promql/eval/evaluate.js';
+import type { Value } from '../promql/eval/evaluate.js';
+import { compareLabelSets } from '../promql/eval/labels.js';
+import { timeMs, TooManyPoints } from '../promql/eval/series.js';
+import type { Series, Steps } from '../promql/eval/series.js';
+import type { EvaluationPlan, EvaluationWindow, UpstreamRequest } from './endpoint.js';
+import { gather, readApiAnswer } from './gather.js';
+import type { GroupAsking } from './gather.js';
+import { cutResult } from './group.js';
+import { mergeEvaluations } from './merge-values.js';
+import { TooLarge } from './reading.js';
+import { errorReply, jsonReply, refuse } from './refusal.js';
+import type { Refusal, Reply } from './refusal.js';
+import { formatValue, seriesOf } from './series-json.js';
+import { Unmergeable } from './unmergeable.js';
+
+/** The parts of a query are asked of all members at once; what is above them is evaluated over what they say (docs/adr/0022). */
+
+/** Of all vectors of one query, series times steps: nine bytes each, and about a second of work. */
+const MAX_POINTS = 5_000_000;
+
+/** Rejects as `gather` does. */
+export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPlan, group: BackendGroup, asking: Omit<GroupAsking, 'budget'>): Promise<Result<Reply, Reply | Refusal>> {
+  const window: Window = times.kind === 'range' ? times : { kind: 'instant', timeMs: times.timeMs ?? Date.now() };
+  const steps = stepsOf(window);
+  const notes = { warnings: new Set<string>(), infos: new Set<string>() };
+  const given = new Map<Expr, readonly Series[]>();
+  const budget = { points: MAX_POINTS };
+  const enough = new AbortController();
+  try {
+    const together = { ...asking, signal: AbortSignal.any([asking.signal, enough.signal]), budget: { bytes: asking.limits.maxResponseBytes } };
+    const all = await Promise.all(parts.map(async ({ request, merge, nodes }) => ({ merge, nodes, gathered: await gather(at(request, window), group, together, readApiAnswer) })));
+    for (const { merge, nodes, gathered } of all) {
+      if (!gathered.ok) return gathered;
+      for (const text of gathered.value.warnings) notes.warnings.add(text);
+      for (const text of gathered.value.infos) notes.infos.add(text);
+      const series = seriesOf(mergeEvaluations(gathered.value, merge), { steps, budget });
+      for (const node of nodes) given.set(node, series);
+    }
+  } catch (error) {
+    if (error instanceof Unmergeable) return refuse('query_not_distributable', error.message);
+    if (error instanceof TooManyPoints) return tooManyPoints();
+    throw error;
+  } finally {
+    // Where one question has failed, nobody waits for the others.
+    enough.abort();
+  }
+  const evaluated = evaluate(expr, { steps, given, maxPoints: budget.points });
+  if (!evaluated.ok) return evaluated.error.kind === 'too_many_points' ? tooManyPoints() : { ok: false, error: errorReply(422, 'execution', evaluated.error.message) };
+  for (const text of evaluated.value.warnings) notes.warnings.add(text);
+  const said = Object.entries(notes).flatMap(([kind, texts]) => (texts.size === 0 ? [] : [[kind, [...texts]]]));
+  const data = cutResult(dataOf(evaluated.value.value, window, steps), limit);
+  const body = JSON.stringify({ status: 'success', data, ...Object.fromEntries(said) });
+  if (Buffer.byteLength(body) > asking.limits.maxResponseBytes) throw new TooLarge();
+  return ok(jsonReply(body));
+}
+
+type Window = Extract<EvaluationWindow, { kind: 'range' }> | { readonly kind: 'instant'; readonly timeMs: number };
+
+function tooManyPoints(): ReturnType<typeof refuse> {
+  return refuse('query_over_limit', `more than ${MAX_POINTS} values (series times steps) would have to be evaluated here; use a longer step, or aggregate more`);
+}
+
+function stepsOf(window: Window): Steps {
+  if (window.kind === 'instant') return { startMs: window.timeMs, stepMs: 1, count: 1 };
+  const { startMs, endMs, stepMs } = window;
+  return { startMs, stepMs, count: Math.floor((endMs - startMs) / stepMs) + 1 };
+}
+
+function at(request: UpstreamRequest, window: Window): UpstreamRequest {
+  const seconds = (ms: number): string => `${ms / 1000}`;
+  const times = window.kind === 'instant'
+    ? [['time', seconds(window.timeMs)] as const]
+    : [['start', seconds(window.startMs)] as const, ['end', seconds(window.endMs)] as const, ['step', seconds(window.stepMs)] as const];
+  return { ...request, parameters: [...request.parameters, ...times] };
+}
+
+/** As Prometheus's API has it: over a range, series in the order of their labels. */
+function dataOf(value: Value, { kind }: Window, steps: Steps): unknown {
+  const pair = (values: Float64Array, step: number): readonly unknown[] => [timeMs(steps, step) / 1000, formatValue(values[step] ?? Number.NaN)];
+  if (value.kind === 'string') throw new TypeError('a text is never evaluated here');
+  if (kind === 'instant') {
+    if (value.kind === 'scalar') return { resultType: 'scalar', result: pair(value.values, 0) };
+    return { resultType: 'vector', result: value.series.map(({ labels, values }) => ({ metric: Object.fromEntries(labels.labels), value: pair(values, 0) })) };
+  }
+  if (value.kind === 'scalar') return { resultType: 'matrix', result: [{ metric: {}, values: Array.from({ length: steps.count }, (_, step) => pair(value.values, step)) }] };
+  const result = value.series.toSorted((a, b) => compareLabelSets(a.labels, b.labels)).map(({ labels, values, present }) => ({
+    metric: Object.fromEntries(labels.labels),
+    values: Array.from(present.entries()).flatMap(([step, is]) => (is === 1 ? [pair(values, step)] : [])),
+  }));
+  return { resultType: 'matrix', result };
+}
