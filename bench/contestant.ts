@@ -34,6 +34,9 @@ export const START_TIMEOUT_MS = 60_000;
 /** Envoy's worker threads, for whoever uses an Envoy. */
 export const ENVOY_WORKERS = 2;
 
+/** Whose scrapes they all are. */
+export const TENANT = 'team-a';
+
 const ACCEPT = [
   'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6',
   'application/openmetrics-text;version=0.0.1;q=0.5',

@@ -2,7 +2,7 @@ import { startEnvoy } from '../../test/support/envoy.js';
 import { freePort } from '../../test/support/ports.js';
 import { startChild } from '../child.js';
 import { bareBootstrap, pipe } from '../bare-envoy.js';
-import { scrapeRequest, START_TIMEOUT_MS } from '../contestant.js';
+import { scrapeRequest, START_TIMEOUT_MS, TENANT } from '../contestant.js';
 import type { Contestant, Round, Running } from '../contestant.js';
 import type { AgentsMessage, AgentsOptions } from '../emulated-agents.js';
 import type { RelayMessage, RelayOptions } from '../hub-process.js';
@@ -48,5 +48,5 @@ async function start({ role, program, registers }: Relay, { dir, agents, bodyFil
 
 /** What ext_authz would have put on the request. */
 export function stamps(agent: string): readonly string[] {
-  return [`x-scrapeway-tenant: team-a`, `x-scrapeway-agent: ${agent}`, 'x-scrapeway-target: node', 'x-scrapeway-path: /metrics', 'x-scrapeway-timeout-ms: 9500'];
+  return [`x-scrapeway-tenant: ${TENANT}`, `x-scrapeway-agent: ${agent}`, 'x-scrapeway-target: node', 'x-scrapeway-path: /metrics', 'x-scrapeway-timeout-ms: 9500'];
 }

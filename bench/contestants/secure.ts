@@ -5,7 +5,7 @@ import { startGateway } from '../../test/support/gateway.js';
 import type { GatewayPorts, RunningGateway } from '../../test/support/gateway.js';
 import type { ConfigFile } from '../../test/support/scrapeway.js';
 import { startChild } from '../child.js';
-import { ENVOY_WORKERS, scrapeRequest, START_TIMEOUT_MS } from '../contestant.js';
+import { ENVOY_WORKERS, scrapeRequest, START_TIMEOUT_MS, TENANT } from '../contestant.js';
 import type { Contestant, Round, Running } from '../contestant.js';
 import type { AgentsMessage, AgentsOptions } from '../emulated-agents.js';
 import { findDescendant } from '../measure.js';
@@ -17,7 +17,7 @@ import { findDescendant } from '../measure.js';
 
 const PASSWORD = 'correct horse battery staple';
 /** The load's credential. */
-export const BASIC_AUTHORIZATION = `Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}`;
+export const BASIC_AUTHORIZATION = `Basic ${Buffer.from(`${TENANT}:${PASSWORD}`).toString('base64')}`;
 const BCRYPT_COST = 10;
 const NO_LIMIT = 1_000_000;
 
@@ -60,12 +60,12 @@ export async function startSecureGateway({ dir, runDir, agents }: Round, started
   const configured = {
     tenants: [
       {
-        name: 'team-a',
-        credentials: [{ basic: { user: 'team-a', passwordHash: await hash(PASSWORD, { cost: BCRYPT_COST }) } }],
+        name: TENANT,
+        credentials: [{ basic: { user: TENANT, passwordHash: await hash(PASSWORD, { cost: BCRYPT_COST }) } }],
         limits: { requestsPerSecond: NO_LIMIT },
       },
     ],
-    agents: agents.map((name) => ({ name, tenants: ['team-a'] })),
+    agents: agents.map((name) => ({ name, tenants: [TENANT] })),
   };
   const gateway = started.use(
     await startGateway({

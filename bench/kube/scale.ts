@@ -28,7 +28,7 @@ import type { Load } from './load.js';
 const [accesses, pods] = [Number(process.argv[2] ?? 5_000), Number(process.argv[3] ?? 20_000)];
 const CHANGES = 30;
 const WINDOW_MS = 10_000;
-const CHURN = { podsPerSecond: 50, accessesPerSecond: 20 };
+const CHURN = { podsPerSecond: 50, accessesPerSecond: 20, atOnce: 8 };
 /** As a real cluster's are set for its size: what is measured is not the API server. */
 const API_SERVER = { args: ['--max-requests-inflight=2000', '--max-mutating-requests-inflight=1000', '--enable-priority-and-fairness=false'], startTimeoutMs: 300_000 };
 const ACCESSES = '/apis/observability.ethos.io/v1alpha1';
@@ -89,7 +89,7 @@ async function effectMs({ gateway, proxy }: Measured, { wanted, fromMs }: { read
   for (;;) {
     const { status, body } = await proxy.send(url, { headers: { 'x-tenant-namespace': 'team-0' } });
     if (status === 200 && Number(at(JSON.parse(body), 'data', 'result', 0, 'value', 1)) === wanted) return performance.now() - fromMs;
-    if (performance.now() - fromMs > 120_000) throw new Error(`no effect within two minutes: ${status} ${body}\n${gateway.process.log().slice(-4_000)}`);
+    if (performance.now() - fromMs > 300_000) throw new Error(`no effect within five minutes: ${status} ${body}\n${gateway.process.log().slice(-4_000)}`);
     await setTimeout(10);
   }
 }
@@ -146,15 +146,16 @@ async function watchNamespace(world: KubeWorld, namespace: string): Promise<Asyn
 /** Pods that say something new, and MetricAccess objects that ask for something else, at a steady rate. */
 function startChurn(send: () => Send, shape: Shape): { stop(): Promise<string> } {
   const stopped = new AbortController();
+  const startMs = performance.now();
   let sent = 0;
   let failed = 0;
   const every = async (perSecond: number, work: (index: number) => Promise<void>): Promise<void> => {
-    const startMs = performance.now();
     const running = new Set<Promise<void>>();
     for (let index = 0; !stopped.signal.aborted; index += 1) {
       const waitMs = startMs + (index * 1_000) / perSecond - performance.now();
       if (waitMs > 0) await setTimeout(waitMs);
-      if (running.size >= 64) await Promise.race(running);
+      // An API server that is slower than that is not buried: the rate falls, and is told.
+      if (running.size >= CHURN.atOnce) await Promise.race(running);
       const done: Promise<void> = work(index).then(() => void (sent += 1), () => void (failed += 1)).finally(() => running.delete(done));
       running.add(done);
     }
@@ -170,7 +171,7 @@ function startChurn(send: () => Send, shape: Shape): { stop(): Promise<string> }
     stop: async () => {
       stopped.abort();
       await Promise.all(running);
-      return `${sent} changes, ${failed} failed`;
+      return `${sent} changes, ${(sent / ((performance.now() - startMs) / 1_000)).toFixed(0)} a second, ${failed} failed`;
     },
   };
 }

@@ -1,5 +1,5 @@
-import { changeScrapeListener, without, withoutPart } from '../envoy-config.js';
-import type { Change, JsonObject, Part } from '../envoy-config.js';
+import { changeScrapeListener, isObject, without, withoutPart } from '../envoy-config.js';
+import type { Change, Json, JsonObject, Part } from '../envoy-config.js';
 
 /** The scrape door with one thing changed, as a function of the configuration that is shipped. Pure. */
 
@@ -27,6 +27,11 @@ function door(name: string, change: Change): DoorVariant {
 const isManager = (object: JsonObject): boolean => 'stat_prefix' in object && 'http_filters' in object;
 const isAuthz = (object: JsonObject): boolean => String(object['@type']).endsWith('ext_authz.v3.ExtAuthz');
 
+/** Fields whose value reads `what` are gone. */
+function lineWithout(line: Json | undefined, what: string): JsonObject {
+  return isObject(line) ? Object.fromEntries(Object.entries(line).filter(([, value]) => !String(value).includes(what))) : {};
+}
+
 export const DOOR_VARIANTS: readonly DoorVariant[] = [
   { name: 'whole', change: whole },
   { name: 'whole, again', change: whole },
@@ -40,6 +45,10 @@ export const DOOR_VARIANTS: readonly DoorVariant[] = [
   door('no metadata in the question', (o) => (isAuthz(o) ? without(o, 'metadata_context_namespaces') : o)),
   door('no XFCC', (o) => (isManager(o) ? without(o, 'forward_client_cert_details', 'set_current_client_cert_details') : o)),
   door('paths as they come', (o) => (isManager(o) ? without(o, 'normalize_path', 'merge_slashes', 'path_with_escaped_slashes_action') : o)),
+  door('log line without what ext_authz said', (o) => ('json_format' in o ? { ...o, json_format: lineWithout(o['json_format'], 'ext_authz:') } : o)),
+  door('log line with what ext_authz said as one object', (o) =>
+    'json_format' in o ? { ...o, json_format: { ...lineWithout(o['json_format'], 'ext_authz:'), decided: '%DYNAMIC_METADATA(envoy.filters.http.ext_authz)%' } } : o,
+  ),
   { name: 'no statistics', change: (b) => ({ ...b, stats_config: { stats_matcher: { reject_all: true } } }) },
   { name: 'one worker', change: whole, concurrency: 1 },
 ];

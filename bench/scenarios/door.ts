@@ -31,6 +31,8 @@ const AGENTS = 100;
 const CONNECTIONS = 50;
 const BODY_BYTES = 6144;
 const WARM_UP_SECONDS = 1;
+/** As `scrapeway up` starts Envoy. */
+const SHIPPED_LOG_FLUSH_MS = 1000;
 
 interface Door {
   readonly variant: DoorVariant;
@@ -57,7 +59,7 @@ async function run({ dir: runDir, rounds, seconds, agents: wanted, print }: Scen
     const own = started.use(await createTempDir()).path;
     const adminSocket = `${own}/admin.sock`;
     const bootstrap: JsonObject = variant.change(toStatic({ dump, adminSocket, ports: { scrape: port }, privateKeyFile: secure.certificates.gateway.keyFile }));
-    const envoy = started.use(await startEnvoy({ bootstrap: JSON.stringify(bootstrap), adminSocket, dir: own, concurrency: variant.concurrency ?? ENVOY_WORKERS }));
+    const envoy = started.use(await startEnvoy({ bootstrap: JSON.stringify(bootstrap), adminSocket, dir: own, concurrency: variant.concurrency ?? ENVOY_WORKERS, logFlushMs: SHIPPED_LOG_FLUSH_MS }));
     await envoy.waitUntilReady();
     doors.push({ variant, envoyPid: envoy.process.pid, rounds: [], load: doorLoad({ targets: emulatedTargets(agents), certificates: secure.certificates, port, tls: variant.plain !== true, ...(variant.stamped === true && { stamps }) }) });
   }

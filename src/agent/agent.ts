@@ -22,6 +22,8 @@ import type { AgentSettings, AllowRule, TargetSpec } from '../model/agent-settin
 import type { AgentOptions } from './options.js';
 import { compileFilter } from './filter/metric-filter.js';
 import { serveScrape } from './scrape.js';
+import { isServiceCall } from './service.js';
+import { createServices } from './services.js';
 import type { LiveTarget, ScrapeRecord } from './scrape.js';
 import { createTargetPool } from './target-client.js';
 
@@ -36,8 +38,8 @@ export interface AgentDeps {
 export interface Agent {
   /** Replaces the list of static targets: unchanged ones keep their connections, removed ones finish their scrapes and lose their CONNECTs. */
   setTargets(targets: readonly TargetSpec[]): void;
-  /** What a reload of the configuration may change: the static targets, where others are found, and where those may be. */
-  configure(settings: Pick<AgentSettings, 'targets' | 'discovery' | 'monitors' | 'allow'>): void;
+  /** What a reload of the configuration may change: the static targets, where others are found, where those may be, and services. */
+  configure(settings: Pick<AgentSettings, 'targets' | 'discovery' | 'monitors' | 'allow' | 'services'>): void;
   /** Gateways with a tunnel over which the targets are registered. */
   readonly connectedGateways: () => number;
   /** Finishes the scrapes in flight, ends each CONNECT in a quiet moment, and closes everything. A second call is the first. */
@@ -54,7 +56,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   let lastFaults = '';
   let drained: Promise<void> | undefined;
   let gateways: Gateways | undefined;
-  let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'monitors' | 'allow'> = options;
+  let settings: Pick<AgentSettings, 'targets' | 'discovery' | 'monitors' | 'allow' | 'services'> = options;
   let discovered: readonly TargetSpec[] = [];
   /** A registration replaces the one before: without what is to be discovered it would delete targets. */
   let settled = false;
@@ -74,10 +76,18 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     metrics.droppedSamples.inc(record.filtered?.droppedSamples ?? 0);
     noteFailure(record);
   };
-  const hasRoom = (): boolean => inFlight + connects.open() <= options.maxConcurrentScrapes;
+  const hasRoom = (): boolean => inFlight + connects.open() + services.open() <= options.maxConcurrentScrapes;
   const connects = createConnects({ findTarget: (name) => live.get(name), hasRoom, maxPerTarget: options.maxConnectionsPerTarget, metrics, onEnd: noteFailure });
+  const services = createServices({
+    hasRoom,
+    metrics,
+    onEnd: ({ target: service, outcome, durationMs }) => {
+      if (outcome !== 'ok' && outcome !== 'cancelled') logger.info({ service, reason: outcome, durationMs: Math.round(durationMs) }, 'a request to a service failed');
+    },
+  });
   const onScrape = (stream: ServerHttp2Stream, headers: readonly string[]): void => {
     if (isConnect(headers)) return connects.serve(stream, headers);
+    if (isServiceCall(headers)) return services.serve(stream, headers);
     inFlight += 1;
     metrics.inFlight.set(inFlight);
     serveScrape(stream, headers, { findTarget: (name) => live.get(name), hasRoom, onEnd });
@@ -128,6 +138,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
   });
   const configure = (next: typeof settings): void => {
     settings = next;
+    services.configure(settings.services ?? []);
     discovery.configure(settings.discovery ?? [], settings.targets.map(({ target }) => target.name), settings.monitors);
     update();
   };
@@ -154,7 +165,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     drain: () => {
       discovery.stop();
       connects.endWhenQuiet();
-      return (drained ??= drainAll(tunnels, () => live.values()));
+      return (drained ??= drainAll(tunnels, () => live.values()).then(() => services.destroy()));
     },
   };
 }

@@ -8,7 +8,7 @@ import ipaddr from 'ipaddr.js';
 import type { AllowRule, TargetSpec } from '../model/agent-settings.js';
 
 /** Whether this path, as it will be sent to the target, is one that the target's owner opened. The query takes no part. */
-export function isPathAllowed(spec: TargetSpec, pathAndQuery: string): boolean {
+export function isPathAllowed(spec: Pick<TargetSpec, 'allowedPaths'>, pathAndQuery: string): boolean {
   const path = pathAndQuery.split('?', 1)[0] ?? '';
   // the HTTP client would take an absolute URL for the path, and a `*` rule would let it
   if (!path.startsWith('/')) return false;
@@ -41,7 +41,7 @@ export interface Reach {
   readonly isAddressAllowed: (address: string) => boolean;
 }
 
-export function reachOf({ target: { host, port }, discovered = false }: TargetSpec, allow: readonly AllowRule[] | undefined): Reach {
+export function reachOf({ target: { host, port }, discovered = false }: Pick<TargetSpec, 'target' | 'discovered'>, allow: readonly AllowRule[] | undefined): Reach {
   if (!discovered) return { denied: false, isAddressAllowed: isResolvedAddressAllowed };
   const rules = allow?.filter(({ ports }) => ports.length === 0 || ports.some(({ first, last }) => first <= port && port <= last));
   const isAddressAllowed = (address: string): boolean => isListed(host, address, rules);

@@ -17,6 +17,12 @@ export function createAgentMetrics(registry: Registry) {
     labelNames: ['outcome'],
     registers,
   });
+  const serviceRequests = new Counter({
+    name: 'scrapeway_agent_service_requests_total',
+    help: 'Requests of the gateway to services of this agent, by service and outcome: ok, cancelled (the gateway reset it), or a reason code.',
+    labelNames: ['service', 'outcome'],
+    registers,
+  });
   const outcomes = ['ok', 'cancelled', ...Object.entries(REASONS).filter(([, spec]) => spec.hop === 'agent').map(([reason]) => reason)];
   for (const outcome of outcomes) {
     scrapes.inc({ outcome }, 0);
@@ -31,6 +37,7 @@ export function createAgentMetrics(registry: Registry) {
   const reasonsOf = new Map<string, Set<string>>();
   return {
     scrapes,
+    serviceRequests,
     connects,
     connectsOpen: new Gauge({ name: 'scrapeway_agent_connects_open', help: 'CONNECTs that are open or being opened.', registers }),
     connectBytes: new Counter({ name: 'scrapeway_agent_connect_bytes_total', help: 'Bytes that CONNECTs carried, by direction: to_target, to_client.', labelNames: ['direction'], registers }),

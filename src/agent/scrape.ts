@@ -7,6 +7,7 @@
  * has left: a hub that stops reading holds nothing for longer.
  */
 import type { ServerHttp2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
@@ -18,7 +19,7 @@ import type { FilteredBody, FilterStats } from './filter/filtered-body.js';
 import type { CompiledFilter } from './filter/metric-filter.js';
 import { acceptFilterable, headersFromTarget, headersToTarget } from './headers.js';
 import type { ResponseHeaders } from './headers.js';
-import type { TargetSpec } from '../model/agent-settings.js';
+import type { HttpMethod, TargetSpec } from '../model/agent-settings.js';
 import type { TargetPool } from './target-client.js';
 import { targetReason } from './target-error.js';
 
@@ -62,12 +63,15 @@ const MAX_MARGIN_MS = 500;
 /** Answers one scrape stream. `received` is its header list, flat, names in lower case. Never throws. */
 export function serveScrape(stream: ServerHttp2Stream, received: readonly string[], deps: ScrapeDeps): void {
   const startedMs = performance.now();
+  // Node resets a stream (NO_ERROR) whose request nobody has read as soon as our side is written, and with it the end of a
+  // body that still waits for the hub's window.
+  stream.resume();
   const request = readRequest(received);
   const live = deps.findTarget(request.authority);
   const scrape = new Scrape(stream, startedMs, live?.spec.target.name, deps.onEnd);
   const refusal = refuse(request, live, deps.hasRoom());
   if (refusal !== undefined || live === undefined) return scrape.fail(refusal ?? 'target_unknown');
-  scrape.run(live, request, received);
+  scrape.run(live, { ...request, method: request.method === 'HEAD' ? 'HEAD' : 'GET' }, received);
 }
 
 export interface ScrapeRequest {
@@ -93,7 +97,7 @@ export function readRequest(received: readonly string[]): ScrapeRequest {
 }
 
 /** How long the target may take, ms, so that the answer reaches the hub within its own deadline. */
-export function budgetMs(request: ScrapeRequest, spec: TargetSpec): number {
+export function budgetMs(request: ScrapeRequest, spec: Pick<TargetSpec, 'timeoutMs'>): number {
   const marginMs = Math.min(MAX_MARGIN_MS, Math.max(MIN_MARGIN_MS, request.timeoutMs / 20));
   return Math.max(1, Math.min(request.timeoutMs - marginMs, spec.timeoutMs ?? Infinity));
 }
@@ -111,8 +115,18 @@ function refuse(request: ScrapeRequest, live: LiveTarget | undefined, hasRoom: b
   return hasRoom ? undefined : 'agent_overloaded';
 }
 
-/** A class because its state is shared by the callbacks of three parties: the stream, the HTTP client and the timer. */
-class Scrape {
+/** What a request is sent to. */
+export interface Callee {
+  readonly spec: Pick<TargetSpec, 'timeoutMs' | 'maxBodyBytes' | 'headers'>;
+  readonly pool: TargetPool;
+  readonly filter: CompiledFilter | undefined;
+}
+
+/**
+ * One exchange with a target, or with a service (service.ts). A class because its state is shared by the callbacks of three parties: the
+ * stream, the HTTP client and the timer. Who makes it sees to it that the request's body is read.
+ */
+export class Scrape {
   readonly #stream: ServerHttp2Stream;
   readonly #startedMs: number;
   readonly #target: string | undefined;
@@ -132,26 +146,25 @@ class Scrape {
     this.#startedMs = startedMs;
     this.#target = target;
     this.#onEnd = onEnd;
-    // Node resets a stream (NO_ERROR) whose request nobody has read as soon as our side is written, and with it the end of a
-    // body that still waits for the hub's window.
-    stream.resume();
     // an error is always followed by 'close', where it is dealt with; unhandled it would end the process
     stream.on('error', () => undefined);
     stream.on('close', () => this.#finish(this.#answered && stream.rstCode === 0 ? 'ok' : 'cancelled'));
   }
 
-  run({ spec, pool, filter }: LiveTarget, request: ScrapeRequest, received: readonly string[]): void {
+  /** A request with a body is sent once, one without as often as its method allows. */
+  run({ spec, pool, filter }: Callee, request: ScrapeRequest & { readonly method: HttpMethod }, received: readonly string[], body?: Readable): void {
     const timeoutMs = budgetMs(request, spec);
     this.#maxBodyBytes = spec.maxBodyBytes ?? Infinity;
     this.#timer = setTimeout(() => this.fail('target_timeout'), timeoutMs);
     this.#stream.on('drain', () => (this.#filtered === undefined ? this.#controller?.resume() : this.#filtered.resume()));
     const headers = headersToTarget(received, spec.headers, timeoutMs);
     this.#dispatch(pool.get(), {
-      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      method: request.method,
       path: request.path,
-      headers: filter === undefined ? headers : acceptFilterable(headers),
+      headers: [...(filter === undefined ? headers : acceptFilterable(headers)), ...(body === undefined ? [] : lengthOf(received))],
+      body: body ?? null,
       reset: false,
-    }, filter, true);
+    }, filter, request.method === 'GET' || request.method === 'HEAD');
   }
 
   #dispatch(pool: Pool, options: Dispatcher.DispatchOptions, filter: CompiledFilter | undefined, mayRetry: boolean): void {
@@ -248,6 +261,12 @@ class Scrape {
 /** Resets with INTERNAL_ERROR. Not by `close(code)`: that ends the body in order first, and the reset then comes too late or never. */
 export function breakOff(stream: ServerHttp2Stream): void {
   stream.destroy(new Error('the answer broke off'));
+}
+
+/** The body's length, where it is known: a service gets it as it was sent. */
+function lengthOf(received: readonly string[]): readonly string[] {
+  const at = received.indexOf('content-length');
+  return at === -1 ? [] : received.slice(at, at + 2);
 }
 
 function rawList(raw: Dispatcher.DispatchController['rawHeaders']): readonly (Buffer | string)[] {

@@ -37,8 +37,12 @@ export interface Session {
   destroy(): void;
 }
 
-/** Requests have no bodies; control lines are short. The window limits what a hostile gateway can make us hold. */
+/** Of a stream: requests to services have bodies. The window limits what a hostile gateway can make us hold. */
 const WINDOW_BYTES = 256 * 1024;
+/** Of the tunnel: what is on its way at once. What it counts is read at once, and a stream that is not has its own window. */
+const TUNNEL_WINDOW_BYTES = 4 * 1024 * 1024;
+/** For streams whose service does not read on; Node resets new ones above it. */
+const MAX_SESSION_MIB = 64;
 /** For the last bytes to leave and the peer to close, once the last scrape has ended. */
 const CLOSE_GRACE_MS = 2000;
 /** How often the count of received bytes is looked at: a silence is noticed at most a fifth of the interval late. */
@@ -50,8 +54,10 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   const session = performServerHandshake(socket, {
     // our header blocks must not depend on a table: the hub decodes without one after SETTINGS (DESIGN §2.4)
     maxDeflateDynamicTableSize: 0,
+    maxSessionMemory: MAX_SESSION_MIB,
     settings: { headerTableSize: 0, initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: options.maxConcurrentStreams, maxHeaderListSize: 64 * 1024 },
   });
+  session.setLocalWindowSize(TUNNEL_WINDOW_BYTES);
   let control: ServerHttp2Stream | undefined;
   let end: { cause: SessionEnd; detail: string } = { cause: 'gateway_closed', detail: 'the gateway closed the tunnel' };
   let draining = false;

@@ -16,6 +16,9 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Longer than the usual scrape interval of a minute: one connection to an exporter for good. */
 const KEEP_ALIVE_MS = 90_000;
 
+/** What a connection depends on. */
+type Dialled = Pick<TargetSpec, 'target' | 'tls'>;
+
 /** The connections to one target; costs nothing before the first scrape, since of thousands of targets few may ever be asked for. */
 export interface TargetPool {
   readonly get: () => Pool;
@@ -25,7 +28,7 @@ export interface TargetPool {
 }
 
 /** Close it when the target goes. */
-export function createTargetPool(spec: TargetSpec, reach: Reach, maxConnections: number): TargetPool {
+export function createTargetPool(spec: Dialled, reach: Reach, maxConnections: number): TargetPool {
   let pool: Pool | undefined;
   return {
     get: () => (pool ??= openPool(spec, reach, maxConnections)),
@@ -34,7 +37,7 @@ export function createTargetPool(spec: TargetSpec, reach: Reach, maxConnections:
   };
 }
 
-function openPool({ target, tls }: TargetSpec, reach: Reach, maxConnections: number): Pool {
+function openPool({ target, tls }: Dialled, reach: Reach, maxConnections: number): Pool {
   const serverName = tls.serverName ?? (isIP(target.host) === 0 ? target.host : undefined);
   return new Pool(`${target.scheme}://${targetAddress(target)}`, {
     connections: maxConnections,

@@ -16,6 +16,7 @@ import { compileMonitors } from './monitors.js';
 import { compileHttpAddress, compileKeepAlive } from './own-process.js';
 import { compileProxy } from './proxy.js';
 import type { ProxyFor } from './proxy.js';
+import { compileServices } from './services.js';
 import { compileTargets } from './targets.js';
 import { parseHostPort, parseSize } from './units.js';
 import type { HostPort } from './units.js';
@@ -53,13 +54,14 @@ async function compile(draft: Draft, file: AgentFile, environment: Environment):
   const gateways = await draft.list(['gateways'], () => file.gateways, (gateway, place) => compileGateway(draft, [...place, 'address'], gateway, proxyFor));
   const limits = draft.part(['limits'], () => ({ maxConcurrentScrapes: file.limits.maxConcurrentScrapes, maxBodyBytes: parseSize(file.limits.maxBodySize) }));
   const targets = await compileTargets(draft, file, limits?.maxBodyBytes);
+  const services = await compileServices(draft, file);
   const discovery = await compileDiscovery(draft, file, limits?.maxBodyBytes);
   const monitors = await compileMonitors(draft, file, limits?.maxBodyBytes);
   const allow = await compileAllow(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
   const renewFile = draft.part(['tls'], () => compileRenewal(draft, file));
-  return { ...identity, renewFile, settings: { gateways, targets, ...(discovery.length > 0 && { discovery }), ...(monitors.length > 0 && { monitors }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  return { ...identity, renewFile, settings: { gateways, targets, ...(services.length > 0 && { services }), ...(discovery.length > 0 && { discovery }), ...(monitors.length > 0 && { monitors }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {

@@ -1,4 +1,4 @@
-import type { AttachMetadata, DnsRecordType, KubernetesRole, MonitorKind } from '../model/agent-settings.js';
+import type { AttachMetadata, DnsRecordType, KubernetesRole, MonitorKind, RequestRule } from '../model/agent-settings.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
 import type { FileLogLevel } from './gateway-file.js';
 
@@ -12,6 +12,7 @@ export interface AgentFile {
   readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string }; readonly caFile?: string; readonly noProxy: readonly string[] };
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];
+  readonly services: readonly ServiceFile[];
   readonly discovery: readonly DiscoveryFile[];
   readonly monitors: readonly MonitorsFile[];
   readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
@@ -26,6 +27,16 @@ export interface TargetFile extends FetchFile {
   readonly name: string;
   readonly url: string;
   readonly labels: Readonly<Record<string, string>>;
+}
+
+export type ServiceProtocol = 'query' | 'remote_write' | 'pushgateway' | 'alertmanager';
+
+export interface ServiceFile extends Pick<FetchFile, 'timeout' | 'maxBodySize' | 'tls' | 'headers' | 'basic' | 'bearerTokenFile'> {
+  readonly name: string;
+  readonly url: string;
+  readonly allow: readonly ServiceProtocol[];
+  readonly requests: readonly RequestRule[];
+  readonly maxRequestSize: string;
 }
 
 /** Keys in Prometheus's spelling are Prometheus's own, to be copied from a prometheus.yml (ADR 30). */
@@ -56,6 +67,7 @@ export interface MonitorsFile extends ClusterFile {
   readonly selector: string;
   readonly targetNamespaces: readonly string[];
   readonly secrets: boolean;
+  readonly files: readonly string[];
   readonly serviceDiscoveryRole: 'EndpointSlice' | 'Endpoints';
   readonly enforcedNamespaceLabel?: string;
   readonly relabel_configs: readonly RelabelConfig[];

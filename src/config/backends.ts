@@ -1,7 +1,8 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
-import { mimirTenants } from '../model/desired-state.js';
+import { mimirTenants } from '../model/mimir.js';
 import type { Backend, BackendDiscovery, BackendGroup, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import { compileAgentService } from './behind.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { BackendFile, DiscoverFile, GatewayFile, PushTargetFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
@@ -12,42 +13,42 @@ import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
 
 /** Servers behind the query and push doors, and what tenants may see or do there. */
-export async function compileBackends(draft: Draft, file: Pick<GatewayFile, 'backends'>): Promise<Backend[]> {
+export async function compileBackends(draft: Draft, file: Pick<GatewayFile, 'backends'> & Known): Promise<Backend[]> {
   const claim = createClaims(draft);
   return draft.list(['backends'], () => file.backends, (backend, place) => {
     claim(backend.name, [...place, 'name'], (first) => `the backend name "${backend.name}" is taken by ${first}`);
-    return compileBackend(draft, place, backend);
+    return compileBackend(draft, place, { file: backend, known: file });
   });
 }
 
 /** Several backends as one, under a name of the same kind. */
-export function compileBackendGroups(draft: Draft, file: GatewayFile): BackendGroup[] {
+export async function compileBackendGroups(draft: Draft, file: Pick<GatewayFile, 'backendGroups'> & Known): Promise<BackendGroup[]> {
   const known = named(file.backends);
-  const taken = new Set(file.backends.map(({ name }) => name));
-  for (const [index, { name, members }] of file.backendGroups.entries()) {
-    const place = ['backendGroups', index];
-    if (taken.has(name)) draft.fault([...place, 'name'], `the name "${name}" is taken by another backend or group`);
-    taken.add(name);
-    for (const [at, member] of members.entries()) {
+  const taken = new Set(known?.keys());
+  return draft.list(['backendGroups'], () => file.backendGroups, (group, place) => {
+    if (taken.has(group.name)) draft.fault([...place, 'name'], `the name "${group.name}" is taken by another backend or group`);
+    taken.add(group.name);
+    for (const [at, member] of group.members.entries()) {
       if (known?.has(member) === false) draft.fault([...place, 'members', at], unknownName('backend', member, [...known.keys()]));
-      if (file.backends.some((backend) => backend.name === member && backend.api === 'alertmanager')) draft.fault([...place, 'members', at], `"${member}" is an Alertmanager, and groups are of Prometheus servers`);
+      if (known?.get(member)?.api === 'alertmanager') draft.fault([...place, 'members', at], `"${member}" is an Alertmanager, and groups are of Prometheus servers`);
     }
-  }
-  return [...file.backendGroups];
+    return group;
+  });
 }
 
-async function compileBackend(draft: Draft, place: Path, file: BackendFile): Promise<Backend | undefined> {
+async function compileBackend(draft: Draft, place: Path, { file, known }: { readonly file: BackendFile; readonly known: Known }): Promise<Backend | undefined> {
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
   if (file.union === 'policy_header' && mimirTenants(file).length === 0) draft.fault([...place, 'union'], '`policy_header` needs the header `X-Scope-OrgID` in `headers`, since each rule is sent for one of the tenants in it');
   const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
-  const url = file.url === undefined ? NOWHERE : baseUrl(draft, [...place, 'url'], file.url);
+  const behind = file.agent && compileAgentService(draft, place, file.agent, { known, notBeside: { replicas: file.replicas, caFile: file.caFile } });
+  const url = behind?.url ?? (file.url === undefined ? NOWHERE : baseUrl(draft, [...place, 'url'], file.url));
   if (file.discover !== undefined && file.replicas !== undefined) draft.fault([...place, 'replicas'], 'stands beside `discover`, which finds all of them');
   const discover = file.discover && compileDiscovery(file.discover);
   const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (url === undefined || timeoutMs === undefined) return undefined;
-  return { name: file.name, url, replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, api: file.api, ...(discover && { discover }) };
+  return { name: file.name, url, ...(behind && { agent: behind.agent }), replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, api: file.api, ...(discover && { discover }) };
 }
 
 /** Of a backend whose endpoints are not found yet: a name that never resolves (RFC 2606 §2), so that queries are answered with 503. */
@@ -102,26 +103,30 @@ export function compileQueryLimits(draft: Draft, place: Path, file: QueryLimitsF
 
 const MAX_RANGE_MS = 10 * 365 * 86_400_000;
 
-export async function compilePushTargets(draft: Draft, file: GatewayFile): Promise<PushTarget[]> {
+export async function compilePushTargets(draft: Draft, file: Pick<GatewayFile, 'pushTargets'>): Promise<PushTarget[]> {
   const claim = createClaims(draft);
   return draft.list(['pushTargets'], () => file.pushTargets, (target, place) => {
     claim(target.name, [...place, 'name'], (first) => `the push target name "${target.name}" is taken by ${first}`);
-    return compilePushTarget(draft, place, target);
+    return compilePushTarget(draft, place, { file: target, known: file });
   });
 }
 
-async function compilePushTarget(draft: Draft, place: Path, file: PushTargetFile): Promise<PushTarget | undefined> {
+async function compilePushTarget(draft: Draft, place: Path, { file, known }: { readonly file: PushTargetFile; readonly known: Known }): Promise<PushTarget | undefined> {
   const { name, kind, tenantLabel, onConflict } = file;
   const authorization = await compileAuthorization(draft, place, file);
   checkHeaders(draft, place, file.headers);
   const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
-  const url = baseUrl(draft, [...place, 'url'], file.url);
+  const behind = file.agent && compileAgentService(draft, place, { ...WRITE_PATHS[kind], ...file.agent }, { known, notBeside: { caFile: file.caFile } });
+  const url = behind?.url ?? baseUrl(draft, [...place, 'url'], file.url ?? '');
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   const maxBodyBytes = parseSize(file.maxBodySize);
   const groupTtl = compileGroupTtl(draft, place, file);
   if (url === undefined || timeoutMs === undefined || maxBodyBytes === undefined) return undefined;
-  return { name, kind, url, tenantLabel, groupTtl, onConflict, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, caPem, timeoutMs, maxBodyBytes };
+  return { name, kind, url, ...(behind && { agent: behind.agent }), tenantLabel, groupTtl, onConflict, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, caPem, timeoutMs, maxBodyBytes };
 }
+
+/** Where a server takes what is written to it, unless something else is said. */
+export const WRITE_PATHS = { remote_write: { path: '/api/v1/write' }, pushgateway: {} } as const;
 
 const MIN_GROUP_TTL_MS = 10_000;
 const MAX_GROUP_TTL_MS = 365 * 24 * 3_600_000;

@@ -34,22 +34,6 @@ export function compileSan({ uri, dns }: SanFile): { readonly type: 'uri' | 'dns
   return uri === undefined ? { type: 'dns', value: dns ?? '' } : { type: 'uri', value: uri };
 }
 
-/** What two credentials must not have in common: a user is one user, whatever the password. */
-export function credentialKey(credential: Credential): string {
-  switch (credential.kind) {
-    case 'certificate':
-      return `certificate ${credential.san.type} ${credential.san.value}`;
-    case 'basic':
-      return `basic ${credential.user}`;
-    case 'bearer':
-      return `bearer ${credential.sha256}`;
-    case 'jwt':
-      return `jwt ${credential.issuer} ${JSON.stringify(credential.claims)}`;
-    case 'service-account':
-      return `service account ${credential.namespace} ${credential.name ?? ''}`;
-  }
-}
-
 async function readHash(draft: Draft, place: Path, { passwordHash, passwordHashFile }: { readonly passwordHash?: string; readonly passwordHashFile?: string }): Promise<string | undefined> {
   const hashPlace = [...place, passwordHash === undefined ? 'passwordHashFile' : 'passwordHash'];
   const hash = passwordHash ?? (await draft.readSecret(hashPlace, passwordHashFile ?? ''));

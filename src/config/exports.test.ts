@@ -86,8 +86,9 @@ describe('a destination', () => {
   });
 
   it.each([
-    ['headers: {}', 'name: needs exactly one of `url`, `urls` and `statefulSet`'],
-    ["url: 'http://r', urls: ['http://s']", 'name: needs exactly one of `url`, `urls` and `statefulSet`'],
+    ['headers: {}', 'name: needs exactly one of `url`, `urls`, `statefulSet` and `agent`'],
+    ["url: 'http://r', urls: ['http://s']", 'name: needs exactly one of `url`, `urls`, `statefulSet` and `agent`'],
+    ["agent: { name: site-a, service: receiver }, proxy: { url: 'http://p:3128' }", 'proxy: stands beside `agent`, which does the dialling; what it needs for that is in its own file'],
     ["url: 'http://u:p@r'", 'url: must hold no credentials; use `basic` or `bearerTokenFile`'],
     ["url: 'http://r', certFile: gateway.crt", 'certFile: needs the other: `certFile` and `keyFile` stand together'],
     ["url: 'http://r', bearerTokenFile: secret, oauth2: { tokenUrl: 'http://l', clientId: me, clientSecretFile: secret }", 'oauth2: stands beside `basic` or `bearerTokenFile`; a request can carry one of them'],

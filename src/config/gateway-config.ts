@@ -1,14 +1,14 @@
 import { availableParallelism, hostname } from 'node:os';
 import { isIP } from 'node:net';
 import path from 'node:path';
-import type { DesiredState, GatewayLimits, GatewaySpec, ListenerSpec } from '../model/desired-state.js';
+import type { DesiredState, GatewayLimits, GatewaySpec } from '../model/desired-state.js';
 import { isGatewayId, PROXY_SUFFIX } from '../model/names.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import { compileBackendGroups, compileBackends, compilePushTargets } from './backends.js';
-import { readCas, readPair, warnUncovered } from './certificates.js';
+import { checkAddresses, compileAgentsDoor, compileScrapeDoor } from './doors.js';
 import type { Draft } from './draft.js';
 import type { Environment } from './env.js';
-import type { EnvoyLogLevel, FileLogLevel, GatewayFile, ServerTlsFile } from './gateway-file.js';
+import type { EnvoyLogLevel, FileLogLevel, GatewayFile } from './gateway-file.js';
 import { compileExportDestinations } from './export-destinations.js';
 import { compileIssuers } from './issuers.js';
 import { compileJoin } from './join.js';
@@ -26,9 +26,8 @@ import { compileRevoked } from './revoked.js';
 import { compileSites } from './gateway-sites.js';
 import { compileFrontProxies, compileTemplates } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
-import { isHost, parseHostPort } from './units.js';
+import { isHost } from './units.js';
 import type { HostPort } from './units.js';
-import type { Path } from './yaml-source.js';
 
 /** The gateway's file, compiled. */
 export interface GatewayConfig {
@@ -84,7 +83,7 @@ async function compile(draft: Draft, file: GatewayFile, environment: Environment
   const agents = await compileAgents(draft, file);
   const sites = await compileSites(draft, file);
   const backends = await compileBackends(draft, file);
-  const backendGroups = compileBackendGroups(draft, file);
+  const backendGroups = await compileBackendGroups(draft, file);
   const pushTargets = await compilePushTargets(draft, file);
   const exportDestinations = await compileExportDestinations(draft, file);
   const frontProxies = await compileFrontProxies(draft, file, tenants);
@@ -138,49 +137,6 @@ function compileLimits(draft: Draft, file: GatewayFile['limits']): GatewayLimits
   const deadlineMarginMs = draft.durationMs(['limits', 'deadlineMargin'], file.deadlineMargin, { minMs: 0, maxMs: 10 * SECOND_MS });
   if (maxScrapeTimeoutMs === undefined || defaultScrapeTimeoutMs === undefined || deadlineMarginMs === undefined) return undefined;
   return { maxConnections, maxScrapeConnections, maxScrapeTimeoutMs, defaultScrapeTimeoutMs, deadlineMarginMs };
-}
-
-async function compileScrapeDoor(draft: Draft, { listeners: { scrape } }: GatewayFile, names: readonly string[]): Promise<GatewaySpec['scrape'] | undefined> {
-  const place = ['listeners', 'scrape'];
-  const server = await compileServer(draft, place, { door: scrape, names });
-  const clientCaPem = await draft.part([...place, 'tls'], () => scrape.tls.clientCaFiles && compileClientCas(draft, place, scrape.tls.clientCaFiles));
-  return server && { ...server, clientCaPem };
-}
-
-async function compileAgentsDoor(draft: Draft, { listeners: { agents } }: GatewayFile): Promise<GatewaySpec['agents'] | undefined> {
-  const place = ['listeners', 'agents'];
-  const server = await compileServer(draft, place, { door: agents, names: [] });
-  const clientCaPem = await draft.part([...place, 'tls'], () => compileClientCas(draft, place, agents.tls.clientCaFiles));
-  return server && clientCaPem !== undefined ? { ...server, clientCaPem } : undefined;
-}
-
-function compileClientCas(draft: Draft, door: Path, files: readonly string[]): Promise<string | undefined> {
-  return readCas(draft, files.map((file, index) => ({ file, place: [...door, 'tls', 'clientCaFiles', index] })));
-}
-
-async function compileServer(
-  draft: Draft,
-  place: Path,
-  { door, names }: { readonly door: { readonly address: string; readonly tls: ServerTlsFile }; readonly names: readonly string[] },
-): Promise<ListenerSpec | undefined> {
-  const listen = draft.part([...place, 'address'], () => compileListenAddress(draft, [...place, 'address'], door.address));
-  const pair = await draft.part([...place, 'tls'], () => readPair(draft, [...place, 'tls'], { ...door.tls, usage: 'server' }));
-  if (pair !== undefined) warnUncovered(draft, [...place, 'tls'], { pair, names });
-  return listen && pair && { ...listen, certificateChainPem: pair.chainPem, privateKeyPem: pair.privateKeyPem };
-}
-
-function compileListenAddress(draft: Draft, place: Path, address: string): HostPort | undefined {
-  const listen = parseHostPort(address);
-  if (listen !== undefined && isIP(listen.host) !== 0 && listen.port > 0) return listen;
-  draft.fault(place, 'must be IP:PORT such as 0.0.0.0:9443 or [::]:9443; Envoy takes no host names here');
-  return undefined;
-}
-
-function checkAddresses(draft: Draft, { listeners: { scrape, agents } }: GatewayFile): void {
-  const [one, other] = [parseHostPort(scrape.address), parseHostPort(agents.address)];
-  if (one === undefined || other === undefined || one.port !== other.port) return;
-  const anyAddress = [one.host, other.host].some((host) => host === '0.0.0.0' || host === '::');
-  if (one.host === other.host || anyAddress) draft.fault(['listeners', 'agents', 'address'], 'is taken by listeners.scrape.address; the two doors need different ports');
 }
 
 // ---- what takes effect at the next start

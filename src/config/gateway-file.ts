@@ -9,8 +9,8 @@ import type { OutgoingFile } from './outgoing.js';
 export interface GatewayFile {
   readonly gateway: { readonly id?: string; readonly peers?: readonly string[]; readonly names: readonly string[] };
   readonly listeners: {
-    readonly scrape: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles?: readonly string[] } };
-    readonly agents: { readonly address: string; readonly tls: ServerTlsFile & { readonly clientCaFiles: readonly string[] } };
+    readonly scrape: { readonly address: string; readonly tls: ServerTlsFile };
+    readonly agents: { readonly address: string; readonly tls: ServerTlsFile };
   };
   readonly tenants: readonly TenantFile[];
   readonly agents: readonly AgentEntryFile[];
@@ -58,9 +58,18 @@ export interface RedisFile {
 export type EnvoyLogLevel = 'trace' | 'debug' | 'info' | 'warning' | 'error' | 'critical' | 'off';
 export type FileLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
+/** Either both files or the Secret. */
 export interface ServerTlsFile {
-  readonly certFile: string;
-  readonly keyFile: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly secret?: SecretFile;
+  readonly clientCaFiles?: readonly string[];
+  readonly clientCaSecrets?: readonly (SecretFile & { readonly key: string })[];
+}
+
+export interface SecretFile {
+  readonly namespace?: string;
+  readonly name: string;
 }
 
 export interface TenantFile {
@@ -106,10 +115,12 @@ export interface QueryLimitsFile {
   readonly maxResponseSize?: string;
 }
 
+/** Exactly one of `url` and `agent`. */
 export interface PushTargetFile {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
-  readonly url: string;
+  readonly url?: string;
+  readonly agent?: AgentServiceFile;
   readonly tenantLabel: string;
   readonly onConflict: 'refuse' | 'overwrite';
   readonly caFile?: string;
@@ -122,12 +133,13 @@ export interface PushTargetFile {
   readonly tenantGroupTtl: Readonly<Record<string, string>>;
 }
 
-/** Exactly one of `url`, `urls` and `statefulSet`. */
+/** Exactly one of `url`, `urls`, `statefulSet` and `agent`. */
 export interface ExportDestinationFile extends OutgoingFile {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   readonly url?: string;
   readonly urls?: readonly string[];
+  readonly agent?: AgentServiceFile;
   readonly statefulSet?: {
     readonly name: string;
     readonly service: string;
@@ -186,10 +198,18 @@ export interface ExportFile {
   readonly groupingLabels: Readonly<Record<string, string>>;
 }
 
-/** Exactly one of `url` and `discover`. */
+/** A service of an agent, or of a site; `path` is put before those of requests. */
+export interface AgentServiceFile {
+  readonly name: string;
+  readonly service: string;
+  readonly path?: string;
+}
+
+/** Exactly one of `url`, `discover` and `agent`. */
 export interface BackendFile {
   readonly name: string;
   readonly url?: string;
+  readonly agent?: AgentServiceFile;
   readonly discover?: DiscoverFile;
   readonly replicas?: readonly string[];
   readonly caFile?: string;
@@ -254,7 +274,8 @@ export interface KubernetesFile extends KubernetesAccessFile {
   readonly tokenReview?: TokenReviewFile;
   readonly namespace?: string;
   readonly objects: boolean;
-  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace' };
+  readonly objectNamespaces?: readonly string[];
+  readonly metricAccess?: { readonly namespaces?: readonly string[]; readonly withoutTerms: 'deny' | 'own-namespace'; readonly secrets: boolean };
   readonly status: boolean;
   readonly leaseName: string;
   readonly clusterDomain: string;

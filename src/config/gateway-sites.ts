@@ -2,6 +2,7 @@ import type { Site } from '../model/desired-state.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, SiteFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
+import type { Known } from './references.js';
 import type { Path } from './yaml-source.js';
 
 /**
@@ -12,7 +13,7 @@ import type { Path } from './yaml-source.js';
 const MIN_HEDGE_MS = 10;
 const MAX_HEDGE_MS = 60_000;
 
-export async function compileSites(draft: Draft, file: GatewayFile): Promise<Site[]> {
+export async function compileSites(draft: Draft, file: Pick<GatewayFile, 'sites'> & Known): Promise<Site[]> {
   const claim = createClaims(draft);
   for (const [name] of named(file.agents) ?? []) claim(`name ${name}`, ['agents'], () => '');
   return draft.list(['sites'], () => file.sites, async (site, place) => {
@@ -27,7 +28,7 @@ export async function compileSites(draft: Draft, file: GatewayFile): Promise<Sit
   });
 }
 
-function checkMember(draft: Draft, file: GatewayFile, { site, agent, place }: { readonly site: SiteFile; readonly agent: string; readonly place: Path }): void {
+function checkMember(draft: Draft, file: Known, { site, agent, place }: { readonly site: SiteFile; readonly agent: string; readonly place: Path }): void {
   const agents = named(file.agents);
   if (agents === undefined) return;
   const member = agents.get(agent);

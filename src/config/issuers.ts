@@ -14,15 +14,19 @@ const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 
 export async function compileIssuers(draft: Draft, file: GatewayFile): Promise<Issuer[]> {
+  const issuers = await compileIssuerList(draft, file);
+  await checkReferences(draft, file);
+  return issuers;
+}
+
+export async function compileIssuerList(draft: Draft, file: Pick<GatewayFile, 'issuers'>): Promise<Issuer[]> {
   const claim = createClaims(draft);
-  const issuers = await draft.list(['issuers'], () => file.issuers, async (issuer, place) => {
+  return draft.list(['issuers'], () => file.issuers, async (issuer, place) => {
     claim(`name ${issuer.name}`, [...place, 'name'], (first) => `the issuer name "${issuer.name}" is taken by ${first}`);
     claim(`issuer ${issuer.issuer}`, [...place, 'issuer'], (first) => `stands at ${first} already; a token could not be told apart. One issuer may have several audiences`);
     const keys = await compileKeys(draft, place, issuer);
     return keys && { name: issuer.name, issuer: issuer.issuer, audiences: issuer.audiences, keys };
   });
-  await checkReferences(draft, file);
-  return issuers;
 }
 
 async function compileKeys(draft: Draft, place: Path, { jwksUri, jwksFile, caFile, cacheDuration }: IssuerFile): Promise<IssuerKeys | undefined> {

@@ -26,9 +26,11 @@ export async function compileJoin(draft: Draft, { join }: GatewayFile, gateway: 
   if (!belongs.ok) draft.fault(['join', 'caKeyFile'], belongs.error);
   else if (!belongs.value) draft.fault(['join', 'caKeyFile'], 'is not the key of join.caCertFile');
   if (gateway !== undefined) {
-    if (!issuedBy(certificatePem, gateway.agents.clientCaPem)) draft.fault(['join', 'caCertFile'], 'is not among listeners.agents.tls.clientCaFiles: agents that join would not be let in');
+    // What stands in Secrets is not known yet.
+    const { clientCas = [] } = gateway.agents.fromSecrets ?? {};
+    if (clientCas.length === 0 && !issuedBy(certificatePem, gateway.agents.clientCaPem)) draft.fault(['join', 'caCertFile'], 'is not among listeners.agents.tls.clientCaFiles: agents that join would not be let in');
     for (const door of ['scrape', 'agents'] as const) {
-      if (!issuedBy(gateway[door].certificateChainPem, serverCaPem)) draft.warn(['join', 'serverCaFile'], `did not sign the certificate of listeners.${door} itself; agents can verify it only if the chain to it is complete`);
+      if (gateway[door].certificateChainPem !== '' && !issuedBy(gateway[door].certificateChainPem, serverCaPem)) draft.warn(['join', 'serverCaFile'], `did not sign the certificate of listeners.${door} itself; agents can verify it only if the chain to it is complete`);
     }
   }
   return { authority: { certificatePem, privateKeyPem }, serverCaPem, certificateTtlMs };

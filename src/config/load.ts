@@ -34,10 +34,10 @@ export async function loadFile<File, T>(file: string, kind: FileKind<File, T>, n
   return { result, warnings, files: files.versions };
 }
 
-/** Making a check takes 200 ms, which a reload that revokes something has not got. */
 const checks = new Map<SchemaName, SchemaCheck>();
 
-function checkOf(schema: SchemaName): SchemaCheck {
+/** Making a check takes 200 ms, which a reload that revokes something has not got: it is made once. */
+export function checkOf(schema: SchemaName): SchemaCheck {
   const check = checks.get(schema) ?? createSchemaCheck(schema);
   checks.set(schema, check);
   return check;

@@ -24,6 +24,7 @@ export async function compileMonitors(draft: Draft, file: AgentFile, maxBodyByte
       selector,
       targetNamespaces,
       secrets,
+      files: each.files.map((path) => draft.resolve(path)),
       serviceRole: each.serviceDiscoveryRole === 'Endpoints' ? 'endpoints' : 'endpointslice',
       enforcedNamespaceLabel,
       relabelConfigs,

@@ -1,28 +1,28 @@
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
-import type { Agent, Backend, Tenant } from '../model/desired-state.js';
-import { compileBackends } from './backends.js';
-import { credentialKey } from './credentials.js';
+import { claimsOf } from '../model/entry.js';
+import type { Entry, EntryKind, EntryOf, EntryValues } from '../model/entry.js';
+import { compileBackendGroups, compileBackends, compilePushTargets } from './backends.js';
 import { Draft } from './draft.js';
 import type { TextSource } from './draft.js';
-import type { AgentEntryFile, BackendFile, TenantFile } from './gateway-file.js';
-import { createListCheck } from './schema.js';
+import { compileExportDestinations } from './export-destinations.js';
+import type { GatewayFile } from './gateway-file.js';
+import { compileSites } from './gateway-sites.js';
+import { compileIssuerList } from './issuers.js';
+import { checkOf } from './load.js';
+import { compileRevoked } from './revoked.js';
+import { compileFrontProxies, compileTemplateList } from './templates.js';
 import { compileAgents, compileTenants } from './tenants.js';
 
 /**
  * An object of the cluster as what it is: one entry of the file. `metadata.name` is its name, its `spec` the rest; a key that ends in
- * Secret (`tokenSecret: { name, key }`) stands where the file has one that ends in File. So the file's schema and the file's compiler
- * are the object's too, and what is wrong is said in the same words, with the object's own places.
+ * Secret (`tokenSecret: { name, key }`) stands where the file has one that ends in File, and so do lists of them. So the file's schema
+ * and the file's compiler are the object's too, and what is wrong is said in the same words, with the object's own places.
  *
  * What other entries there are is nobody's business here: an object that refers to another may be there before it.
  */
-export type ObjectEntry =
-  | { readonly kind: 'tenants'; readonly tenant: Tenant }
-  | { readonly kind: 'agents'; readonly agent: Agent }
-  | { readonly kind: 'backends'; readonly backend: Backend };
-
 export interface CompiledEntry {
-  readonly entry: ObjectEntry;
+  readonly entry: Entry;
   /** What no other entry may claim. */
   readonly claims: readonly string[];
   /** What was left out of it: credentials that cannot be read. */
@@ -31,15 +31,13 @@ export interface CompiledEntry {
 }
 
 export interface EntrySource {
-  readonly kind: ObjectEntry['kind'];
+  readonly kind: EntryKind;
   readonly name: string;
   readonly spec: unknown;
   /** The text at a key of a Secret. */
   readonly secret: (name: string, key: string) => Result<string, string>;
   readonly nowMs: number;
 }
-
-const CHECKS = { tenants: createListCheck('gateway', 'tenants'), agents: createListCheck('gateway', 'agents'), backends: createListCheck('gateway', 'backends') };
 
 /** The entry, or all that is wrong with it. Never rejects for what stands in the object. */
 export async function compileObjectEntry(source: EntrySource): Promise<Result<CompiledEntry>> {
@@ -59,66 +57,68 @@ function credentialsOf(spec: unknown): readonly unknown[] {
 }
 
 async function attempt(source: EntrySource, given: unknown): Promise<Result<CompiledEntry>> {
-  const { kind, name, nowMs } = source;
-  // Without any credential a tenant is one by name only: front proxies and service accounts of its namespace speak for it.
-  const value: unknown = structuredClone({ [kind]: [{ ...(kind === 'tenants' && { credentials: [] }), ...Object(given), name }] });
-  const schemaFaults = CHECKS[kind](value);
+  const { kind, nowMs } = source;
+  const value: unknown = structuredClone({ [kind]: inFile(source, given) });
+  // The file's own check, which is made already; of what else a file must have, an object knows nothing.
+  const schemaFaults = checkOf('gateway')(value).filter(({ path: [key] }) => key === kind);
   const nowhere = { line: 1, column: 1 };
   const draft = new Draft({ source: { value, faults: [], positionOf: () => nowhere, positionOfKey: () => nowhere }, schemaFaults, files: secretsAsFiles(source), folder: '/', nowMs });
-  const compiled = isList(value) ? await compileOne(draft, kind, value) : undefined;
+  const entry = isFile(value) ? await COMPILE[kind](draft, value) : undefined;
   const faults = draft.faults.map((fault) => inObject(fault, kind));
-  if (faults.length > 0 || compiled === undefined) return err(faults.length > 0 ? faults : [{ place: 'spec', message: 'cannot be read' }]);
-  return ok({ ...compiled, faults: [], warnings: draft.warnings.map((warning) => inObject(warning, kind)) });
+  if (faults.length > 0 || entry === undefined) return err(faults.length > 0 ? faults : [{ place: 'spec', message: 'cannot be read' }]);
+  return ok({ entry, claims: claimsOf(entry), faults: [], warnings: draft.warnings.map((warning) => inObject(warning, kind)) });
 }
 
-/** What the schema has passed; Draft keeps the compiler away from the rest. */
-interface Lists {
-  readonly tenants: readonly TenantFile[];
-  readonly agents: readonly AgentEntryFile[];
-  readonly backends: readonly BackendFile[];
-}
-
-function isList(value: unknown): value is Lists {
-  return typeof value === 'object' && value !== null;
-}
-
-async function compileOne(draft: Draft, kind: ObjectEntry['kind'], { tenants, agents, backends }: Lists): Promise<Pick<CompiledEntry, 'entry' | 'claims'> | undefined> {
+/** What the file would have under its key. */
+function inFile({ kind, name }: EntrySource, given: unknown): unknown {
   switch (kind) {
-    case 'tenants': {
-      const [tenant] = await compileTenants(draft, { tenants });
-      return tenant && { entry: { kind, tenant }, claims: claimsOfTenant(tenant) };
-    }
-    case 'agents': {
-      const [agent] = await compileAgents(draft, { agents });
-      return agent && { entry: { kind, agent }, claims: claimsOfAgent(agent) };
-    }
-    case 'backends': {
-      const [backend] = await compileBackends(draft, { backends });
-      return backend && { entry: { kind, backend }, claims: claimsOfBackend(backend) };
-    }
+    case 'revoked':
+      return given;
+    case 'frontProxies':
+      // Without a name: its certificate is what is unique.
+      return [given];
+    case 'tenants':
+      // Without any credential a tenant is one by name only: front proxies and service accounts of its namespace speak for it.
+      return [{ credentials: [], ...Object(given), name }];
+    default:
+      return [{ ...Object(given), name }];
   }
 }
 
-export function claimsOfTenant({ name, credentials }: Tenant): readonly string[] {
-  return [`tenant ${name}`, ...credentials.map((credential) => `credential ${credentialKey(credential)}`)];
+/** What the schema has passed; Draft keeps the compiler away from the rest. */
+function isFile(value: unknown): value is Pick<GatewayFile, EntryKind> {
+  return typeof value === 'object' && value !== null;
 }
 
-export function claimsOfAgent({ name, san }: Agent): readonly string[] {
-  return [`agent ${name}`, `agent's certificate ${san.type} ${san.value}`];
+type OneList = Pick<GatewayFile, EntryKind>;
+
+/** Each by the file's own compiler, given its own list only: of the others nothing is known. */
+const COMPILE: { readonly [K in EntryKind]: (draft: Draft, file: OneList) => Promise<EntryOf<K> | undefined> } = {
+  tenants: async (draft, { tenants }) => entryOf('tenants', (await compileTenants(draft, { tenants }))[0]),
+  agents: async (draft, { agents }) => entryOf('agents', (await compileAgents(draft, { agents }))[0]),
+  sites: async (draft, { sites }) => entryOf('sites', (await compileSites(draft, { sites }))[0]),
+  templates: async (draft, { templates }) => entryOf('templates', (await compileTemplateList(draft, { templates }))[0]),
+  issuers: async (draft, { issuers }) => entryOf('issuers', (await compileIssuerList(draft, { issuers }))[0]),
+  backends: async (draft, { backends }) => entryOf('backends', (await compileBackends(draft, { backends }))[0]),
+  backendGroups: async (draft, { backendGroups }) => entryOf('backendGroups', (await compileBackendGroups(draft, { backendGroups }))[0]),
+  pushTargets: async (draft, { pushTargets }) => entryOf('pushTargets', (await compilePushTargets(draft, { pushTargets }))[0]),
+  exportDestinations: async (draft, { exportDestinations }) => entryOf('exportDestinations', (await compileExportDestinations(draft, { exportDestinations }))[0]),
+  frontProxies: async (draft, { frontProxies }) => entryOf('frontProxies', (await compileFrontProxies(draft, { frontProxies }, []))[0]),
+  revoked: async (draft, { revoked }) => entryOf('revoked', await draft.within(['revoked'], () => compileRevoked(draft, revoked))),
+};
+
+function entryOf<K extends EntryKind>(kind: K, value: EntryValues[K] | undefined): EntryOf<K> | undefined {
+  return value === undefined ? undefined : { kind, value };
 }
 
-export function claimsOfBackend({ name }: Backend): readonly string[] {
-  return [`backend ${name}`];
-}
-
-/** `tokenSecret: { name: shop, key: token }` → `tokenFile: /shop/token`, at any depth. */
+/** `tokenSecret: { name: shop, key: token }` → `tokenFile: /shop/token`, at any depth; `crlSecrets: […]` → `crlFiles: […]`. */
 function withFiles(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withFiles);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
-      const file = key.endsWith('Secret') ? secretPath(inner) : undefined;
-      return file === undefined ? [key, withFiles(inner)] : [`${key.slice(0, -'Secret'.length)}File`, file];
+      const file = key.endsWith('Secret') ? secretPath(inner) : key.endsWith('Secrets') && Array.isArray(inner) ? inner.map((each) => secretPath(each) ?? each) : undefined;
+      return file === undefined ? [key, withFiles(inner)] : [key.replace(/Secret(s?)$/, 'File$1'), file];
     }),
   );
 }
@@ -141,7 +141,7 @@ function secretsAsFiles({ secret }: EntrySource): TextSource {
 }
 
 /** `tenants[0].credentials[1].bearer.tokenFile` → `spec.credentials[1].bearer.tokenSecret` */
-function inObject({ place, message }: Fault, kind: string): Fault {
-  const rest = place.replace(new RegExp(`^${kind}(?:\\[0\\])?\\.?`), '').replace(/File$/, 'Secret');
+function inObject({ place, message }: Fault, kind: EntryKind): Fault {
+  const rest = place.replace(new RegExp(`^${kind}(?:\\[0\\])?\\.?`), '').replace(/File(s?(?:\[\d+\])?)$/, 'Secret$1');
   return { place: rest === 'name' ? 'metadata.name' : ['spec', rest].filter((part) => part !== '').join('.'), message };
 }

@@ -25,7 +25,7 @@ export function unknownName(kind: string, name: string, known: readonly string[]
 }
 
 /** Lists that an entry may refer to; of one that is not given, nothing is known. */
-export type Known = Partial<Pick<GatewayFile, 'tenants' | 'agents' | 'sites' | 'backends' | 'backendGroups' | 'pushTargets' | 'exportDestinations'>>;
+export type Known = Partial<Pick<GatewayFile, 'tenants' | 'agents' | 'sites' | 'backends' | 'backendGroups' | 'pushTargets' | 'exportDestinations' | 'kubernetes'>>;
 
 /** For looking names up only: undefined where the list, or the name of an entry, is itself a fault, and a miss would prove nothing. */
 export function named<T extends { readonly name: string }>(items: readonly (T | null)[] | undefined): ReadonlyMap<string, T> | undefined {

@@ -85,7 +85,7 @@ describe('what is said of a value', () => {
     ['two alternatives', gateway, '- bearer: { tokenFile: team-a.token }', '- { bearer: { tokenFile: x }, certificate: { dns: y } }', 'tenants[0].credentials[2]', 'needs exactly one of `certificate`, `basic`, `bearer`, `jwt`, `serviceAccount`'],
     ['no alternative', gateway, '{ tokenFile: team-a.token }', '{}', 'tenants[0].credentials[2].bearer', 'needs exactly one of `sha256`, `tokenFile`'],
     ['both names of a certificate', gateway, '{ dns: site-b.example }', '{ dns: a, uri: "b:c" }', 'agents[1].certificate', 'needs exactly one of `uri`, `dns`'],
-    ['a missing key', gateway, '      keyFile: gateway.key\n', '', 'listeners.scrape.tls.keyFile', 'is missing'],
+    ['a missing key', gateway, '  names: [localhost]\n', '', 'gateway.names', 'is missing'],
     ['a missing key with an example', agent, '    url: http://127.0.0.1:9100/metrics\n', '', 'targets[0].url', 'is missing; for instance "http://127.0.0.1:9100/metrics"'],
     ['a number for a label', agent, '{ env: prod }', '{ env: 7 }', 'targets[1].labels.env', 'must be text; put it in quotes'],
     ['a map for a label', agent, '{ env: prod }', '{ env: {} }', 'targets[1].labels.env', 'must be text'],

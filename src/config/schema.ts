@@ -32,12 +32,6 @@ export function createSchemaCheck(name: SchemaName): SchemaCheck {
   return schemaCheck(JSON.parse(schemaText(name)));
 }
 
-/** The same for a value that has one of the file's lists and nothing else: an entry that stands by itself. */
-export function createListCheck(name: SchemaName, key: string): SchemaCheck {
-  const whole: AnySchemaObject = JSON.parse(schemaText(name));
-  return schemaCheck({ ...whole, $id: `${String(whole['$id'])}:${key}`, required: [key], properties: { [key]: whole['properties']?.[key] } });
-}
-
 export type SchemaCheck = (value: unknown) => SchemaFault[];
 
 function schemaCheck(schema: AnySchemaObject): SchemaCheck {

@@ -92,12 +92,12 @@ describe('discovery', () => {
 
   it('may be by monitors of a cluster, within what the file says', async () => {
     await writeFile(dir.join('kubeconfig'), '{}');
-    const settings = await load({ monitors: [{ name: 'here', namespaces: { own_namespace: true } }, { name: 'there', kubeconfig_file: 'kubeconfig', kinds: ['PodMonitor'], selector: 'a=b', targetNamespaces: ['shop'], secrets: true, serviceDiscoveryRole: 'Endpoints', enforcedNamespaceLabel: 'namespace' }] });
-    const defaults = { kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], selector: '', targetNamespaces: [], secrets: false, serviceRole: 'endpointslice', enforcedNamespaceLabel: undefined, relabelConfigs: [], maxObjects: 500, maxTargets: 5000, maxBodyBytes: 2 ** 30 };
+    const settings = await load({ monitors: [{ name: 'here', namespaces: { own_namespace: true } }, { name: 'there', kubeconfig_file: 'kubeconfig', kinds: ['PodMonitor'], selector: 'a=b', targetNamespaces: ['shop'], secrets: true, files: ['/run/ca', 'token'], serviceDiscoveryRole: 'Endpoints', enforcedNamespaceLabel: 'namespace' }] });
+    const defaults = { kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], selector: '', targetNamespaces: [], secrets: false, files: [], serviceRole: 'endpointslice', enforcedNamespaceLabel: undefined, relabelConfigs: [], maxObjects: 500, maxTargets: 5000, maxBodyBytes: 2 ** 30 };
     expect(settings).toMatchObject({
       monitors: [
         { ...defaults, name: 'here', access: { kind: 'in-cluster' }, ownNamespace: true },
-        { ...defaults, name: 'there', access: { kind: 'kubeconfig', file: dir.join('kubeconfig') }, ownNamespace: false, kinds: ['PodMonitor'], selector: 'a=b', targetNamespaces: ['shop'], secrets: true, serviceRole: 'endpoints', enforcedNamespaceLabel: 'namespace' },
+        { ...defaults, name: 'there', access: { kind: 'kubeconfig', file: dir.join('kubeconfig') }, ownNamespace: false, kinds: ['PodMonitor'], selector: 'a=b', targetNamespaces: ['shop'], secrets: true, files: ['/run/ca', dir.join('token')], serviceRole: 'endpoints', enforcedNamespaceLabel: 'namespace' },
       ],
     });
   });

@@ -59,7 +59,8 @@ export async function compileFetch(draft: Draft, place: Path, { file, maxBodyByt
   };
 }
 
-function compileUrl(draft: Draft, place: Path, { name, url, labels }: TargetFile): Target | undefined {
+/** Where a target is, from its URL. */
+export function compileUrl(draft: Draft, place: Path, { name, url, labels }: Pick<TargetFile, 'name' | 'url' | 'labels'>): Target | undefined {
   const urlPlace = [...place, 'url'];
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {

@@ -1,8 +1,10 @@
-import type { FrontProxy, ScrapeGrant, Template, TemplateLimits, Tenant } from '../model/desired-state.js';
+import type { FrontProxy, Template, TemplateLimits, Tenant } from '../model/desired-state.js';
+import { withTemplateGrants } from '../model/grants.js';
 import { compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { GatewayFile, TemplateFile, TemplateLimitsFile } from './gateway-file.js';
 import { createClaims, named, unknownName } from './references.js';
+import type { Known } from './references.js';
 import { compileSelectorText } from './tenants.js';
 import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
@@ -23,22 +25,22 @@ const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
-export async function compileTemplates(draft: Draft, file: GatewayFile, tenants: readonly Tenant[]): Promise<CompiledTemplates> {
+export async function compileTemplates(draft: Draft, file: Pick<GatewayFile, 'templates'> & Known, tenants: readonly Tenant[]): Promise<CompiledTemplates> {
+  const templates = await compileTemplateList(draft, file);
+  return { templates, tenants: withTemplateGrants(tenants, templates) };
+}
+
+export async function compileTemplateList(draft: Draft, file: Pick<GatewayFile, 'templates'> & Known): Promise<Template[]> {
   const claim = createClaims(draft);
-  const grants = new Map<string, ScrapeGrant[]>();
-  const templates = await draft.list(['templates'], () => file.templates, (template, place) => {
+  return draft.list(['templates'], () => file.templates, (template, place) => {
     claim(template.name, [...place, 'name'], (first) => `the template name "${template.name}" is taken by ${first}`);
     const selector = compileSelectorText(draft, [...place, 'selector'], template.selector);
     checkTenants(draft, place, { names: template.tenants, file });
     checkTimes(draft, place, template);
     if (selector === undefined) return undefined;
-    for (const tenant of template.tenants) {
-      grants.set(tenant, [...(grants.get(tenant) ?? []), { rule: `templates/${template.name}`, agents: undefined, targets: undefined, selector }]);
-    }
     const limits = template.limits && compileTemplateLimits(draft, [...place, 'limits'], template.limits);
-    return { name: template.name, selector, scrapeInterval: template.scrapeInterval, scrapeTimeout: template.scrapeTimeout, limits };
+    return { name: template.name, selector, tenants: template.tenants, scrapeInterval: template.scrapeInterval, scrapeTimeout: template.scrapeTimeout, limits };
   });
-  return { templates, tenants: tenants.map((tenant) => ({ ...tenant, scrape: [...tenant.scrape, ...(grants.get(tenant.name) ?? [])] })) };
 }
 
 function compileTemplateLimits(draft: Draft, place: Path, { requestsPerSecond, burst, maxConcurrentScrapes, maxBodySize, maxScrapeTimeout }: TemplateLimitsFile): TemplateLimits {
@@ -52,7 +54,7 @@ function compileTemplateLimits(draft: Draft, place: Path, { requestsPerSecond, b
 }
 
 /** Proxies that speak for tenants. A name that is a tenant's own could not be told apart from the tenant itself. */
-export async function compileFrontProxies(draft: Draft, file: GatewayFile, tenants: readonly Tenant[]): Promise<FrontProxy[]> {
+export async function compileFrontProxies(draft: Draft, file: Pick<GatewayFile, 'frontProxies'> & Known, tenants: readonly Tenant[]): Promise<FrontProxy[]> {
   const own = new Set(tenants.flatMap(({ credentials }) => credentials.flatMap((each) => (each.kind === 'certificate' ? [`${each.san.type} ${each.san.value}`] : []))));
   const claim = createClaims(draft);
   return draft.list(['frontProxies'], () => file.frontProxies, (proxy, place) => {
@@ -64,7 +66,7 @@ export async function compileFrontProxies(draft: Draft, file: GatewayFile, tenan
   });
 }
 
-function checkTenants(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: GatewayFile }): void {
+function checkTenants(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: Known }): void {
   const known = named(file.tenants);
   for (const [index, tenant] of names.entries()) {
     if (known?.has(tenant) === false) draft.fault([...place, 'tenants', index], unknownName('tenant', tenant, [...known.keys()]));

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
+import { NO_WAY } from '../behind/behind.js';
+import type { WayTo } from '../behind/behind.js';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
@@ -25,6 +27,8 @@ export interface ExporterOptions {
   readonly folder: string;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** To sources and receivers behind agents. */
+  readonly wayTo?: WayTo;
   readonly clock?: Clock;
   /** Wall clock, ms. */
   readonly nowMs?: () => number;
@@ -45,7 +49,7 @@ export interface Exporter {
 }
 
 export function createExporter(options: ExporterOptions): Exporter {
-  const { folder, logger, clock = systemClock, nowMs = Date.now } = options;
+  const { folder, logger, clock = systemClock, nowMs = Date.now, wayTo = NO_WAY } = options;
   const metrics = createExportMetrics(options.registry);
   const running = new Map<string, Running>();
   /** Those that end among them. */
@@ -59,7 +63,7 @@ export function createExporter(options: ExporterOptions): Exporter {
 
   function start(job: ExportJob): Running {
     const log = logger.child({ tenant: job.tenant, export: job.spec.name });
-    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), metrics, logger: log, nowMs });
+    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), metrics, logger: log, wayTo, nowMs });
     const started = new Running({ job, open, metrics, logger: log, clock });
     alive.add(started);
     return started;
@@ -122,7 +126,7 @@ export function createExporter(options: ExporterOptions): Exporter {
   };
 }
 
-function openExport(options: { readonly job: ExportJob; readonly folder: string } & Pick<Parameters<typeof Pipeline.open>[0], 'metrics' | 'logger' | 'nowMs'>): Promise<Export> {
+function openExport(options: { readonly job: ExportJob; readonly folder: string } & Pick<Parameters<typeof Pipeline.open>[0], 'metrics' | 'logger' | 'wayTo' | 'nowMs'>): Promise<Export> {
   const { kind } = options.job.destination;
   switch (kind) {
     case 'remote_write':

@@ -54,7 +54,7 @@ export function createExportMetrics(registry: Registry): ExportMetrics {
     collectedSamples: counter('scrapeway_export_collected_samples_total', 'Samples and native histograms that were collected.', OF_EXPORT),
     sentSamples: counter('scrapeway_export_sent_samples_total', 'Samples and native histograms that a receiver took.', OF_RECEIVER),
     sentBytes: counter('scrapeway_export_sent_bytes_total', 'Bodies that a receiver took, packed.', OF_RECEIVER),
-    requests: counter('scrapeway_export_requests_total', 'Requests to a receiver, by its status, or "none" where there was no answer.', [...OF_RECEIVER, 'result']),
+    requests: counter('scrapeway_export_requests_total', 'Requests to a receiver, by its status, the reason where the way through an agent failed, or "none" where there was no answer.', [...OF_RECEIVER, 'result']),
     requestSeconds: counter('scrapeway_export_request_seconds_total', 'Time that requests to a receiver took, together.', OF_RECEIVER),
     droppedSamples: counter('scrapeway_export_dropped_samples_total', 'Samples that a receiver will never have: "refused", "too_old", "spool_full", "spool_broken".', [...OF_RECEIVER, 'reason']),
     forget: (tenant, name, receivers) => {

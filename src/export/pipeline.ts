@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import { unpack } from '../remotewrite/snappy.js';
 import { replay } from './batch.js';
@@ -29,6 +31,7 @@ export interface PipelineOptions {
   readonly folder: string;
   readonly metrics: ExportMetrics;
   readonly logger: Logger;
+  readonly wayTo: WayTo;
   readonly nowMs: () => number;
 }
 
@@ -63,7 +66,7 @@ export class Pipeline implements Export {
   private readonly receivers = new Map<string, { any: boolean; problem: string | undefined }>();
 
   static async open(options: PipelineOptions): Promise<Pipeline> {
-    const { job, folder, logger, nowMs } = options;
+    const { job, folder, logger, nowMs, wayTo } = options;
     const saved = loadPositions(join(folder, 'positions'));
     const positions = saved?.positions ?? new Positions();
     const deliveries: { list: readonly Delivery[] } = { list: [] };
@@ -72,7 +75,7 @@ export class Pipeline implements Export {
     const snapshot = { at: saved?.at ?? spool.start };
     spool.hold(() => snapshot.at);
     const progress = await recover(spool, positions, saved?.progress ?? { collectedMs: undefined, shape: '' }, snapshot.at);
-    const source = new Source(job.backend, logger);
+    const source = new Source(job.backend, logger, wayTo);
     const metadata = new MetadataTable(source, logger);
     const exemplars = job.spec.exemplars ? new Exemplars(source, logger) : undefined;
     const collector = new Collector({ job, source, spool, positions, progress, exemplars, logger, nowMs });
@@ -130,10 +133,11 @@ export class Pipeline implements Export {
     return { any: all.some(({ any }) => any), problem: all.find(({ problem }) => problem !== undefined)?.problem, series: this.series };
   }
 
-  private note(receiver: string, event: DeliveryEvent): void {
+  /** `onTheWay`: what was the matter last where the receiver is behind an agent. */
+  private note(receiver: string, event: DeliveryEvent, onTheWay: string | undefined): void {
     const any = this.receivers.get(receiver)?.any ?? false;
     if (event.kind === 'delivered') this.receivers.set(receiver, { any: true, problem: undefined });
-    else if (event.kind === 'retry') this.receivers.set(receiver, { any, problem: `${receiver} does not answer, or not now` });
+    else if (event.kind === 'retry') this.receivers.set(receiver, { any, problem: `${receiver} does not answer, or not now${event.status === undefined && onTheWay !== undefined ? `: ${onTheWay}` : ''}` });
     else if (event.kind === 'dropped') this.receivers.set(receiver, { any, problem: `${receiver} refuses what it is sent` });
   }
 
@@ -152,10 +156,11 @@ export class Pipeline implements Export {
   }
 
   private deliver(url: string): { readonly delivery: Delivery; readonly receiver: Receiver } {
-    const { job, folder, logger, metrics } = this.options;
-    const receiver = createReceiver(job.destination, url);
+    const { job, folder, logger, metrics, wayTo } = this.options;
+    const receiver = createReceiver(job.destination, url, wayTo);
     const labels = { ...this.labels, receiver: receiver.name };
     const transport = transportTo(receiver);
+    let onTheWay: string | undefined;
     const delivery = new Delivery({
       spool: this.spool,
       cursorPath: join(folder, `cursor-${createHash('sha256').update(url).digest('hex').slice(0, 16)}`),
@@ -166,6 +171,10 @@ export class Pipeline implements Export {
           const answer = await transport(headers, body, signal);
           result = String(answer.status);
           return answer;
+        } catch (error) {
+          onTheWay = error instanceof ServiceFailure ? error.reason : undefined;
+          result = onTheWay ?? result;
+          throw error;
         } finally {
           metrics.requests.inc({ ...labels, result });
           metrics.requestSeconds.inc(labels, (performance.now() - started) / 1000);
@@ -177,7 +186,7 @@ export class Pipeline implements Export {
       metadata: this.metadata,
       logger: logger.child({ receiver: receiver.name }),
       onEvent: (event) => {
-        this.note(receiver.name, event);
+        this.note(receiver.name, event, onTheWay);
         count(metrics, labels, event);
       },
     });

@@ -1,4 +1,6 @@
 import { request } from 'undici';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import { METRIC_NAME_LABEL } from '../promql/ast.js';
 import { STALE } from '../remotewrite/series.js';
@@ -29,6 +31,7 @@ export interface PushgatewayOptions {
   readonly job: ExportJob;
   readonly metrics: ExportMetrics;
   readonly logger: Logger;
+  readonly wayTo: WayTo;
   readonly nowMs: () => number;
 }
 
@@ -49,10 +52,10 @@ export class PushgatewayExport implements Export {
   private readonly halted = new AbortController();
 
   constructor(private readonly options: PushgatewayOptions) {
-    const { job, logger } = options;
-    this.source = new Source(job.backend, logger);
+    const { job, logger, wayTo } = options;
+    this.source = new Source(job.backend, logger, wayTo);
     const [base = ''] = job.destination.urls;
-    this.receiver = createReceiver(job.destination, base);
+    this.receiver = createReceiver(job.destination, base, wayTo);
     this.shape = shapeOf(job);
     const group = groupOf(job);
     this.groupLabels = new Set(group.map(({ name }) => name));
@@ -150,9 +153,10 @@ export class PushgatewayExport implements Export {
       if (answer.statusCode >= 300) logger.warn({ status: answer.statusCode, text: text.slice(0, MAX_TEXT_BYTES) }, 'the Pushgateway refused a push');
       else this.pushed(labels, body);
     } catch (error) {
+      if (error instanceof ServiceFailure) result = error.reason;
       logger.warn({ err: error }, 'the Pushgateway gave no answer');
     }
-    this.problem = result.startsWith('2') ? undefined : `the Pushgateway ${result === 'none' ? 'does not answer' : `refuses a push: ${result}`}`;
+    this.problem = result.startsWith('2') ? undefined : `the Pushgateway ${/^\d/.test(result) ? `refuses a push: ${result}` : `does not answer${result === 'none' ? '' : `: ${result}`}`}`;
     if (!result.startsWith('2') && method === 'PUT') metrics.droppedSamples.inc({ ...labels, reason: 'refused' }, this.last.size);
     metrics.requests.inc({ ...labels, result });
   }

@@ -40,7 +40,7 @@ const destination = (): ExportDestination => ({
 describe('a token', () => {
   it('is used while it lives; one that is refused before its time gives way to another, once; a new one that is refused stands', async () => {
     let nowMs = 0;
-    const receiver = createReceiver(destination(), `${base}/write`, () => nowMs);
+    const receiver = createReceiver(destination(), `${base}/write`, undefined, () => nowMs);
     const post = transportTo(receiver);
     const status = async () => (await post({}, Buffer.from('x'), AbortSignal.timeout(5000))).status;
     expect([await status(), await status(), issued]).toEqual([204, 204, 1]);

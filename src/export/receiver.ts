@@ -1,6 +1,9 @@
 import { Agent, ProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
-import type { ExportDestination, OAuth2Client } from '../model/desired-state.js';
+import { NO_WAY } from '../behind/behind.js';
+import type { WayTo } from '../behind/behind.js';
+import type { ExportDestination } from '../model/desired-state.js';
+import type { OAuth2Client } from '../model/receiver-credentials.js';
 import { httpTransport } from '../remotewrite/transport.js';
 import type { Sign, Transport } from '../remotewrite/transport.js';
 import { guardedLookup } from './guarded-lookup.js';
@@ -25,10 +28,10 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const USER_AGENT = 'scrapeway';
 
 /** `nowMs` runs evenly; what it counts from is all one. */
-export function createReceiver(destination: ExportDestination, url: string, nowMs = (): number => performance.now()): Receiver {
-  const { headers, oauth2, sigv4 } = destination;
-  const dispatcher = dispatcherFor(destination);
-  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, dispatcher, destination.timeoutMs, nowMs);
+export function createReceiver(destination: ExportDestination, url: string, wayTo: WayTo = NO_WAY, nowMs = (): number => performance.now()): Receiver {
+  const { headers, oauth2, sigv4, agent, timeoutMs } = destination;
+  const dispatcher = agent === undefined ? dispatcherFor(destination) : wayTo(agent, timeoutMs);
+  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, dispatcher, timeoutMs, nowMs);
   return {
     name: new URL(url).host,
     url,

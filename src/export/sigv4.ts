@@ -1,5 +1,5 @@
 import { AwsV4Signer } from 'aws4fetch';
-import type { SigV4 } from '../model/desired-state.js';
+import type { SigV4 } from '../model/receiver-credentials.js';
 import type { Sign } from '../remotewrite/transport.js';
 
 /**

@@ -1,7 +1,11 @@
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
+import { NO_WAY } from '../behind/behind.js';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import type { Backend } from '../model/desired-state.js';
+import type { Reason } from '../model/reasons.js';
 import type { Matcher } from '../promql/ast.js';
 import { pack } from '../remotewrite/snappy.js';
 import { decodeFrame } from '../remoteread/chunks.js';
@@ -15,7 +19,7 @@ import { againstStored, encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT
  */
 
 /** Reasons are few: they are labels of a metric. */
-export type SourceFailure = 'source_unreachable' | 'source_refused' | 'source_no_remote_read' | 'source_broken' | 'source_timeout';
+export type SourceFailure = 'source_unreachable' | 'source_refused' | 'source_no_remote_read' | 'source_broken' | 'source_timeout' | /** Of a source behind an agent: of the closed list. */ Reason;
 
 export class SourceError extends Error {
   constructor(
@@ -31,7 +35,7 @@ const MAX_TEXT_BYTES = 1024;
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 
 interface Replica {
-  readonly pool: Pool;
+  readonly pool: Dispatcher;
   readonly prefix: string;
 }
 
@@ -42,8 +46,9 @@ export class Source {
   constructor(
     private readonly backend: Backend,
     private readonly logger: Logger,
+    wayTo: WayTo = NO_WAY,
   ) {
-    this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend));
+    this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend, wayTo));
   }
 
   /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
@@ -109,6 +114,7 @@ export class Source {
     if (error instanceof SourceError) return error;
     const message = error instanceof Error ? error.message : String(error);
     if (signal.aborted) return new SourceError('source_timeout', message);
+    if (error instanceof ServiceFailure) return new SourceError(error.reason, message);
     return new SourceError(error instanceof Error && 'code' in error ? 'source_unreachable' : 'source_broken', message);
   }
 }
@@ -130,14 +136,17 @@ async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Prom
   return Buffer.concat(chunks).toString('utf8', 0, maxBytes);
 }
 
-function replicaOf(url: string, { caPem, timeoutMs }: Backend): Replica {
+function replicaOf(url: string, { caPem, timeoutMs, agent }: Backend, wayTo: WayTo): Replica {
   const { origin, pathname } = new URL(url);
-  const pool = new Pool(origin, {
+  return { pool: agent === undefined ? poolOf(origin, timeoutMs, caPem) : wayTo(agent, timeoutMs), prefix: pathname.replace(/\/+$/, '') };
+}
+
+function poolOf(origin: string, timeoutMs: number, caPem: string | undefined): Pool {
+  return new Pool(origin, {
     connections: 4,
     pipelining: 1,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem !== undefined && { ca: caPem }) },
   });
-  return { pool, prefix: pathname.replace(/\/+$/, '') };
 }

@@ -72,6 +72,7 @@ export function mayFareBetter(reason: Reason): boolean {
 const AT_HUB: ReadonlySet<Reason> = new Set(['agent_lost', 'agent_misbehaved', 'agent_busy', 'agent_away']);
 const AT_AGENT: ReadonlySet<Reason> = new Set([
   'target_unknown',
+  'service_unknown',
   'target_dns',
   'target_refused',
   'target_unreachable',

@@ -42,11 +42,11 @@ export interface EnvoySideEvents {
 
 export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
   readonly connection: Connection<ClientStreamUser>;
-  readonly #context: SwitchContext;
+  protected readonly context: SwitchContext;
   readonly #events: EnvoySideEvents;
 
   constructor(io: SocketIo, options: ConnectionOptions, context: SwitchContext, events: EnvoySideEvents) {
-    this.#context = context;
+    this.context = context;
     this.#events = events;
     this.connection = new Connection<ClientStreamUser>(io, options, this);
     io.attach(this.connection);
@@ -55,17 +55,25 @@ export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
 
   onHeaders(stream: Stream<ClientStreamUser>, fields: FieldList): void {
     const method = fieldValue(fields, ':method') ?? '';
-    const request = readRequest(fields);
+    const request = this.read(fields);
     if (request === undefined) return this.#refuse(stream, 'gateway_error', method);
     const refusal = this.#events.refusal(request);
     if (refusal !== undefined) return this.#refuse(stream, refusal, method);
-    const full = this.#context.tenancy.enter(request);
+    const full = this.context.tenancy.enter(request);
     if (full !== undefined) return this.#refuse(stream, full, method);
-    const timeoutMs = Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS);
-    const Switched = method === 'CONNECT' ? Connect : Scrape;
-    const switched = new Switched(this.#context, this.connection, stream, request, fields, timeoutMs);
+    this.begin(stream, request, fields, Math.max(1, (request.timeoutMs ?? DEFAULT_TIMEOUT_MS) - ANSWER_MARGIN_MS));
+  }
+
+  /** What is asked for; undefined: nothing that can be. */
+  protected read(fields: FieldList): ScrapeRequest | undefined {
+    return readRequest(fields);
+  }
+
+  protected begin(stream: Stream<ClientStreamUser>, request: ScrapeRequest, fields: FieldList, timeoutMs: number): void {
+    const Switched = request.method === 'CONNECT' ? Connect : Scrape;
+    const switched = new Switched(this.context, this.connection, stream, request, fields, timeoutMs);
     // Let through by a thread that knew less than this one, or more: in a moment both know the same.
-    if (this.#context.tenancy.isRevoked(request.party)) this.#context.clock.after(LATE_RECHECK_MS, () => switched.recheck());
+    if (this.context.tenancy.isRevoked(request.party)) this.context.clock.after(LATE_RECHECK_MS, () => switched.recheck());
     switched.start();
   }
 
@@ -76,8 +84,8 @@ export class EnvoySide implements ConnectionHandler<ClientStreamUser> {
 
   #refuse(stream: Stream<ClientStreamUser>, reason: Reason, method: string): void {
     sendAnswer(this.connection, stream, reason, method);
-    if (method === 'CONNECT') this.#context.metrics.countConnect(reason);
-    else this.#context.metrics.count(reason, 0);
+    if (method === 'CONNECT') this.context.metrics.countConnect(reason);
+    else this.context.metrics.count(reason, 0);
   }
 
   onData(stream: Stream<ClientStreamUser>, bytes: Buffer, start: number, end: number, endStream: boolean): void {

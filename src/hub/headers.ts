@@ -57,7 +57,8 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   // On the path door the path to fetch is stamped; on the proxy door it is the request's own; CONNECT has none.
   const path = method === 'CONNECT' ? '/' : (fieldValue(fields, PATH_HEADER) ?? fieldValue(fields, ':path'));
   const tenant = fieldValue(fields, TENANT_HEADER);
-  if (!agent || !target || !tenant || !method || !path?.startsWith('/')) return undefined;
+  // No target's name begins with a dot: what does, is for the tunnel's other streams.
+  if (!agent || !target || target.startsWith('.') || !tenant || !method || !path?.startsWith('/')) return undefined;
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
   const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)), certificate: fieldValue(fields, CERTIFICATE_HEADER) };
   const members = fieldValue(fields, MEMBERS_HEADER);

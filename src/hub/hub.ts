@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import { ErrorCode, errorName, SocketIo } from '../h2/index.js';
-import type { Close } from '../h2/index.js';
+import type { Close, ConnectionOptions } from '../h2/index.js';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
@@ -19,18 +19,21 @@ import { refusalOf } from './answers.js';
 import { CertificateChanges } from './certificate-changes.js';
 import { Deadlines } from './deadlines.js';
 import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
+import type { EnvoySideEvents } from './envoy-side.js';
 import { receiveHandshake } from './handshake.js';
 import type { ScrapeRequest } from './headers.js';
 import { Latencies } from './latencies.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
 import type { MayStay, SwitchContext } from './switched.js';
+import { ServiceSide } from './service-side.js';
 import { normalSerial, Tenancy } from './tenancy.js';
 import { Tunnel, TUNNEL_CONNECTION } from './tunnel.js';
 import { Tunnels } from './tunnels.js';
 
 /**
  * The gateway's end of the tunnels: two Unix sockets, both for Envoy alone. Agents arrive on one of them as upgrades and stay;
- * scrapes arrive on the other as HTTP/2 requests and are switched into the tunnel of their agent (scrape.ts).
+ * scrapes arrive on the other as HTTP/2 requests and are switched into the tunnel of their agent (scrape.ts). A third one is for the
+ * gateway's own requests to services (service-side.ts).
  */
 
 export interface HubOptions {
@@ -38,6 +41,8 @@ export interface HubOptions {
   readonly hubSocketPath: string;
   /** HTTP/1.1 upgrades: agents. */
   readonly tunnelSocketPath: string;
+  /** HTTP/2 with prior knowledge, for the gateway's own threads: services behind agents. Undefined = nobody asks for any. */
+  readonly serviceSocketPath?: string;
   readonly logger: Logger;
   readonly registry: Registry;
   /** The targets of an agent, as it offers them now, checked. */
@@ -149,6 +154,7 @@ class HubServer implements Hub {
   async start(): Promise<void> {
     await this.#listen(this.#options.hubSocketPath, (socket) => this.#acceptEnvoy(socket));
     await this.#listen(this.#options.tunnelSocketPath, (socket) => this.#acceptAgent(socket));
+    if (this.#options.serviceSocketPath !== undefined) await this.#listen(this.#options.serviceSocketPath, (socket) => this.#acceptOwn(socket));
     this.#keepReviewing();
   }
 
@@ -235,7 +241,8 @@ class HubServer implements Hub {
     for (const io of this.#newcomers) io.destroy();
     this.#deadlines.stop();
     this.#stopReviewing();
-    await Promise.all([rm(this.#options.hubSocketPath, { force: true }), rm(this.#options.tunnelSocketPath, { force: true })]);
+    const { hubSocketPath, tunnelSocketPath, serviceSocketPath } = this.#options;
+    await Promise.all([hubSocketPath, tunnelSocketPath, serviceSocketPath].map((path) => path && rm(path, { force: true })));
   }
 
   #inFlight(): number {
@@ -252,14 +259,23 @@ class HubServer implements Hub {
   // ---- Envoy's scrapes
 
   #acceptEnvoy(socket: Socket): void {
-    const options = { ...ENVOY_CONNECTION, nowMs: () => this.#clock.nowMs() };
-    const side = new EnvoySide(new SocketIo(socket), options, this.#context, {
-      refusal: (request) => this.#drainRefusal(request),
-      onRequestEnd: () => this.#checkDrained(),
-      onClosed: (closed, close) => this.#envoyClosed(closed, close),
-    });
-    this.#envoys.add(side);
+    this.#envoys.add(new EnvoySide(new SocketIo(socket), this.#sideOptions(), this.#context, this.#sideEvents));
   }
+
+  #acceptOwn(socket: Socket): void {
+    const membersOf = (name: string): readonly string[] | undefined => this.#state?.sites?.find((site) => site.name === name)?.agents;
+    this.#envoys.add(new ServiceSide(new SocketIo(socket), this.#sideOptions(), this.#context, this.#sideEvents, membersOf));
+  }
+
+  #sideOptions(): ConnectionOptions {
+    return { ...ENVOY_CONNECTION, nowMs: () => this.#clock.nowMs() };
+  }
+
+  readonly #sideEvents: EnvoySideEvents = {
+    refusal: (request) => this.#drainRefusal(request),
+    onRequestEnd: () => this.#checkDrained(),
+    onClosed: (closed, close) => this.#envoyClosed(closed, close),
+  };
 
   /** Clients that have not looked elsewhere yet are served while there is a tunnel; what would stay is not begun. */
   #drainRefusal({ members, method }: ScrapeRequest): Reason | undefined {
@@ -270,7 +286,7 @@ class HubServer implements Hub {
   #envoyClosed(side: EnvoySide, close: Close): void {
     this.#envoys.delete(side);
     this.#checkDrained();
-    if (close.code !== ErrorCode.noError) this.#logger.error({ close }, 'a connection of Envoy was closed');
+    if (close.code !== ErrorCode.noError) this.#logger.error({ close }, 'a connection to the hub was closed');
   }
 
   // ---- agents

@@ -31,6 +31,7 @@ const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 export class HubMetrics {
   readonly outcomes = new Map<Outcome, number>();
   readonly connectOutcomes = new Map<ConnectOutcome, number>();
+  readonly serviceOutcomes = new Map<Outcome, number>();
   readonly refusals = new Map<Reason, number>();
   /** By agent, then by reason. */
   readonly failovers = new Map<string, Map<Reason, number>>();
@@ -63,6 +64,10 @@ export class HubMetrics {
 
   countConnect(outcome: ConnectOutcome): void {
     this.connectOutcomes.set(outcome, (this.connectOutcomes.get(outcome) ?? 0) + 1);
+  }
+
+  countService(outcome: Outcome): void {
+    this.serviceOutcomes.set(outcome, (this.serviceOutcomes.get(outcome) ?? 0) + 1);
   }
 
   countFailover(agent: string, reason: Reason): void {
@@ -124,6 +129,7 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   byReason('scrapeway_hub_scrapes_total', 'Scrapes by how they ended: answered, cancelled, broken, or the reason of the failure.', 'outcome', metrics.outcomes);
   gauge('scrapeway_hub_connects_open', 'CONNECTs that wait for their agent or are open.', gauges.connects);
   byReason('scrapeway_hub_connects_total', 'CONNECTs by how they ended: closed, broken, idle, cancelled, or the reason of the refusal.', 'outcome', metrics.connectOutcomes);
+  byReason('scrapeway_hub_service_requests_total', "Requests of the gateway's own to services behind agents, by how they ended: answered, cancelled, broken, or the reason of the failure.", 'outcome', metrics.serviceOutcomes);
   counter('scrapeway_hub_connect_bytes_to_target_total', 'Bytes that CONNECTs carried to targets.', () => metrics.connectBytesToTarget);
   counter('scrapeway_hub_connect_bytes_to_client_total', 'Bytes that CONNECTs carried to clients.', () => metrics.connectBytesToClient);
   byReason('scrapeway_hub_handshakes_refused_total', 'Tunnels that were refused, by reason.', 'reason', metrics.refusals);

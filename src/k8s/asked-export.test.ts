@@ -88,6 +88,32 @@ describe('an export of an object', () => {
     expect(urls({ target: { type: 'pushgateway' }, pushgateway: { serviceName: 'push', jobName: 'j' } })).toEqual([[['http://push.team-a.svc.cluster.local:9091'], true]]);
   });
 
+  describe('with basicAuth', () => {
+    const bare = [destination('outside', ['https://metrics.example/api/v1/write']), destination('token', ['https://token.example/'], { headers: { authorization: 'Bearer x' } })];
+    const basicAuth = { username: 'me', passwordSecret: { name: 'creds', key: 'password' } };
+    const given = (secrets: ReadonlyMap<string, string> | undefined, url = 'https://metrics.example/api/v1/write', terms = { ...TERMS, destinations: ['outside', 'token'] }): unknown => {
+      const look = secrets && (({ namespace, name }: { readonly namespace: string; readonly name: string }) => {
+        const text = secrets.get(`${namespace}/${name}`);
+        return text === undefined ? 'does not exist in this namespace' : { data: { password: Buffer.from(text).toString('base64') } };
+      });
+      const { verdicts, exports } = createTranslate()([access(to(url, { basicAuth }))], { terms: [{ tenant: 'a', namespaces: ['team-a'], within: [{ backends: undefined, metrics: ['up'], labels: {} }], exports: terms }], withoutTerms: 'deny', tenants: new Set(['a']), destinations: bare, look });
+      return exports.get('a')?.[0]?.destination.headers['authorization'] ?? verdicts[0]?.exported;
+    };
+
+    it('sends the password of a Secret of its own namespace, where the admin has no credentials', () => {
+      expect(given(new Map([['team-a/creds', 'secret\n']]))).toBe(`Basic ${Buffer.from('me:secret').toString('base64')}`);
+    });
+
+    it.each([
+      ['where Secrets are not read', given(undefined), 'NotAllowed', 'kubernetes.metricAccess.secrets'],
+      ['where the admin has credentials', given(new Map([['team-a/creds', 'secret']]), 'https://token.example/'), 'NotAllowed', 'the admin\'s to set'],
+      ['whose Secret is another namespace\'s', given(new Map([['team-b/creds', 'secret']])), 'SecretMissing', 'the Secret creds with the key password: does not exist in this namespace'],
+      ['whose Secret is empty', given(new Map([['team-a/creds', '\n']])), 'SecretMissing', 'is empty'],
+    ])('%s is refused, and told', (_what, said, reason, message) => {
+      expect(said).toEqual({ active: false, reason, message: expect.stringContaining(message) });
+    });
+  });
+
   it('of the documented forms is understood', () => {
     const { verdicts } = translate(DOCUMENTED_METRIC_ACCESSES, { ...TERMS, ownServices: true });
     const said = verdicts.map(({ object, exported }) => [object.name, exported === undefined ? 'none' : exported.active || exported.reason]);

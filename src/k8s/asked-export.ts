@@ -3,7 +3,7 @@ import type { Result } from '../lib/result.js';
 import type { Ceiling } from './ceiling.js';
 import type { MetricAccess } from './metric-access.js';
 import { objectExport } from './object-export.js';
-import type { NoExport, ObjectExport } from './object-export.js';
+import type { NoExport, ObjectExport, ReadOwnSecret } from './object-export.js';
 import { readPattern, selectorOfAll } from './pattern.js';
 import { readRemoteWrite } from './remote-write.js';
 
@@ -20,7 +20,7 @@ export interface AskedExport {
 const MAX_SELECTORS = 1_000;
 
 /** Undefined: none is asked for. */
-export function askedExport(access: MetricAccess, inForce: readonly string[], over: readonly Ceiling[]): Result<AskedExport, NoExport> | undefined {
+export function askedExport(access: MetricAccess, { inForce, over, ownSecret }: { readonly inForce: readonly string[]; readonly over: readonly Ceiling[]; readonly ownSecret: ReadOwnSecret | undefined }): Result<AskedExport, NoExport> | undefined {
   const { object, remoteWrite } = access;
   if (remoteWrite === undefined) return undefined;
   const request = readRemoteWrite(remoteWrite, object.namespace);
@@ -34,7 +34,7 @@ export function askedExport(access: MetricAccess, inForce: readonly string[], ov
   const metrics = selectors(access, inForce, over.filter((each) => each.tenant === tenant && (each.backends?.includes(backend) ?? true)));
   if (metrics.length === 0) return err({ reason: 'NothingAllowed', message: `of the backend ${backend} nothing that the patterns ask for is allowed` });
   if (metrics.length > MAX_SELECTORS) return err({ reason: 'Invalid', message: `the patterns make more than ${MAX_SELECTORS} selectors under their ceilings` });
-  const given = objectExport(object, request.value, { tenant, metrics, ground });
+  const given = objectExport(object, request.value, { tenant, metrics, ground, ownSecret });
   return given.ok ? ok({ tenant, max, given: given.value }) : given;
 }
 

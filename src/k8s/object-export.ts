@@ -8,7 +8,8 @@ import type { ExportTarget, RemoteWriteRequest, ServiceRef } from './remote-writ
  * What an object asks to have exported, under an admin's terms → an export of the tenant, as if it stood in the file.
  *
  * An object names a destination, it never makes one: either the admin's list has just these URLs, or it is a Service of the object's own
- * namespace and the terms allow those. Credentials and headers are the admin's alone, since a header may say whose data it is.
+ * namespace and the terms allow those. Headers are the admin's alone, since one may say whose data it is; so are credentials, unless the
+ * admin has none there and lets the object bring its own: a Secret of its own namespace.
  */
 export interface ExportGround {
   readonly terms: ExportTerms;
@@ -23,9 +24,12 @@ export interface ObjectExport {
 }
 
 export interface NoExport {
-  readonly reason: 'Invalid' | 'NotAllowed' | 'NothingAllowed' | 'TooMany';
+  readonly reason: 'Invalid' | 'NotAllowed' | 'NothingAllowed' | 'SecretMissing' | 'TooMany';
   readonly message: string;
 }
+
+/** The text at a key of a Secret of the object's own namespace. Undefined: no admin lets Secrets be read. */
+export type ReadOwnSecret = (name: string, key: string) => Result<string, string>;
 
 /** As the schema has them for exports of the file; what waits on disk is less, since nobody asked the admin. */
 const CATCH_UP_MS = 2 * 3_600_000;
@@ -38,9 +42,9 @@ export function exportNameOf({ namespace, name }: ObjectRef): string {
   return `${namespace}/${name}`;
 }
 
-export function objectExport(object: ObjectRef, request: RemoteWriteRequest, { tenant, metrics, ground }: { readonly tenant: string; readonly metrics: readonly string[]; readonly ground: ExportGround }): Result<ObjectExport, NoExport> {
-  const found = destinationFor(object, request.target, ground);
-  if (!found.ok) return err({ reason: 'NotAllowed', message: found.error });
+export function objectExport(object: ObjectRef, request: RemoteWriteRequest, { tenant, metrics, ground, ownSecret }: { readonly tenant: string; readonly metrics: readonly string[]; readonly ground: ExportGround; readonly ownSecret: ReadOwnSecret | undefined }): Result<ObjectExport, NoExport> {
+  const found = destinationFor(object, request.target, { ground, ownSecret });
+  if (!found.ok) return found;
   const name = exportNameOf(object);
   const destination = { ...found.value, name };
   const enforced = destination.tenantLabel;
@@ -52,13 +56,22 @@ export function objectExport(object: ObjectRef, request: RemoteWriteRequest, { t
   return ok({ spec, destination });
 }
 
-function destinationFor(object: ObjectRef, target: ExportTarget, ground: ExportGround): Result<ExportDestination, string> {
+interface Means {
+  readonly ground: ExportGround;
+  readonly ownSecret: ReadOwnSecret | undefined;
+}
+
+function notAllowed(message: string): Result<never, NoExport> {
+  return err({ reason: 'NotAllowed', message });
+}
+
+function destinationFor(object: ObjectRef, target: ExportTarget, { ground, ownSecret }: Means): Result<ExportDestination, NoExport> {
   const urls = urlsOf(target, ground.clusterDomain);
   const kind = target.kind === 'pushgateway' ? 'pushgateway' : 'remote_write';
   const listed = ground.destinations.find((each) => each.kind === kind && sameUrls(each.urls, urls));
-  if (listed !== undefined) return asAdminHasIt(target, listed);
-  if (target.kind === 'remote_write' || !ground.terms.ownServices) return err(`${urls[0] ?? ''} is no destination that an admin allows this namespace (metricAccess.exports.destinations)`);
-  if (target.service.namespace !== object.namespace) return err(`the namespace ${target.service.namespace} is not the object's own`);
+  if (listed !== undefined) return asAdminHasIt(target, listed, ownSecret);
+  if (target.kind === 'remote_write' || !ground.terms.ownServices) return notAllowed(`${urls[0] ?? ''} is no destination that an admin allows this namespace (metricAccess.exports.destinations)`);
+  if (target.service.namespace !== object.namespace) return notAllowed(`the namespace ${target.service.namespace} is not the object's own`);
   return ok({ name: '', kind, urls, version: '2', headers: {}, oauth2: undefined, caPem: undefined, client: undefined, proxy: undefined, timeoutMs: TIMEOUT_MS, tenantLabel: undefined, isGuarded: true });
 }
 
@@ -85,14 +98,22 @@ function normal(url: string): string {
   return URL.canParse(url) ? new URL(url).href : url;
 }
 
-/** What the object says of headers and user must be what the admin says. */
-function asAdminHasIt(target: ExportTarget, listed: ExportDestination): Result<ExportDestination, string> {
+/** What the object says of headers and credentials must be what the admin says; where the admin has no credentials, its own are sent. */
+function asAdminHasIt(target: ExportTarget, listed: ExportDestination, ownSecret: ReadOwnSecret | undefined): Result<ExportDestination, NoExport> {
   if (target.kind !== 'remote_write') return ok(listed);
+  const { basicAuth } = target;
   const headers = new Map(Object.entries(listed.headers).map(([name, value]) => [name.toLowerCase(), value]));
   const other = Object.entries(target.headers).find(([name, value]) => headers.get(name.toLowerCase()) !== value);
-  if (other !== undefined) return err(`the header ${other[0].slice(0, 100)} is the admin's to set, at the export destination ${listed.name}`);
-  if (target.user !== undefined && userOf(headers.get('authorization')) !== target.user) return err(`the credentials are the admin's to set, at the export destination ${listed.name}; Secrets of this namespace are not read`);
-  return ok(listed);
+  if (other !== undefined) return notAllowed(`the header ${other[0].slice(0, 100)} is the admin's to set, at the export destination ${listed.name}`);
+  if (basicAuth === undefined || userOf(headers.get('authorization')) === basicAuth.user) return ok(listed);
+  if (headers.has('authorization') || listed.oauth2 !== undefined) return notAllowed(`the credentials are the admin's to set, at the export destination ${listed.name}`);
+  if (ownSecret === undefined) return notAllowed(`the credentials are the admin's to set, at the export destination ${listed.name}; Secrets of this namespace are not read (kubernetes.metricAccess.secrets)`);
+  const { user, passwordSecret: { name, key } } = basicAuth;
+  const password = ownSecret(name, key);
+  const problem = password.ok ? (password.value.trimEnd() === '' ? 'is empty' : undefined) : password.error;
+  if (!password.ok || problem !== undefined) return err({ reason: 'SecretMissing', message: `the Secret ${name} with the key ${key}: ${problem ?? ''}` });
+  const authorization = `Basic ${Buffer.from(`${user}:${password.value.replace(/\r?\n$/, '')}`).toString('base64')}`;
+  return ok({ ...listed, headers: { ...listed.headers, authorization } });
 }
 
 function userOf(authorization: string | undefined): string | undefined {

@@ -22,7 +22,13 @@ export interface RemoteWriteRequest {
 export type ExportTarget =
   | { readonly kind: 'prometheus'; readonly service: ServiceRef; readonly replicas: { readonly statefulSet: string; readonly count: number } | undefined }
   | { readonly kind: 'pushgateway'; readonly service: ServiceRef; readonly job: string }
-  | { readonly kind: 'remote_write'; readonly url: URL; readonly headers: Readonly<Record<string, string>>; readonly user: string | undefined };
+  | { readonly kind: 'remote_write'; readonly url: URL; readonly headers: Readonly<Record<string, string>>; readonly basicAuth: BasicAuth | undefined };
+
+/** `passwordSecret` is of the object's own namespace: it has no other to name. */
+export interface BasicAuth {
+  readonly user: string;
+  readonly passwordSecret: { readonly name: string; readonly key: string };
+}
 
 export interface ServiceRef {
   readonly namespace: string;
@@ -36,6 +42,8 @@ const MIN_INTERVAL_MS = 5_000;
 const MAX_INTERVAL_MS = 24 * 3_600_000;
 const MAX_REPLICAS = 100;
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** It goes into a path and a selector of the API server. */
+const SECRET_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 const LABEL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Type of a target → the key of the block that describes it. */
@@ -127,8 +135,15 @@ function readUrl(block: unknown, fault: Complain): ExportTarget | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) return fault('remoteWrite.url', 'is not an http or https URL');
   if (url.username !== '' || url.password !== '') return fault('remoteWrite.url', 'must have no credentials in it: everybody may read this object');
-  const user = get(block, 'basicAuth') === undefined ? undefined : (textAt(block, 'basicAuth', 'username') ?? '');
-  return { kind: 'remote_write', url, headers: textsAt(block, 'headers'), user };
+  const basicAuth = get(block, 'basicAuth') === undefined ? undefined : readBasicAuth(get(block, 'basicAuth'));
+  if (basicAuth === 'bad') return fault('remoteWrite.basicAuth', 'needs username, without a colon, and passwordSecret with name and key');
+  return { kind: 'remote_write', url, headers: textsAt(block, 'headers'), basicAuth };
+}
+
+function readBasicAuth(block: unknown): BasicAuth | 'bad' {
+  const [user, name, key] = [textAt(block, 'username'), textAt(block, 'passwordSecret', 'name'), textAt(block, 'passwordSecret', 'key')];
+  const sound = user !== undefined && !user.includes(':') && name !== undefined && SECRET_NAME.test(name) && key !== undefined;
+  return sound ? { user, passwordSecret: { name, key } } : 'bad';
 }
 
 function relabelConfig(rule: unknown): RelabelConfig {

@@ -17,9 +17,9 @@ export function keepSecret(object: unknown, before: SecretData | undefined): Sec
   return before !== undefined && JSON.stringify(before.data) === JSON.stringify(data) ? before : { data };
 }
 
-/** The text at a key; in the error why there is none, without any part of it. */
-export function secretText(secret: SecretData | undefined, key: string): Result<string, string> {
-  if (secret === undefined) return err('does not exist in this namespace');
+/** The text at a key of a Secret, or of what there is instead; in the error why there is none, without any part of it. */
+export function secretText(secret: SecretData | string, key: string): Result<string, string> {
+  if (typeof secret === 'string') return err(secret);
   const encoded = Object.hasOwn(secret.data, key) ? secret.data[key] : undefined;
   if (encoded === undefined) return err('has no such key');
   return ok(Buffer.from(encoded, 'base64').toString('utf8'));

@@ -1,15 +1,18 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Registry } from 'prom-client';
 import { formatFault } from '../lib/result.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
-import type { KubernetesAccess } from '../model/kubernetes.js';
+import type { KubernetesAccess, SecretName } from '../model/kubernetes.js';
 import { createKubeApi } from '../kube/api.js';
 import { createDiscovery } from './discovery.js';
 import type { Discovery } from './discovery.js';
+import { closedDoors, createDoorSecrets, hasSecrets } from './door-secrets.js';
+import type { DoorSecrets, ReadDoor } from './door-secrets.js';
 import { followKubeConfig, kubeConfigOf } from '../kube/kube-config.js';
-import { METRIC_ACCESS } from '../kube/kinds.js';
+import { METRIC_ACCESS, SECRET } from '../kube/kinds.js';
 import { watchAccesses } from './accesses.js';
 import type { WaitingList } from './accesses.js';
 import { watchContact } from './contact.js';
@@ -18,14 +21,17 @@ import type { KubeObject } from './kube-object.js';
 import { campaign } from './lease.js';
 import type { Campaign } from './lease.js';
 import { FIRST_LIST } from '../kube/list-watch.js';
+import type { SecretData } from './secrets.js';
 import { watchOwnObjects } from './own-objects.js';
 import type { CompileEntry } from './own-objects.js';
 import type { OpenMemory } from './memory.js';
 import { registerSourceMetrics } from './source-metrics.js';
 import { createStatusWriter } from './status-writer.js';
 import { combine } from './store.js';
-import type { ClaimsOf, OwnObject, StoreOutput } from './store.js';
+import type { OwnObject, StoreOutput } from './store.js';
 import { createTranslate } from './translate.js';
+import { watchSecrets } from './watched-secrets.js';
+import type { WatchedSecrets } from './watched-secrets.js';
 
 /**
  * A cluster as a source of the wanted state, beside the file. Watches say only that something has changed; then everything is worked
@@ -39,7 +45,7 @@ export interface KubernetesOptions {
   /** Of this gateway among those that read the same objects. */
   readonly identity: string;
   readonly compileEntry: CompileEntry;
-  readonly claimsOf: ClaimsOf;
+  readonly readDoor: ReadDoor;
   /** Whether this gateway is the one that exports, and writes statuses. False: resolves when it does no more. */
   readonly onLeading: (leading: boolean) => Promise<void>;
   readonly logger: Logger;
@@ -50,7 +56,9 @@ export interface KubernetesSourceSettings {
   readonly access: KubernetesAccess;
   readonly namespace: string | undefined;
   readonly objects: boolean;
-  readonly metricAccess: { readonly namespaces: readonly string[] | undefined; readonly withoutTerms: 'deny' | 'own-namespace' } | undefined;
+  /** Of our own kinds; undefined = `namespace` alone, with `*` everywhere. */
+  readonly objectNamespaces: readonly string[] | undefined;
+  readonly metricAccess: { readonly namespaces: readonly string[] | undefined; readonly withoutTerms: 'deny' | 'own-namespace'; readonly secrets: boolean } | undefined;
   readonly status: boolean;
   readonly leaseName: string;
   readonly clusterDomain: string;
@@ -66,6 +74,8 @@ export interface KubernetesSource {
   waitingFor(): readonly string[];
   /** Lists that were not had yet, and stand in from the time before the restart. */
   remembering(): readonly string[];
+  /** Doors that never had what they need of Secrets, each with the reason. */
+  closedDoors(): readonly string[];
   /** Resolves when all lists were had for the first time, when one cannot be had now, or with the time. */
   synced(withinMs: number): Promise<void>;
   /** What became of the exports that objects ask for; told to their owners. */
@@ -98,6 +108,10 @@ class Source implements KubernetesSource {
   readonly #api;
   readonly #accesses;
   readonly #own;
+  readonly #secrets: WatchedSecrets;
+  readonly #doors: DoorSecrets;
+  /** What was told of each Secret of a door. */
+  readonly #doorNews = new Map<string, string>();
   readonly #discovery: Discovery;
   readonly #writer;
   readonly #contact: Contact;
@@ -113,6 +127,9 @@ class Source implements KubernetesSource {
   /** What was remembered last. */
   #kept: DesiredState | undefined;
   #compiled: readonly OwnObject[] = [];
+  /** What the gateway has, or has refused. */
+  #taken: DesiredState | undefined;
+  #opened: { readonly given: DesiredState; readonly state: DesiredState } | undefined;
   #file: DesiredState | undefined;
   #apply: ((state: DesiredState) => readonly Fault[]) | undefined;
   #output: { readonly inputs: readonly unknown[]; readonly output: StoreOutput } | undefined;
@@ -127,7 +144,7 @@ class Source implements KubernetesSource {
 
   constructor(options: KubernetesOptions) {
     this.#options = options;
-    const { settings, identity, compileEntry, registry } = options;
+    const { settings, identity, compileEntry, readDoor, registry } = options;
     const logger = options.logger;
     const kubeConfig = kubeConfigOf(settings.access);
     const namespace = settings.namespace ?? kubeConfig.getContextObject(kubeConfig.getCurrentContext())?.namespace ?? 'default';
@@ -137,16 +154,20 @@ class Source implements KubernetesSource {
     this.#api = this.#contact.api;
     const shared = { api: this.#api, logger, onChange: () => this.#changed() };
     this.#accesses = settings.metricAccess && watchAccesses({ ...shared, namespaces: settings.metricAccess.namespaces, remembered: remembered?.accesses });
-    this.#own = settings.objects ? watchOwnObjects({ ...shared, namespace, compileEntry }) : undefined;
+    this.#secrets = watchSecrets(shared);
+    this.#doors = createDoorSecrets({ secrets: this.#secrets, namespace, read: readDoor, logger });
+    const { objectNamespaces = [namespace] } = settings;
+    this.#own = settings.objects ? watchOwnObjects({ ...shared, namespaces: objectNamespaces.includes('*') ? undefined : objectNamespaces, secrets: this.#secrets, compileEntry }) : undefined;
     this.#discovery = createDiscovery({ ...shared, remembered: remembered?.endpoints ?? new Map(), clusterDomain: settings.clusterDomain });
     const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
-    this.#writer = says ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
+    this.#writer = settings.status ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
     this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) });
     if (says) this.#campaign = this.#startCampaign();
     this.#metrics = registerSourceMetrics(registry, {
       objects: () => [...(this.#accesses === undefined ? [] : [{ kind: METRIC_ACCESS.kind, count: this.#accessObjects().length }]), ...(this.#own?.counts() ?? []).map(({ kind, count }) => ({ kind: kind.kind, count })), { kind: 'endpoints', count: this.#discovery.size() }],
       isLeading: () => this.#campaign?.leading() === true,
       ageMs: () => this.#ageMs(),
+      certificates: () => this.#doors.report(),
     });
     options.memory.confirmWhile(() => this.#inForce && this.#ageMs() === 0);
     // With nothing to wait for, nothing else would say so.
@@ -155,8 +176,11 @@ class Source implements KubernetesSource {
 
   stateFor(file: DesiredState): DesiredState {
     this.#file = file;
+    // Doors may name other Secrets now.
+    if (hasSecrets(file)) this.#changed();
     this.#discovery.follow(this.#backends(file));
-    return this.#combine(file).state;
+    this.#taken = this.#combine(file).state;
+    return this.#taken;
   }
 
   follow(apply: (state: DesiredState) => readonly Fault[]): void {
@@ -168,6 +192,10 @@ class Source implements KubernetesSource {
   waitingFor(): readonly string[] {
     const missing = this.#missing();
     return missing.length > 0 || this.#inForce ? missing : ['what there is, to its end'];
+  }
+
+  closedDoors(): readonly string[] {
+    return closedDoors(this.#doors.report());
   }
 
   remembering(): readonly string[] {
@@ -185,7 +213,9 @@ class Source implements KubernetesSource {
 
   #objectsWaiting(): readonly WaitingList[] {
     const own = this.#own?.waitingFor() ?? [];
-    return [...(this.#accesses?.waiting() ?? []), ...own.map((what) => ({ what, remembered: this.#last?.remembered.own !== undefined }))];
+    // What is remembered must not wait for Secrets of a cluster that is away.
+    const secrets = this.#secrets.waitingFor().map((what) => ({ what, remembered: this.#last !== undefined && !what.endsWith(FIRST_LIST) }));
+    return [...(this.#accesses?.waiting() ?? []), ...own.map((what) => ({ what, remembered: this.#last?.remembered.own !== undefined })), ...secrets];
   }
 
   /** Since when something may have changed that is not known here; 0 = it would be known. */
@@ -210,7 +240,7 @@ class Source implements KubernetesSource {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#gather);
-    await Promise.all([this.#accesses?.close(), this.#own?.close(), this.#discovery.close(), this.#campaign?.close()]);
+    await Promise.all([this.#accesses?.close(), this.#own?.close(), this.#secrets.close(), this.#discovery.close(), this.#campaign?.close()]);
     await this.#running;
     await this.#writer?.close();
     await this.#options.memory.close();
@@ -233,22 +263,32 @@ class Source implements KubernetesSource {
   }
 
   async #update(): Promise<void> {
+    const doorsChanged = this.#file !== undefined && (await this.#doors.update(this.#file.gateway));
     // A list that is not whole must not look like one from which most was deleted.
-    if (this.#closed || this.#objectsWaiting().some(({ remembered }) => !remembered)) {
+    if (this.#closed || this.#objectsMissing()) {
       if (this.#waiting().some(({ what }) => !what.endsWith(FIRST_LIST))) this.#synced.resolve();
+      // Doors need nothing but their own Secrets.
+      if (doorsChanged && !this.#closed && this.#file !== undefined) this.#take(this.#combine(this.#file).state);
       return;
     }
     this.#compiled = await this.#compileOwn();
+    // Secrets that were asked for just now will call again.
+    if (this.#objectsMissing()) return;
     if (this.#file !== undefined) this.#discovery.follow(this.#backends(this.#file));
     if (this.#closed || this.#file === undefined) return;
-    const before = this.#output?.output.state;
     const { state } = this.#combine(this.#file);
-    if (state !== before) this.#take(state);
+    if (this.#objectsMissing()) return;
+    if (state !== this.#taken) this.#take(state);
     this.#tell();
+    this.#secrets.sweep();
     this.#inForce = this.#missing().length === 0;
     const waiting = this.#waiting();
     if (this.#inForce && waiting.every(({ what }) => !what.endsWith(FIRST_LIST))) this.#synced.resolve();
     this.#remember(waiting.length === 0);
+  }
+
+  #objectsMissing(): boolean {
+    return this.#objectsWaiting().some(({ remembered }) => !remembered);
   }
 
   async #compileOwn(): Promise<readonly OwnObject[]> {
@@ -273,7 +313,10 @@ class Source implements KubernetesSource {
   }
 
   #take(state: DesiredState): void {
-    const faults = this.#apply?.(state) ?? [];
+    // Whoever follows hears of it then.
+    if (this.#apply === undefined) return;
+    const faults = this.#apply(state);
+    this.#taken = state;
     if (faults.length === 0) return;
     this.#metrics.refused.inc();
     this.#options.logger.error({ faults: faults.map((fault) => formatFault(fault)) }, 'what the objects make of the state cannot be taken; the last good one stays');
@@ -282,20 +325,34 @@ class Source implements KubernetesSource {
   }
 
   /** The same state, by identity, for as long as nothing but statuses has changed. */
-  #combine(file: DesiredState): StoreOutput {
-    const { settings, claimsOf } = this.#options;
-    const accesses = settings.metricAccess && { objects: this.#accessObjects(), withoutTerms: settings.metricAccess.withoutTerms };
+  #combine(given: DesiredState): StoreOutput {
+    const { settings } = this.#options;
+    const file = hasSecrets(given) ? this.#withDoors(given) : given;
+    const looked: unknown[] = [];
+    const look = (secret: SecretName): SecretData | string => {
+      const found = this.#secrets.look(secret, 'name');
+      looked.push(found);
+      return found;
+    };
+    const accesses = settings.metricAccess && { objects: this.#accessObjects(), withoutTerms: settings.metricAccess.withoutTerms, ...(settings.metricAccess.secrets && { look }) };
     const backends = this.#backends(file).map((backend) => this.#discovery.resolve(backend));
     const resolved = new Map(backends.map((backend) => [backend.name, backend]));
-    const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined))];
     const known = this.#output;
-    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, claimsOf, tenantFromNamespace: settings.tenantFromNamespace, clusterDomain: settings.clusterDomain, reportOf: (tenant, name) => this.#reports.get(reportKey(tenant, name)) }, this.#translate);
+    const output = combine({ file, objects: this.#compiled, accesses, resolve: (backend) => resolved.get(backend.name) ?? backend, tenantFromNamespace: settings.tenantFromNamespace, clusterDomain: settings.clusterDomain, reportOf: (tenant, name) => this.#reports.get(reportKey(tenant, name)) }, this.#translate);
+    const inputs = [file, ...(accesses?.objects ?? []).map(({ content }) => content), ...this.#compiled.map(({ compiled }) => compiled), JSON.stringify(backends.filter(({ discover }) => discover !== undefined)), ...looked];
     const same = known !== undefined && known.inputs.length === inputs.length && inputs.every((input, index) => input === known.inputs[index]);
     const kept = same ? { ...output, state: known.output.state } : output;
     this.#output = { inputs, output: kept };
     // Who has no statuses to write campaigns only where there is other work for one alone.
-    if (kept.state.tenants.some(({ exports = [] }) => exports.length > 0) || kept.state.pushTargets?.some(({ groupTtl }) => groupTtl !== undefined) === true) this.#campaign ??= this.#startCampaign();
+    if (hasSecrets(file) || kept.state.tenants.some(({ exports = [] }) => exports.length > 0) || kept.state.pushTargets?.some(({ groupTtl }) => groupTtl !== undefined) === true) this.#campaign ??= this.#startCampaign();
     return kept;
+  }
+
+  /** The same value for as long as the doors are the same. */
+  #withDoors(given: DesiredState): DesiredState {
+    const gateway = this.#doors.resolve(given.gateway);
+    if (this.#opened?.given !== given || !isDeepStrictEqual(this.#opened.state.gateway, gateway)) this.#opened = { given, state: { ...given, gateway } };
+    return this.#opened.state;
   }
 
   #accessObjects(): readonly KubeObject[] {
@@ -303,7 +360,7 @@ class Source implements KubernetesSource {
   }
 
   #backends(file: DesiredState): NonNullable<DesiredState['backends']> {
-    const own = this.#compiled.flatMap(({ compiled }) => (compiled.ok && compiled.value.entry.kind === 'backends' ? [compiled.value.entry.backend] : []));
+    const own = this.#compiled.flatMap(({ compiled }) => (compiled.ok && compiled.value.entry.kind === 'backends' ? [compiled.value.entry.value] : []));
     // A name that is taken is the file's.
     return [...own, ...(file.backends ?? [])];
   }
@@ -312,6 +369,7 @@ class Source implements KubernetesSource {
     this.#writer?.setLeading(leading);
     // What another has said since, or left unsaid, is not known.
     this.#told = new WeakMap();
+    this.#doorNews.clear();
     if (leading) this.#tell();
     await this.#options.onLeading(leading);
   }
@@ -319,6 +377,7 @@ class Source implements KubernetesSource {
   #tell(): void {
     // What is remembered may be no more, or have been told of since.
     if (this.#campaign?.leading() !== true || this.#objectsWaiting().length > 0) return;
+    for (const { door, part, secrets, problem } of this.#doors.report()) this.#tellOfDoor(`${door}.${part}`, secrets[0], problem);
     for (const { kind, object, verdict, status } of this.#output?.output.sayings ?? []) {
       if (this.#told.get(object) === verdict) continue;
       this.#told.set(object, verdict);
@@ -327,4 +386,12 @@ class Source implements KubernetesSource {
     }
   }
 
+  #tellOfDoor(what: string, secret: SecretName | undefined, problem: string | undefined): void {
+    if (secret === undefined || this.#doorNews.get(what) === problem) return;
+    if (problem === undefined) this.#doorNews.delete(what);
+    else {
+      this.#doorNews.set(what, problem);
+      this.#writer?.tell(SECRET, secret, { reason: 'CertificateRefused', message: `for listeners.${what}: ${problem}; what was last good stays` });
+    }
+  }
 }

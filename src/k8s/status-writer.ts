@@ -5,6 +5,7 @@ import type { KubeApi } from '../kube/api.js';
 import { apiVersionOf, collectionPath, EVENT } from '../kube/kinds.js';
 import type { Kind } from '../kube/kinds.js';
 import type { KubeObject } from './kube-object.js';
+import type { ObjectRef } from './metric-access.js';
 import { newsOf } from './status.js';
 import type { StatusPatch } from './status.js';
 
@@ -16,6 +17,8 @@ import type { StatusPatch } from './status.js';
  */
 export interface StatusWriter {
   write(kind: Kind, object: KubeObject, status: StatusPatch): void;
+  /** An Event on an object that has no status of ours. */
+  tell(kind: Kind, ref: ObjectRef, news: News): void;
   /** From now on; without leave nothing is written and nothing waits. */
   setLeading(leading: boolean): void;
   close(): Promise<void>;
@@ -28,10 +31,17 @@ export interface StatusWriterOptions {
   readonly logger: Logger;
 }
 
+export interface News {
+  readonly reason: string;
+  readonly message: string;
+}
+
 interface Waiting {
   readonly kind: Kind;
-  readonly object: KubeObject;
-  readonly status: StatusPatch;
+  readonly object: { readonly ref: ObjectRef; readonly uid: string | undefined; readonly status?: unknown };
+  /** Undefined: there is `news` alone. */
+  readonly status: StatusPatch | undefined;
+  readonly news: readonly News[];
 }
 
 const RETRY_MS = 5_000;
@@ -62,8 +72,17 @@ class Writer implements StatusWriter {
   }
 
   write(kind: Kind, object: KubeObject, status: StatusPatch): void {
+    this.#wait({ kind, object, status, news: [] });
+  }
+
+  tell(kind: Kind, ref: ObjectRef, news: News): void {
+    this.#wait({ kind, object: { ref, uid: undefined }, status: undefined, news: [news] });
+  }
+
+  #wait(waiting: Waiting): void {
     if (this.#term === undefined) return;
-    this.#waiting.set(`${kind.plural}/${object.ref.namespace}/${object.ref.name}`, { kind, object, status });
+    const { kind, object } = waiting;
+    this.#waiting.set(`${kind.plural}/${object.ref.namespace}/${object.ref.name}`, waiting);
     this.#kick();
   }
 
@@ -101,14 +120,9 @@ class Writer implements StatusWriter {
   async #send(key: string, waiting: Waiting, signal: AbortSignal): Promise<void> {
     const { kind, object, status } = waiting;
     // Before it is written: then the watch tells of it, and it is news no more.
-    const news = newsOf(status, object.status);
+    const news = [...waiting.news, ...(status === undefined ? [] : newsOf(status, object.status))];
     try {
-      const path = `${collectionPath(kind, object.ref.namespace)}/${encodeURIComponent(object.ref.name)}/status?fieldManager=scrapeway`;
-      // With the uid: an object of the same name that came meanwhile is another one.
-      const answer = await this.#api.send({ method: 'PATCH', path, body: { metadata: { uid: object.uid }, status }, contentType: MERGE_PATCH, signal });
-      // Gone or another one: nobody to tell.
-      if (answer.status === 404 || answer.status === 409) return;
-      if (answer.status >= 300) throw new KubeError(answer.status, messageOf(answer.body));
+      if (status !== undefined && !(await this.#patch(waiting, signal))) return;
       for (const { reason, message } of news) await this.#event(waiting, { reason, message }, signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -121,8 +135,18 @@ class Writer implements StatusWriter {
     }
   }
 
+  /** False: it is gone or another one, so there is nobody to tell. */
+  async #patch({ kind, object, status }: Waiting, signal: AbortSignal): Promise<boolean> {
+    const path = `${collectionPath(kind, object.ref.namespace)}/${encodeURIComponent(object.ref.name)}/status?fieldManager=scrapeway`;
+    // With the uid: an object of the same name that came meanwhile is another one.
+    const answer = await this.#api.send({ method: 'PATCH', path, body: { metadata: { uid: object.uid }, status }, contentType: MERGE_PATCH, signal });
+    if (answer.status === 404 || answer.status === 409) return false;
+    if (answer.status >= 300) throw new KubeError(answer.status, messageOf(answer.body));
+    return true;
+  }
+
   /** Lost where it cannot be written: the status says the same, and stays. */
-  async #event({ kind, object }: Waiting, { reason, message }: { readonly reason: string; readonly message: string }, signal: AbortSignal): Promise<void> {
+  async #event({ kind, object }: Waiting, { reason, message }: News, signal: AbortSignal): Promise<void> {
     const now = new Date();
     const minute = Math.floor(now.getTime() / 60_000);
     this.#events = minute === this.#minute ? this.#events + 1 : 1;
@@ -132,7 +156,7 @@ class Writer implements StatusWriter {
     const time = now.toISOString();
     const body = {
       metadata: { name: `${name.slice(0, 200)}.${randomBytes(8).toString('hex')}`, namespace },
-      involvedObject: { apiVersion: apiVersionOf(kind), kind: kind.kind, namespace, name, uid: object.uid },
+      involvedObject: { apiVersion: apiVersionOf(kind), kind: kind.kind, namespace, name, ...(object.uid !== undefined && { uid: object.uid }) },
       type: 'Warning',
       reason,
       // core/v1 takes 1,024 characters.

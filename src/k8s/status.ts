@@ -88,14 +88,14 @@ function remoteWriteStatus({ status, message }: Statement, report: ExportReport 
 
 /** The status of an object of our own kinds. `inForce`: it is, or what is sound of it. */
 export function objectStatus(
-  { inForce, faults, warnings, generation }: { readonly inForce: boolean; readonly faults: readonly Fault[]; readonly warnings: readonly Fault[]; readonly generation: number },
+  { inForce, conflict, faults, warnings, generation }: { readonly inForce: boolean; readonly conflict: boolean; readonly faults: readonly Fault[]; readonly warnings: readonly Fault[]; readonly generation: number },
   previous: unknown,
   nowMs: number,
 ): StatusPatch | undefined {
   const accepted: Statement =
     faults.length === 0
       ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'in force' }
-      : { type: 'Accepted', status: 'False', reason: inForce ? 'PartlyRefused' : 'Refused', message: `${inForce ? 'in force without' : 'not in force'}: ${told(faults)}` };
+      : { type: 'Accepted', status: 'False', reason: conflict ? 'Conflict' : inForce ? 'PartlyRefused' : 'Refused', message: `${inForce ? 'in force without' : 'not in force'}: ${told(faults)}` };
   const conditions = conditionsFor([accepted, warning(warnings)], generation, previous, nowMs);
   return JSON.stringify(conditionsOf(previous)) === JSON.stringify(conditions) ? undefined : { conditions };
 }

@@ -3,7 +3,10 @@ import { desiredState } from '../../test/support/desired-state.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { Tenant } from '../model/desired-state.js';
-import { METRIC_ACCESS, TENANT } from '../kube/kinds.js';
+import { AGENT, FRONT_PROXY, METRIC_ACCESS, REVOCATION, SITE, TARGET_TEMPLATE, TENANT } from '../kube/kinds.js';
+import type { Kind } from '../kube/kinds.js';
+import { claimsOf } from '../model/entry.js';
+import type { Entry } from '../model/entry.js';
 import type { KubeObject } from './kube-object.js';
 import { combine } from './store.js';
 import type { CompiledObject, OwnObject, StoreInput, StoreOutput } from './store.js';
@@ -16,7 +19,7 @@ function kubeObject(namespace: string, name: string, created: string, spec: unkn
 }
 
 function tenantObject(name: string, created: string, { claims = [], tenant = {} }: { readonly claims?: readonly string[]; readonly tenant?: Partial<Tenant> } = {}): OwnObject {
-  const entry = { kind: 'tenants', tenant: { name, credentials: [], scrape: [], limits: LIMITS, ...tenant } } as const;
+  const entry = { kind: 'tenants', value: { name, credentials: [], scrape: [], limits: LIMITS, ...tenant } } as const;
   const compiled: Result<CompiledObject> = ok({ entry, claims: [`tenant ${name}`, ...claims], faults: [], warnings: [] });
   return { kind: TENANT, object: kubeObject('mon', name, created), compiled };
 }
@@ -26,8 +29,7 @@ function access(namespace: string, metrics: readonly string[]): KubeObject {
 }
 
 function combined(input: Partial<StoreInput>): StoreOutput {
-  const claimsOf = { tenant: ({ name }: { name: string }) => [`tenant ${name}`], agent: () => [], backend: () => [] };
-  return combine({ file: desiredState({ tenants: [{ name: 'of-file' }] }), objects: [], accesses: undefined, resolve: (backend) => backend, claimsOf, tenantFromNamespace: false, ...input }, createTranslate());
+  return combine({ file: desiredState({ tenants: [{ name: 'of-file' }] }), objects: [], accesses: undefined, resolve: (backend) => backend, tenantFromNamespace: false, ...input }, createTranslate());
 }
 
 function tenantNames({ state }: StoreOutput): readonly string[] {
@@ -66,6 +68,43 @@ describe('file and objects', () => {
   });
 });
 
+describe('entries of every list', () => {
+  const object = (kind: Kind, name: string, created: string, entry: Entry): OwnObject => ({ kind, object: kubeObject('mon', name, created), compiled: ok({ entry, claims: claimsOf(entry), faults: [], warnings: [] }) });
+  const agent = (name: string, tenants: readonly string[]): Entry => ({ kind: 'agents', value: { name, tenants, maxTargets: 1, san: { type: 'uri', value: name } } });
+  const site = (name: string, agents: readonly string[]): Entry => ({ kind: 'sites', value: { name, agents, order: 'preference', hedge: undefined } });
+
+  it('get into the state behind the file\'s own', () => {
+    const template: Entry = { kind: 'templates', value: { name: 'nodes', selector: [], tenants: ['of-file'], scrapeInterval: undefined, scrapeTimeout: undefined } };
+    const { state } = combined({
+      objects: [
+        object(TARGET_TEMPLATE, 'nodes', '1', template),
+        object(FRONT_PROXY, 'any', '1', { kind: 'frontProxies', value: { san: { type: 'dns', value: 'p' }, tenants: 'all' } }),
+        object(REVOCATION, 'a', '1', { kind: 'revoked', value: { serials: ['1'], sans: [] } }),
+        object(REVOCATION, 'b', '1', { kind: 'revoked', value: { serials: ['2'], sans: [] } }),
+      ],
+    });
+    expect(state.templates).toEqual([template.value]);
+    expect(state.tenants[0]?.scrape.at(-1)).toMatchObject({ rule: 'templates/nodes' });
+    expect(state.frontProxies).toHaveLength(1);
+    expect(state.gateway.revoked?.serials).toEqual(['1', '2']);
+  });
+
+  it('that are made of others are there when all of those are, and go together', () => {
+    const alone = combined({ objects: [object(SITE, 'paris', '1', site('paris', ['one', 'two'])), object(AGENT, 'one', '1', agent('one', ['of-file']))] });
+    expect(alone.state.sites).toEqual([]);
+    expect(said(alone)).toContain('Site paris Warning=True spec.agents: no agent has the name "two"');
+    const apart = combined({ objects: [object(SITE, 'paris', '1', site('paris', ['one', 'two'])), object(AGENT, 'one', '1', agent('one', ['of-file'])), object(AGENT, 'two', '1', agent('two', []))] });
+    expect(apart.state.sites).toEqual([]);
+    const whole = combined({ objects: [object(SITE, 'paris', '1', site('paris', ['one', 'two'])), object(AGENT, 'one', '1', agent('one', ['of-file'])), object(AGENT, 'two', '1', agent('two', ['of-file']))] });
+    expect(whole.state.sites?.map(({ name }) => name)).toEqual(['paris']);
+  });
+
+  it('that claim what an older one has, in whichever list, are told Conflict', () => {
+    const output = combined({ objects: [object(SITE, 'one', '2', site('one', ['x'])), object(AGENT, 'one', '1', agent('one', []))] });
+    expect(output.sayings.find(({ kind }) => kind === SITE)?.status(0)?.conditions[0]).toMatchObject({ status: 'False', reason: 'Conflict', message: 'not in force: metadata.name: agent one is taken by Agent mon/one' });
+  });
+});
+
 describe('MetricAccess', () => {
   it('adds to the tenant whose terms name the namespace, within the terms', () => {
     const output = combined({
@@ -88,8 +127,7 @@ describe('MetricAccess', () => {
   it('says the same verdict of the same object as long as nothing changes', () => {
     const translate = createTranslate();
     const accesses = { objects: [access('team', ['up'])], withoutTerms: 'deny' } as const;
-    const claimsOf = { tenant: () => [], agent: () => [], backend: () => [] };
-    const [one, other] = [1, 2].map(() => combine({ file: desiredState(), objects: [], accesses, resolve: (backend) => backend, claimsOf, tenantFromNamespace: false }, translate).sayings[0]);
+    const [one, other] = [1, 2].map(() => combine({ file: desiredState(), objects: [], accesses, resolve: (backend) => backend, tenantFromNamespace: false }, translate).sayings[0]);
     expect(one?.verdict).toBe(other?.verdict);
   });
 });

@@ -1,14 +1,18 @@
 import type { Fault, Result } from '../lib/result.js';
-import type { Agent, Backend, DesiredState, ExportDestination, QueryGrant, Tenant } from '../model/desired-state.js';
+import type { Backend, DesiredState, ExportDestination, QueryGrant, Tenant } from '../model/desired-state.js';
+import { claimsOfState, CREDENTIAL_CLAIM } from '../model/entry.js';
+import type { Entry, EntryKind } from '../model/entry.js';
 import type { ExportReport } from '../model/export-report.js';
-import { METRIC_ACCESS } from '../kube/kinds.js';
+import { withTemplateGrants } from '../model/grants.js';
+import { FRONT_PROXY, METRIC_ACCESS } from '../kube/kinds.js';
 import type { Kind } from '../kube/kinds.js';
+import { dangling } from './dangling.js';
 import { byAge } from './kube-object.js';
 import type { KubeObject } from './kube-object.js';
 import type { ObjectExport } from './object-export.js';
 import { metricAccessStatus, objectStatus } from './status.js';
 import type { StatusPatch } from './status.js';
-import type { MetricAccessTerms, Translate } from './translate.js';
+import type { LookAtSecret, MetricAccessTerms, Translate } from './translate.js';
 
 /**
  * File ∪ objects → the state that is wanted, and what is to be said of each object. Pure.
@@ -20,11 +24,9 @@ export interface StoreInput {
   readonly file: DesiredState;
   readonly objects: readonly OwnObject[];
   /** `undefined`: MetricAccess is not read. */
-  readonly accesses: { readonly objects: readonly KubeObject[]; readonly withoutTerms: 'deny' | 'own-namespace' } | undefined;
+  readonly accesses: { readonly objects: readonly KubeObject[]; readonly withoutTerms: 'deny' | 'own-namespace'; readonly look?: LookAtSecret | undefined } | undefined;
   /** The endpoints of a backend that are there now. */
   readonly resolve: (backend: Backend) => Backend;
-  /** What an entry of the file claims for itself. */
-  readonly claimsOf: ClaimsOf;
   /** Whether the service accounts of a namespace are the tenant of its name. The file's own tenants have that already. */
   readonly tenantFromNamespace: boolean;
   readonly clusterDomain?: string;
@@ -32,13 +34,7 @@ export interface StoreInput {
   readonly reportOf?: (tenant: string, name: string) => ExportReport | undefined;
 }
 
-export interface ClaimsOf {
-  tenant(tenant: Tenant): readonly string[];
-  agent(agent: Agent): readonly string[];
-  backend(backend: Backend): readonly string[];
-}
-
-/** A Tenant, an Agent or a Backend, compiled as an entry of the file would be. */
+/** An object of our own kinds, compiled as an entry of the file would be. */
 export interface OwnObject {
   readonly kind: Kind;
   readonly object: KubeObject;
@@ -51,11 +47,6 @@ export interface CompiledObject {
   readonly faults: readonly Fault[];
   readonly warnings: readonly Fault[];
 }
-
-export type Entry =
-  | { readonly kind: 'tenants'; readonly tenant: Tenant }
-  | { readonly kind: 'agents'; readonly agent: Agent }
-  | { readonly kind: 'backends'; readonly backend: Backend };
 
 export interface StoreOutput {
   readonly state: DesiredState;
@@ -78,23 +69,52 @@ export interface Saying {
 const NAMESPACE_LIMITS = { requestsPerSecond: 1000, burst: 1000 };
 
 export function combine(input: StoreInput, translate: Translate): StoreOutput {
-  const { file } = input;
   const { admitted, verdicts } = admit(input);
-  const of = <K extends Entry['kind']>(kind: K): readonly Extract<Entry, { readonly kind: K }>[] => admitted.filter((entry): entry is Extract<Entry, { readonly kind: K }> => entry.kind === kind);
-  const declared = [...file.tenants, ...of('tenants').map(({ tenant }) => tenant)];
-  const agents = [...file.agents, ...of('agents').map(({ agent }) => agent)];
-  const backends = [...(file.backends ?? []), ...of('backends').map(({ backend }) => backend)].map(input.resolve);
-  const { tenants: known, translation, destinations } = withMetricAccess(declared, input, translate);
-  const tenants = input.tenantFromNamespace ? withServiceAccounts(file, known) : known;
-  const state: DesiredState = { ...file, tenants, agents, backends, ...(destinations.length > 0 && { exportDestinations: [...(file.exportDestinations ?? []), ...destinations] }) };
+  const file = withEntries(input.file, admitted, input.resolve);
+  const { tenants: known, translation, destinations } = withMetricAccess(file, input, translate);
+  const tenants = input.tenantFromNamespace ? withServiceAccounts(input.file, known) : known;
+  const state: DesiredState = { ...file, tenants, ...(destinations.length > 0 && { exportDestinations: [...(file.exportDestinations ?? []), ...destinations] }) };
   const warn = dangling(state);
   const ofOwn = verdicts.map((verdict): Saying => {
-    const { kind, object, entry, faults, warnings } = verdict;
+    const { kind, object, entry, conflict, faults, warnings } = verdict;
     const all = [...warnings, ...(entry === undefined ? [] : warn(entry))];
-    return { kind, object, verdict, isReported: false, status: (nowMs) => objectStatus({ inForce: entry !== undefined, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
+    return { kind, object, verdict, isReported: false, status: (nowMs) => objectStatus({ inForce: entry !== undefined, conflict, faults, warnings: all, generation: object.generation }, object.status, nowMs) };
   });
   const ofAccess = translation.map(({ object, verdict }): Saying => ({ kind: METRIC_ACCESS, object, verdict, isReported: verdict.exported?.active === true, status: (nowMs) => metricAccessStatus(verdict, { previous: object.status, nowMs, report: verdict.exported?.active === true ? input.reportOf?.(verdict.exported.tenant, verdict.exported.name) : undefined }) }));
   return { state, sayings: [...ofOwn, ...ofAccess] };
+}
+
+/** The file with the objects' entries behind its own. */
+function withEntries(file: DesiredState, admitted: readonly Entry[], resolve: StoreInput['resolve']): DesiredState {
+  const of = <K extends EntryKind>(kind: K): readonly EntryIn<K>[] => entriesOf(admitted, kind);
+  const { gateway } = file;
+  const [templates, issuers, revoked] = [of('templates').map(({ value }) => value), of('issuers').map(({ value }) => value), of('revoked').map(({ value }) => value)];
+  const all: DesiredState = {
+    ...file,
+    gateway: {
+      ...gateway,
+      ...(issuers.length > 0 && { issuers: [...(gateway.issuers ?? []), ...issuers] }),
+      ...(revoked.length > 0 && { revoked: { serials: [gateway.revoked, ...revoked].flatMap((each) => each?.serials ?? []), sans: [gateway.revoked, ...revoked].flatMap((each) => each?.sans ?? []) } }),
+    },
+    // The grants of the file's own templates are there already.
+    tenants: withTemplateGrants([...file.tenants, ...of('tenants').map(({ value }) => value)], templates),
+    agents: [...file.agents, ...of('agents').map(({ value }) => value)],
+    templates: [...(file.templates ?? []), ...templates],
+    backends: [...(file.backends ?? []), ...of('backends').map(({ value }) => value)].map(resolve),
+    pushTargets: [...(file.pushTargets ?? []), ...of('pushTargets').map(({ value }) => value)],
+    exportDestinations: [...(file.exportDestinations ?? []), ...of('exportDestinations').map(({ value }) => value)],
+    frontProxies: [...(file.frontProxies ?? []), ...of('frontProxies').map(({ value }) => value)],
+  };
+  // What is made of others is there when all of them are: half a group would answer as if it were the whole.
+  const missing = dangling(all);
+  const whole = admitted.filter((entry) => missing(entry).length === 0);
+  return { ...all, sites: [...(file.sites ?? []), ...entriesOf(whole, 'sites').map(({ value }) => value)], backendGroups: [...(file.backendGroups ?? []), ...entriesOf(whole, 'backendGroups').map(({ value }) => value)] };
+}
+
+type EntryIn<K extends EntryKind> = Extract<Entry, { readonly kind: K }>;
+
+function entriesOf<K extends EntryKind>(entries: readonly Entry[], kind: K): readonly EntryIn<K>[] {
+  return entries.filter((entry): entry is EntryIn<K> => entry.kind === kind);
 }
 
 interface ObjectVerdict {
@@ -102,33 +122,36 @@ interface ObjectVerdict {
   readonly object: KubeObject;
   /** Undefined: not in force. */
   readonly entry: Entry | undefined;
+  /** Somebody else has what it claims. */
+  readonly conflict: boolean;
   readonly faults: readonly Fault[];
   readonly warnings: readonly Fault[];
 }
 
 /** Who gets in, and why the others do not. */
-function admit({ file, objects, claimsOf }: StoreInput): { readonly admitted: readonly Entry[]; readonly verdicts: readonly ObjectVerdict[] } {
+function admit({ file, objects }: StoreInput): { readonly admitted: readonly Entry[]; readonly verdicts: readonly ObjectVerdict[] } {
   const taken = new Map<string, string>();
-  const proxies = (file.frontProxies ?? []).map(({ san }) => `credential certificate ${san.type} ${san.value}`);
-  // Grants name sites and agents alike.
-  const sites = (file.sites ?? []).map(({ name }) => `agent ${name}`);
-  const ofFile = [...file.tenants.flatMap((each) => claimsOf.tenant(each)), ...file.agents.flatMap((each) => claimsOf.agent(each)), ...(file.backends ?? []).flatMap((each) => claimsOf.backend(each)), ...proxies, ...sites];
-  for (const claim of ofFile) taken.set(claim, "the gateway's file");
+  for (const claim of claimsOfState(file)) taken.set(claim, "the gateway's file");
   const admitted: Entry[] = [];
   const verdicts = objects.toSorted((a, b) => byAge(a.object, b.object)).map(({ kind, object, compiled }): ObjectVerdict => {
-    if (!compiled.ok) return { kind, object, entry: undefined, faults: compiled.error, warnings: [] };
+    if (!compiled.ok) return { kind, object, entry: undefined, conflict: false, faults: compiled.error, warnings: [] };
     const { entry, claims, faults, warnings } = compiled.value;
     const lost = claims.flatMap((claim) => {
       const owner = taken.get(claim);
-      // Of a credential nothing is quoted: it may say who somebody else's is.
-      return owner === undefined ? [] : [{ place: claim.startsWith('credential ') ? 'spec.credentials' : 'metadata.name', message: `${claim.startsWith('credential ') ? 'one of them' : claim} is taken by ${owner}` }];
+      return owner === undefined ? [] : [claimLost(kind, claim, owner)];
     });
-    if (lost.length > 0) return { kind, object, entry: undefined, faults: lost, warnings };
+    if (lost.length > 0) return { kind, object, entry: undefined, conflict: true, faults: lost, warnings };
     for (const claim of claims) taken.set(claim, `${kind.kind} ${object.ref.namespace}/${object.ref.name}`);
     admitted.push(entry);
-    return { kind, object, entry, faults, warnings };
+    return { kind, object, entry, conflict: false, faults, warnings };
   });
   return { admitted, verdicts };
+}
+
+/** Of a credential nothing is quoted: it may say who somebody else's is. */
+function claimLost(kind: Kind, claim: string, owner: string): Fault {
+  if (!claim.startsWith(CREDENTIAL_CLAIM)) return { place: 'metadata.name', message: `${claim} is taken by ${owner}` };
+  return kind.plural === FRONT_PROXY.plural ? { place: 'spec.certificate', message: `is taken by ${owner}` } : { place: 'spec.credentials', message: `one of them is taken by ${owner}` };
 }
 
 interface WithAccess {
@@ -137,13 +160,13 @@ interface WithAccess {
   readonly translation: readonly { readonly object: KubeObject; readonly verdict: ReturnType<Translate>['verdicts'][number] }[];
 }
 
-function withMetricAccess(declared: readonly Tenant[], { accesses, file, clusterDomain = 'cluster.local' }: StoreInput, translate: Translate): WithAccess {
+function withMetricAccess({ tenants: declared, exportDestinations = [] }: DesiredState, { accesses, clusterDomain = 'cluster.local' }: StoreInput, translate: Translate): WithAccess {
   if (accesses === undefined) return { tenants: declared, translation: [], destinations: [] };
   const objects = accesses.objects.toSorted(byAge);
   const terms = declared.flatMap((tenant): MetricAccessTerms[] => (tenant.metricAccess === undefined ? [] : [{ tenant: tenant.name, ...tenant.metricAccess }]));
   const ofNamespaces = accesses.withoutTerms === 'deny' ? [] : namespaceTenants(declared, terms, objects);
   const tenants = [...declared, ...ofNamespaces];
-  const rules = { terms, withoutTerms: accesses.withoutTerms, tenants: new Set(tenants.map(({ name }) => name)), destinations: file.exportDestinations ?? [], clusterDomain };
+  const rules = { terms, withoutTerms: accesses.withoutTerms, tenants: new Set(tenants.map(({ name }) => name)), destinations: exportDestinations, clusterDomain, look: accesses.look };
   const { grants, verdicts, exports } = translate(objects.map(({ content }) => content), rules);
   return {
     tenants: tenants.map((tenant) => withExports(withGrants(tenant, grants.get(tenant.name)), exports.get(tenant.name))),
@@ -178,31 +201,4 @@ function withServiceAccounts({ tenants: ofFile }: DesiredState, all: readonly Te
   return all.map((tenant) =>
     fromFile.has(tenant.name) || listed.has(tenant.name) || tenant.credentials.some(({ kind }) => kind === 'service-account') ? tenant : { ...tenant, credentials: [...tenant.credentials, { kind: 'service-account', namespace: tenant.name, name: undefined }] },
   );
-}
-
-/** References to what is not there. */
-function dangling({ tenants, agents, sites = [], backends = [], pushTargets = [], exportDestinations = [] }: DesiredState): (entry: Entry) => readonly Fault[] {
-  const names = (items: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(items.map(({ name }) => name));
-  const [tenantNames, agentNames, backendNames, pushNames] = [names(tenants), names([...agents, ...sites]), names(backends), names(pushTargets)];
-  const missing = (what: string, place: string, wanted: readonly string[], known: ReadonlySet<string>): readonly Fault[] =>
-    wanted.filter((name) => !known.has(name)).map((name) => ({ place, message: `no ${what} has the name "${name}"` }));
-  return (entry) => {
-    switch (entry.kind) {
-      case 'tenants': {
-        const { scrape, query = [], push = [], metricAccess } = entry.tenant;
-        return [
-          ...scrape.flatMap((grant, index) => missing('agent', `spec.scrape[${index}].agents`, grant.agents ?? [], agentNames)),
-          ...query.flatMap((grant, index) => missing('backend', `spec.query[${index}].backends`, grant.backends ?? [], backendNames)),
-          ...(metricAccess?.within ?? []).flatMap((grant, index) => missing('backend', `spec.metricAccess.within[${index}].backends`, grant.backends ?? [], backendNames)),
-          ...missing('backend', 'spec.metricAccess.exports.backend', metricAccess?.exports === undefined ? [] : [metricAccess.exports.backend], backendNames),
-          ...missing('export destination', 'spec.metricAccess.exports.destinations', metricAccess?.exports?.destinations ?? [], names(exportDestinations)),
-          ...missing('push target', 'spec.push', push, pushNames),
-        ];
-      }
-      case 'agents':
-        return missing('tenant', 'spec.tenants', entry.agent.tenants, tenantNames);
-      case 'backends':
-        return [];
-    }
-  };
 }

@@ -1,4 +1,5 @@
 import type { ExportDestination, ExportTerms, QueryGrant } from '../model/desired-state.js';
+import type { SecretName } from '../model/kubernetes.js';
 import type { Rule } from '../promql/enforce/policy.js';
 import { err } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
@@ -6,7 +7,9 @@ import { identify, readMetricAccess } from './metric-access.js';
 import type { Identified, MetricAccess, ObjectRef } from './metric-access.js';
 import { askedExport } from './asked-export.js';
 import type { Ceiling } from './ceiling.js';
-import type { ExportGround, NoExport, ObjectExport } from './object-export.js';
+import type { ExportGround, NoExport, ObjectExport, ReadOwnSecret } from './object-export.js';
+import { secretText } from './secrets.js';
+import type { SecretData } from './secrets.js';
 import { readCeiling, readPattern, selectorOfAll, suspicion } from './pattern.js';
 
 /**
@@ -34,7 +37,11 @@ export interface TranslationRules {
   /** The admin's list. */
   readonly destinations?: readonly ExportDestination[];
   readonly clusterDomain?: string;
+  /** A Secret as it is now, or why it cannot be had; undefined: none is read. */
+  readonly look?: LookAtSecret | undefined;
 }
+
+export type LookAtSecret = (secret: SecretName) => SecretData | string;
 
 export interface Refused {
   /** `spec.metrics[2]` */
@@ -74,22 +81,41 @@ const MAX_SELECTORS = 10_000;
  */
 export type Translate = (objects: readonly object[], rules: TranslationRules) => Translation;
 
+interface Remembered {
+  readonly identified: Identified;
+  readonly over: readonly Ceiling[];
+  /** Those that were asked for, as they were. */
+  readonly secrets: ReadonlyMap<string, SecretData | string>;
+  readonly result: Translated;
+}
+
 /** Objects that are not even objects of a namespace are left out: there is nobody to tell. */
 export function createTranslate(): Translate {
   let ceilings = new Ceilings({ terms: [], withoutTerms: 'deny', tenants: new Set() }, new Map());
-  const known = new WeakMap<object, { readonly identified: Identified; readonly over: readonly Ceiling[]; readonly result: Translated }>();
+  let look: LookAtSecret | undefined;
+  const known = new WeakMap<object, Remembered>();
   const translated = (object: object): Translated | undefined => {
     const before = known.get(object);
     const identified = before?.identified ?? identify(object);
     if (identified === undefined) return undefined;
-    const over = ceilings.of(identified.object.namespace);
-    if (before?.over === over) return before.result;
-    const result = translateOne(object, identified, over);
-    known.set(object, { identified, over, result });
+    const { namespace } = identified.object;
+    const over = ceilings.of(namespace);
+    if (before?.over === over && [...before.secrets].every(([name, secret]) => look?.({ namespace, name }) === secret)) return before.result;
+    const secrets = new Map<string, SecretData | string>();
+    const from = look;
+    // Its own namespace, whatever stands in the object.
+    const ownSecret = from && ((name: string, key: string): Result<string, string> => {
+      const secret = from({ namespace, name });
+      secrets.set(name, secret);
+      return secretText(secret, key);
+    });
+    const result = translateOne(object, { identified, over, ownSecret });
+    known.set(object, { identified, over, secrets, result });
     return result;
   };
   return (objects, rules) => {
     ceilings = new Ceilings(rules, ceilings.compiled);
+    look = rules.look;
     const grants = new Map<string, QueryGrant[]>();
     const verdicts: Verdict[] = [];
     const exports = new Map<string, ObjectExport[]>();
@@ -183,21 +209,26 @@ class Ceilings {
   }
 }
 
-function translateOne(object: unknown, identified: Identified, over: readonly Ceiling[]): Translated {
+interface Surroundings {
+  readonly over: readonly Ceiling[];
+  readonly ownSecret: ReadOwnSecret | undefined;
+}
+
+function translateOne(object: unknown, { identified, over, ownSecret }: Surroundings & { readonly identified: Identified }): Translated {
   const nothing = { ...identified, inForce: [], warnings: [], exported: undefined };
   const read = readMetricAccess(object, identified);
   const alone = (verdict: Verdict): Translated => ({ verdict, crowded: verdict, wanted: undefined, given: [] });
   if (!read.ok) return alone({ ...nothing, refused: read.error });
   const exported = read.value.remoteWrite === undefined ? undefined : ({ active: false, reason: 'NotAllowed', message: noTerms(identified.object).message } as const);
   if (over.length === 0) return alone({ ...nothing, exported, refused: [noTerms(identified.object)] });
-  return translateRead(read.value, over);
+  return translateRead(read.value, { over, ownSecret });
 }
 
 function noTerms({ namespace }: ObjectRef): Refused {
   return { place: 'metadata.namespace', message: `no tenant takes the word of the namespace ${namespace}; an admin adds it to a tenant's metricAccess.namespaces` };
 }
 
-function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Translated {
+function translateRead(access: MetricAccess, { over: ceilings, ownSecret }: Surroundings): Translated {
   const refused: Refused[] = [];
   const warnings: Refused[] = [];
   const inForce: string[] = [];
@@ -227,7 +258,7 @@ function translateRead(access: MetricAccess, ceilings: readonly Ceiling[]): Tran
   if (access.metrics.length === 0) refused.push({ place: 'spec.metrics', message: 'is empty, so nothing is allowed' });
   const given = [...selectors].map(([{ tenant, backends }, metrics]) => ({ tenant, grant: { backends, metrics: [...metrics], labels: {} } }));
   const verdict: Verdict = { object: access.object, generation: access.generation, inForce, refused, warnings, exported: undefined };
-  const asked = askedExport(access, inForce, ceilings);
+  const asked = askedExport(access, { inForce, over: ceilings, ownSecret });
   if (asked === undefined) return { verdict, crowded: verdict, wanted: undefined, given };
   if (!asked.ok) return { verdict: { ...verdict, exported: { active: false, ...asked.error } }, crowded: verdict, wanted: undefined, given };
   const { tenant, max, given: { spec } } = asked.value;

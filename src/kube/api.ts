@@ -112,7 +112,7 @@ interface Identity {
   readonly options: RequestOptions;
 }
 
-/** Who we are and whom we trust, as it is now or was a moment ago. */
+/** Where the server is, who we are and whom we trust, as it is now or was a moment ago. */
 function createIdentity(current: CurrentKubeConfig): { now(): Promise<Identity>; forget(): void } {
   let known: { readonly identity: Promise<Identity>; readonly untilMs: number } | undefined;
   const look = async (): Promise<Identity> => {

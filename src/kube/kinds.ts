@@ -10,7 +10,15 @@ export interface Kind {
 export const METRIC_ACCESS: Kind = { group: 'observability.ethos.io', version: 'v1alpha1', plural: 'metricaccesses', kind: 'MetricAccess' };
 export const TENANT: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'tenants', kind: 'Tenant' };
 export const AGENT: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'agents', kind: 'Agent' };
+export const SITE: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'sites', kind: 'Site' };
+export const TARGET_TEMPLATE: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'targettemplates', kind: 'TargetTemplate' };
+export const TOKEN_ISSUER: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'tokenissuers', kind: 'TokenIssuer' };
 export const BACKEND: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'backends', kind: 'Backend' };
+export const BACKEND_GROUP: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'backendgroups', kind: 'BackendGroup' };
+export const PUSH_TARGET: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'pushtargets', kind: 'PushTarget' };
+export const EXPORT_DESTINATION: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'exportdestinations', kind: 'ExportDestination' };
+export const FRONT_PROXY: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'frontproxies', kind: 'FrontProxy' };
+export const REVOCATION: Kind = { group: 'scrapeway.io', version: 'v1alpha1', plural: 'revocations', kind: 'Revocation' };
 export const SECRET: Kind = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret' };
 export const CONFIG_MAP: Kind = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap' };
 export const POD_MONITOR: Kind = { group: 'monitoring.coreos.com', version: 'v1', plural: 'podmonitors', kind: 'PodMonitor' };

@@ -95,4 +95,14 @@ describe('a list and its watch', () => {
     expect(failures).toEqual(expect.arrayContaining([undefined, 'connection refused', '403: not any more']));
     expect([watch.failing(), watch.waitingFor(), watch.items().size]).toEqual([undefined, undefined, 1]);
   });
+
+  it.each([
+    [true, undefined],
+    [false, '404: no such thing'],
+  ])('of a kind that the server does not have is empty where that may be (%j), and else a failure', async (mayBeAbsent, failing) => {
+    const api: KubeApi = { send: () => Promise.resolve({ status: 404, body: { message: 'no such thing' } }), watch: () => Promise.reject(new Error('nothing to watch')), close: () => {} };
+    const watch = listWatch<object>({ api, path: '/apis/x', mayBeAbsent, keep: (each) => Object(each), onChange: () => {}, logger: silentLogger });
+    open.push(watch);
+    await eventually(() => expect([watch.waitingFor(), watch.failing(), watch.items().size]).toEqual([failing, failing, 0]));
+  });
 });

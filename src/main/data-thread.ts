@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { createAuthzServer } from '../authz/server.js';
 import { createHub } from '../hub/hub.js';
+import { serviceSocketName } from '../tunnel/services.js';
 import { createLogger } from '../lib/logger.js';
 import { addUtilisation } from './thread-utilisation.js';
 import { createTokenQuestions } from './token-questions.js';
@@ -27,6 +28,7 @@ const hub = createHub({
   hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
   tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
   maxLanes: options.maxLanes,
+  serviceSocketPath: join(options.runtimeDir, serviceSocketName(options.index)),
   timing: { keepAlive: options.keepAlive, reconnectGraceMs: options.reconnectGraceMs },
   logger,
   registry,

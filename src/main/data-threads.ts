@@ -20,7 +20,8 @@ export interface DataThreadsOptions {
   readonly logger: Logger;
   readonly onRegistered: (registration: Registration) => void;
   readonly reviewToken: ReviewToken;
-  readonly onAgent: (agent: string, state: 'up' | 'down') => void;
+  /** `thread`: the number of the one that holds its tunnels. */
+  readonly onAgent: (agent: string, state: 'up' | 'down', thread: number) => void;
 }
 
 export interface DataThreads {
@@ -69,7 +70,7 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
       case 'agent':
         if (message.state === 'up') thread.agents.add(message.agent);
         else thread.agents.delete(message.agent);
-        return options.onAgent(message.agent, message.state);
+        return options.onAgent(message.agent, message.state, index);
       case 'review':
         void options.reviewToken(message.token).then((verdict) => post(thread, { type: 'reviewed', id: message.id, verdict }));
         return;
@@ -92,7 +93,7 @@ export function startDataThreads(options: DataThreadsOptions): DataThreads {
     worker.once('exit', (code) => {
       threads.delete(index);
       // It cannot say so any more: its tunnels are gone.
-      for (const agent of thread.agents) options.onAgent(agent, 'down');
+      for (const agent of thread.agents) options.onAgent(agent, 'down', index);
       draining.get(index)?.();
       if (closing) return;
       logger.error({ thread: index, code, restartInMs: RESTART_PAUSE_MS }, 'data thread ended; starting it again');

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
+import { createBehind } from '../behind/behind.js';
 import { refusal } from '../discovery/answer.js';
 import { startApiServer } from '../discovery/api-server.js';
 import { createLogger } from '../lib/logger.js';
@@ -26,9 +27,10 @@ const tell = (message: FromDoorThread): void => port.postMessage(message);
 const logger = createLogger(logLevel, { component: 'doors' });
 const registry = new Registry();
 addUtilisation(registry, 'doors');
-const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, ...(cache !== undefined && { cache }) });
+const behind = createBehind(runtimeDir);
+const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, wayTo: behind.wayTo, ...(cache !== undefined && { cache }) });
 const queryDoor = createQueryDoor(queries);
-const push = createPush({ config: { targets: [], tenants: new Map() }, logger: logger.child({ component: 'push' }), registry });
+const push = createPush({ config: { targets: [], tenants: new Map() }, logger: logger.child({ component: 'push' }), registry, wayTo: behind.wayTo });
 
 let state: DesiredState | undefined;
 
@@ -47,8 +49,12 @@ port.on('message', (message: ToDoorThread) => {
   switch (message.type) {
     case 'state':
       state = changed(state, message.change);
+      behind.setState(state);
       queryDoor.setState(state);
       push.configure(pushConfig(state));
+      return;
+    case 'located':
+      behind.located(message.agent, message.thread);
       return;
     case 'expiring':
       push.setExpiring(message.expiring);

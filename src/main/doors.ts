@@ -2,12 +2,16 @@
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import { locations } from './places.js';
+import type { Places } from './places.js';
 import { changeBetween } from './state-change.js';
 import { superviseThread } from './supervised-thread.js';
 import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-messages.js';
 
 export interface Doors {
   setState(state: DesiredState): void;
+  /** This data thread holds the agent's tunnels now. */
+  located(agent: string, thread: number): void;
   /** Whether this gateway lets pushed groups expire: of several one does. */
   setExpiring(expiring: boolean): void;
   /** Resolves when the doors that the state opens are served. */
@@ -17,7 +21,7 @@ export interface Doors {
   close(): Promise<void>;
 }
 
-export function startDoors({ expiring: first, ...workerData }: DoorThreadOptions & { readonly expiring: boolean }, logger: Logger): Doors {
+export function startDoors({ expiring: first, places, ...workerData }: DoorThreadOptions & { readonly expiring: boolean; readonly places: Places }, logger: Logger): Doors {
   let state: DesiredState | undefined;
   let expiring = first;
   let isListening = false;
@@ -27,7 +31,7 @@ export function startDoors({ expiring: first, ...workerData }: DoorThreadOptions
     name: 'doors',
     workerData,
     logger,
-    greeting: () => [{ type: 'expiring', expiring }, ...(state === undefined ? [] : [{ type: 'state', change: changeBetween(undefined, state) } as const])],
+    greeting: () => [{ type: 'expiring', expiring }, ...locations(places), ...(state === undefined ? [] : [{ type: 'state', change: changeBetween(undefined, state) } as const])],
     onWord: () => {
       isListening = true;
       heard.resolve();
@@ -44,6 +48,7 @@ export function startDoors({ expiring: first, ...workerData }: DoorThreadOptions
       if (thread.isRunning()) thread.post({ type: 'state', change: changeBetween(before, next) });
       else if (isWanted()) thread.start();
     },
+    located: (agent, place) => thread.post({ type: 'located', agent, thread: place }),
     setExpiring: (next) => {
       expiring = next;
       thread.post({ type: 'expiring', expiring });

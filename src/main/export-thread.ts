@@ -4,24 +4,30 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
+import { createBehind } from '../behind/behind.js';
 import { createExporter } from '../export/exporter.js';
 import { createLogger } from '../lib/logger.js';
 import { exportJobs } from './export-jobs.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
-const { folder, logLevel }: ExportThreadOptions = workerData;
+const { folder, runtimeDir, logLevel }: ExportThreadOptions = workerData;
 const port = parentPort;
 if (port === null) throw new Error('export-thread.js is started as a worker thread only');
 const tell = (message: FromExportThread): void => port.postMessage(message);
 
 const logger = createLogger(logLevel, { component: 'export' });
 const registry = new Registry();
-const exporter = createExporter({ folder, logger, registry });
+const behind = createBehind(runtimeDir);
+const exporter = createExporter({ folder, logger, registry, wayTo: behind.wayTo });
 
 port.on('message', (message: ToExportThread) => {
   switch (message.type) {
     case 'state':
+      behind.setState(message.state);
       void exporter.configure(exportJobs(message.state, (tenant, name, why) => logger.error({ tenant, export: name, why }, 'an export reads nothing')));
+      return;
+    case 'located':
+      behind.located(message.agent, message.thread);
       return;
     case 'active':
       // What it stops, it stops before it returns.

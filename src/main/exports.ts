@@ -3,11 +3,15 @@ import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
 import type { ExportReport } from '../model/export-report.js';
+import { locations } from './places.js';
+import type { Places } from './places.js';
 import { superviseThread } from './supervised-thread.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
 export interface Exports {
   setState(state: DesiredState): void;
+  /** This data thread holds the agent's tunnels now. */
+  located(agent: string, thread: number): void;
   /** Whether this gateway is the one that exports. False: resolves when nothing is sent any more. */
   setActive(active: boolean): Promise<void>;
   collect(): Promise<MetricObject[]>;
@@ -18,7 +22,7 @@ export interface Exports {
   close(): Promise<void>;
 }
 
-export function startExports({ active: first, ...workerData }: ExportThreadOptions & { readonly active: boolean }, logger: Logger): Exports {
+export function startExports({ active: first, places, ...workerData }: ExportThreadOptions & { readonly active: boolean; readonly places: Places }, logger: Logger): Exports {
   let state: DesiredState | undefined;
   let active = first;
   const thread = superviseThread<ToExportThread, FromExportThread>({
@@ -26,7 +30,7 @@ export function startExports({ active: first, ...workerData }: ExportThreadOptio
     name: 'export',
     workerData,
     logger,
-    greeting: () => [{ type: 'active', active, id: 0 }, ...(state === undefined ? [] : [{ type: 'state', state } as const])],
+    greeting: () => [{ type: 'active', active, id: 0 }, ...locations(places), ...(state === undefined ? [] : [{ type: 'state', state } as const])],
   });
   return {
     setState: (next) => {
@@ -34,6 +38,7 @@ export function startExports({ active: first, ...workerData }: ExportThreadOptio
       if (thread.isRunning()) thread.post({ type: 'state', state: next });
       else if (next.tenants.some(({ exports = [] }) => exports.length > 0)) thread.start();
     },
+    located: (agent, place) => thread.post({ type: 'located', agent, thread: place }),
     setActive: async (next) => {
       active = next;
       await thread.ask((id) => ({ type: 'active', active: next, id }));

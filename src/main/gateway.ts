@@ -57,6 +57,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const { runtimeDir, dataThreads: count, discovery: timing, tunnel, logLevel, queries: querying, exportFolder } = config.process;
   const socket = (name: string): string => join(runtimeDir, `${name}.sock`);
 
+  const places = new Map<string, number>();
   const discovery = await createDiscovery({
     ...timing,
     memoryPath: join(runtimeDir, 'registrations.json'),
@@ -79,13 +80,19 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       agentsReturn.returned(agent);
     },
     reviewToken: tokenReviews.review,
-    onAgent: (agent, state) => discovery.agentState(agent, state),
+    onAgent: (agent, state, thread) => {
+      discovery.agentState(agent, state);
+      if (state === 'down') return;
+      places.set(agent, thread);
+      doors.located(agent, thread);
+      exports.located(agent, thread);
+    },
   });
   for (const [agent, targets] of discovery.offered) dataThreads.setRegistration(agent, targets);
   const isAlone = config.process.kubernetes === undefined;
-  const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone }, logger.child({ component: 'doors' }));
+  const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone, places }, logger.child({ component: 'doors' }));
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
-  const exports = startExports({ folder: exportFolder, logLevel, active: isAlone }, logger.child({ component: 'export' }));
+  const exports = startExports({ folder: exportFolder, runtimeDir, logLevel, active: isAlone, places }, logger.child({ component: 'export' }));
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response), logger: logger.child({ component: 'api' }) });
 

@@ -1,12 +1,12 @@
 import type { GatewayConfig } from '../config/gateway-config.js';
-import { claimsOfAgent, claimsOfBackend, claimsOfTenant, compileObjectEntry } from '../config/object-entry.js';
+import { readDoorCas, readDoorCertificate } from '../config/door-secrets.js';
+import { compileObjectEntry } from '../config/object-entry.js';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import { openMemory } from '../k8s/memory.js';
-import { startKubernetes } from '../k8s/source.js';
 import { stateFile } from '../k8s/state-file.js';
 import type { Gateway } from './gateway.js';
 import { version } from './version.js';
@@ -43,19 +43,21 @@ const REPORT_MS = 5_000;
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
   const settings = first.process.kubernetes;
   if (settings === undefined) return { first, follow: (apply) => apply, leadExports: () => {}, notReady: () => [], notes: () => [], close: async () => {} };
+  // Its client is a third of what a gateway would read to start: only where there is a cluster.
+  const { startKubernetes } = await import('../k8s/source.js');
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
   let tellLeader: (active: boolean) => Promise<void> = async () => {};
   const ownLogger = logger.child({ component: 'kubernetes' });
-  const { access, namespace, objects, metricAccess, rememberForMs } = settings;
-  const file = stateFile({ path: join(first.process.runtimeDir, 'kubernetes-state'), version: version(), subject: { access, namespace, objects, metricAccess } });
+  const { access, namespace, objects, objectNamespaces, metricAccess, rememberForMs } = settings;
+  const file = stateFile({ path: join(first.process.runtimeDir, 'kubernetes-state'), version: version(), subject: { access, namespace, objects, objectNamespaces, metricAccess } });
   const memory = await openMemory({ file, rememberForMs, clock: systemClock, wallMs: Date.now, logger: ownLogger });
   const source = startKubernetes({
     settings,
     memory,
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
-    claimsOf: { tenant: claimsOfTenant, agent: claimsOfAgent, backend: claimsOfBackend },
+    readDoor: { certificate: readDoorCertificate, clientCas: readDoorCas },
     onLeading: (leading) => {
       isLeading = leading;
       return tellLeader(leading);
@@ -87,7 +89,7 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
         if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
       }, REPORT_MS);
     },
-    notReady: () => source.waitingFor().map((what) => `kubernetes has not listed ${what}`),
+    notReady: () => [...source.waitingFor().map((what) => `kubernetes has not listed ${what}`), ...source.closedDoors()],
     notes: () => source.remembering().map((what) => `kubernetes has not listed ${what}; until then what it said before the restart holds`),
     close: () => {
       clearInterval(reporting);

@@ -46,6 +46,13 @@ export type FromDataThread =
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
   | { readonly type: 'drained' };
 
+/** This data thread holds the agent's tunnels now. */
+export interface Located {
+  readonly type: 'located';
+  readonly agent: string;
+  readonly thread: number;
+}
+
 /** `workerData` of the thread of the query and push doors. */
 export interface DoorThreadOptions {
   readonly runtimeDir: string;
@@ -57,6 +64,7 @@ export interface DoorThreadOptions {
 export type ToDoorThread =
   /** Of the state that it was told last. */
   | { readonly type: 'state'; readonly change: StateChange }
+  | Located
   | { readonly type: 'expiring'; readonly expiring: boolean }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'close' };
@@ -67,11 +75,13 @@ export type FromDoorThread = { readonly type: 'listening' } | { readonly type: '
 export interface ExportThreadOptions {
   /** Where spools and positions are kept. */
   readonly folder: string;
+  readonly runtimeDir: string;
   readonly logLevel: LogLevel;
 }
 
 export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
+  | Located
   /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
   | { readonly type: 'active'; readonly active: boolean; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }

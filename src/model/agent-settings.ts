@@ -13,6 +13,8 @@ export interface AgentSettings {
   readonly monitors?: readonly MonitorDiscovery[];
   /** Where discovered targets may be; undefined = anywhere but the addresses that need a rule of their own. */
   readonly allow?: readonly AllowRule[];
+  /** What the gateway itself may use here; none by default. */
+  readonly services?: readonly ServiceSpec[];
   /** Scrapes in flight at this agent; more are answered with `agent_overloaded`. */
   readonly maxConcurrentScrapes: number;
 }
@@ -65,6 +67,24 @@ export interface TargetSpec {
   /** Added to each request to the target, over what the client sent: the agent's own credentials for the exporter. */
   readonly headers: Readonly<Record<string, string>>;
 }
+
+/** A server that the gateway itself may use (model/agent-service.ts). */
+export interface ServiceSpec extends Omit<TargetFetch, 'filter'> {
+  /** Its name and where it is; `path` is what stands before the paths of requests. Registered nowhere. */
+  readonly target: Target;
+  /** What may be asked of it: a request that no rule matches is refused. */
+  readonly allow: readonly RequestRule[];
+  /** Of a request's body. */
+  readonly maxRequestBytes: number;
+}
+
+export interface RequestRule {
+  readonly methods: readonly HttpMethod[];
+  /** Below the service's URL: exact, or a prefix where it ends in `*`. */
+  readonly path: string;
+}
+
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
 
 /** Discovered targets that match one rule may be reached. */
 export interface AllowRule {
@@ -138,6 +158,8 @@ export interface MonitorDiscovery {
   readonly targetNamespaces: readonly string[];
   /** Whether an object may refer to Secrets and ConfigMaps of its own namespace. */
   readonly secrets: boolean;
+  /** The agent's own files that objects may refer to; absolute. */
+  readonly files: readonly string[];
   /** How what is behind a Service is found, unless the object says so. */
   readonly serviceRole: 'endpoints' | 'endpointslice';
   /** Becomes the object's namespace, whatever its rules say. */

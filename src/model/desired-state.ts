@@ -1,5 +1,7 @@
 import type { RelabelConfig } from './relabel-config.js';
-import type { TokenReviewSpec } from './kubernetes.js';
+import type { PerhapsBehind } from './agent-service.js';
+import type { FromSecrets, TokenReviewSpec } from './kubernetes.js';
+import type { OAuth2Client, SigV4 } from './receiver-credentials.js';
 import type { Selector } from './selector.js';
 
 /**
@@ -20,7 +22,7 @@ export interface DesiredState {
 }
 
 /** A server that exports may go to: the operator's list, which nothing else widens. */
-export interface ExportDestination {
+export interface ExportDestination extends PerhapsBehind {
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
   /** Every one gets everything. `remote_write`: where to POST. `pushgateway`: one, the base without `/metrics`. */
@@ -51,26 +53,6 @@ export interface ExportTerms {
   readonly ownServices: boolean;
   /** Exports of all the tenant's objects together. */
   readonly maxExports: number;
-}
-
-/** Whose AWS signature (version 4) requests carry. */
-export interface SigV4 {
-  readonly region: string;
-  /** `aps`: Amazon Managed Service for Prometheus. */
-  readonly service: string;
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Of temporary credentials. */
-  readonly sessionToken: string | undefined;
-}
-
-/** Client credentials (RFC 6749 §4.4). */
-export interface OAuth2Client {
-  readonly tokenUrl: string;
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly scopes: readonly string[];
-  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** What a tenant takes out, where to, and in which shape. Never more than its query grants allow at the same time. */
@@ -108,7 +90,7 @@ export interface ExportQueue {
 }
 
 /** A server that tenants may push to; every series, or grouping key, gets the tenant's label. */
-export interface PushTarget {
+export interface PushTarget extends PerhapsBehind {
   /** In the door's path: `/push/<name>/…`. */
   readonly name: string;
   readonly kind: 'remote_write' | 'pushgateway';
@@ -136,7 +118,7 @@ export interface FrontProxy {
 }
 
 /** A Prometheus-compatible server that tenants may query. */
-export interface Backend {
+export interface Backend extends PerhapsBehind {
   readonly name: string;
   /** http or https, with a path prefix if it has one; no trailing slash. */
   readonly url: string;
@@ -152,12 +134,6 @@ export interface Backend {
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
-}
-
-/** Whose data a Mimir is asked for: its own tenants, by the header that we send it. */
-export function mimirTenants({ headers = {} }: Pick<Backend, 'headers'>): readonly string[] {
-  const [, value = ''] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'x-scope-orgid') ?? [];
-  return value.split('|').filter((tenant) => tenant !== '');
 }
 
 /** Which objects of a cluster are a backend's endpoints: all that is given must match. */
@@ -208,10 +184,12 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What holds for targets by their labels alone. (A template's grants are in its tenants' lists.) */
+/** What holds for targets by their labels alone. */
 export interface Template {
   readonly name: string;
   readonly selector: Selector;
+  /** Whose grants it is one of: it stands in their lists too. */
+  readonly tenants: readonly string[];
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
   readonly scrapeTimeout: string | undefined;
@@ -288,6 +266,10 @@ export interface ListenerSpec {
   /** Server certificate chain and key, PEM. Delivered to Envoy by SDS only. */
   readonly certificateChainPem: string;
   readonly privateKeyPem: string;
+  /** What the cluster has of it; whoever reads that puts it in place. */
+  readonly fromSecrets?: FromSecrets;
+  /** What it needs of Secrets has never been there: nobody may come in. */
+  readonly isClosed?: boolean;
 }
 
 export interface GatewayLimits {

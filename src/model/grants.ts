@@ -1,6 +1,6 @@
 import { compileSelector } from './selector.js';
 import type { LabelTest } from './selector.js';
-import type { DesiredState, ScrapeGrant, Tenant } from './desired-state.js';
+import type { DesiredState, ScrapeGrant, Template, Tenant } from './desired-state.js';
 import { scrapables } from './sites.js';
 import type { Target } from './target.js';
 
@@ -83,4 +83,17 @@ function compileGrant(grant: ScrapeGrant, rule: string): CompiledGrant {
 function namesMatch(grant: CompiledGrant, agent: string, targetName: string | undefined): boolean {
   if (grant.agents !== undefined && !grant.agents.has(agent)) return false;
   return grant.targets === undefined || targetName === undefined || grant.targets.has(targetName);
+}
+
+/** A template is no new kind of right: it is a grant in the list of each of its tenants, named after it. */
+export function withTemplateGrants(tenants: readonly Tenant[], templates: readonly Template[]): readonly Tenant[] {
+  if (templates.length === 0) return tenants;
+  const grants = new Map<string, ScrapeGrant[]>();
+  for (const { name, selector, tenants: names } of templates) {
+    for (const tenant of names) grants.set(tenant, [...(grants.get(tenant) ?? []), { rule: `templates/${name}`, agents: undefined, targets: undefined, selector }]);
+  }
+  return tenants.map((tenant) => {
+    const given = grants.get(tenant.name);
+    return given === undefined ? tenant : { ...tenant, scrape: [...tenant.scrape, ...given] };
+  });
 }

@@ -42,3 +42,20 @@ export type TokenVerdict =
 
 /** Never rejects. */
 export type ReviewToken = (token: string) => Promise<TokenVerdict>;
+
+export interface SecretName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface SecretKey extends SecretName {
+  readonly key: string;
+}
+
+/** What of a door stands in Secrets of the cluster. Without a namespace: the gateway's own. */
+export interface FromSecrets {
+  /** kubernetes.io/tls. Undefined: it is there already. */
+  readonly certificate: { readonly name: string; readonly namespace: string | undefined } | undefined;
+  /** Beside those that are there already. */
+  readonly clientCas: readonly { readonly name: string; readonly namespace: string | undefined; readonly key: string }[];
+}

@@ -83,6 +83,8 @@ export const REASONS = {
   // ---- agent
   agent_denied: { status: 403, hop: 'agent', text: "not on the agent's allow-list" },
   target_unknown: { status: 404, hop: 'agent', text: 'the agent has no such target any more' },
+  service_unknown: { status: 404, hop: 'agent', text: 'the agent has no such service' },
+  service_request_too_large: { status: 413, hop: 'agent', text: "the request is over the service's size limit" },
   target_dns: { status: 502, hop: 'agent', text: "the target's name does not resolve" },
   target_refused: { status: 502, hop: 'agent', text: 'the target refused the connection' },
   target_unreachable: { status: 502, hop: 'agent', text: 'no route to the target' },

@@ -8,7 +8,7 @@ const NONE: TemplateLimits = { rate: undefined, maxConcurrentScrapes: undefined,
 
 /** A template for all targets with this label. */
 function template(name: string, value: string, limits?: Partial<TemplateLimits>): Template {
-  return { name, selector: [{ label: 'kind', operator: '=', value }], scrapeInterval: undefined, scrapeTimeout: undefined, limits: limits && { ...NONE, ...limits } };
+  return { name, selector: [{ label: 'kind', operator: '=', value }], tenants: ['a'], scrapeInterval: undefined, scrapeTimeout: undefined, limits: limits && { ...NONE, ...limits } };
 }
 
 describe('limits of a target', () => {

@@ -1,4 +1,7 @@
 import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { PROTOCOL_HEADER_NAMES } from '../remotewrite/protocol.js';
@@ -25,28 +28,29 @@ export interface BackendAnswer {
   readonly text: string;
 }
 
-export type BackendFault = 'push_backend_unreachable' | 'push_timeout';
+export interface BackendFault {
+  readonly reason: 'push_backend_unreachable' | 'push_timeout';
+  /** Of a backend behind an agent: what is the matter; else ''. */
+  readonly detail: string;
+}
 
 const CONNECTIONS = 32;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_TEXT_BYTES = 16 * 1024;
 
 export class Backend {
-  private readonly pool: Pool;
+  private readonly pool: Dispatcher;
   private readonly basePath: string;
   private readonly headers: Readonly<Record<string, string>>;
 
-  constructor(readonly target: PushTarget) {
+  constructor(
+    readonly target: PushTarget,
+    wayTo: WayTo,
+  ) {
     const url = new URL(target.url);
     this.basePath = `${url.pathname.replace(/\/+$/, '')}`;
     this.headers = Object.fromEntries(Object.entries(target.headers).filter(([name]) => !PROTOCOL_HEADER_NAMES.has(name.toLowerCase())));
-    this.pool = new Pool(url.origin, {
-      connections: CONNECTIONS,
-      pipelining: 1,
-      headersTimeout: target.timeoutMs,
-      bodyTimeout: target.timeoutMs,
-      connect: { timeout: CONNECT_TIMEOUT_MS, ...(target.caPem !== undefined && { ca: target.caPem }) },
-    });
+    this.pool = target.agent === undefined ? poolOf(url.origin, target) : wayTo(target.agent, target.timeoutMs);
   }
 
   async send({ method, path, headers, body, signal }: BackendRequest): Promise<Result<BackendAnswer, BackendFault>> {
@@ -61,8 +65,8 @@ export class Backend {
         if (length > MAX_TEXT_BYTES) break;
       }
       return ok({ status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8', 0, MAX_TEXT_BYTES) });
-    } catch {
-      return err(signal.aborted ? 'push_timeout' : 'push_backend_unreachable');
+    } catch (error) {
+      return err(faultOf(error, signal.aborted));
     }
   }
 
@@ -81,4 +85,20 @@ export class Backend {
   close(): Promise<void> {
     return this.pool.close();
   }
+}
+
+function poolOf(origin: string, { timeoutMs, caPem }: PushTarget): Pool {
+  return new Pool(origin, {
+    connections: CONNECTIONS,
+    pipelining: 1,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem !== undefined && { ca: caPem }) },
+  });
+}
+
+function faultOf(error: unknown, isOver: boolean): BackendFault {
+  if (isOver) return { reason: 'push_timeout', detail: '' };
+  if (!(error instanceof ServiceFailure)) return { reason: 'push_backend_unreachable', detail: '' };
+  return { reason: error.isTimeout ? 'push_timeout' : 'push_backend_unreachable', detail: error.message };
 }

@@ -87,7 +87,7 @@ export class Expiry {
     const target = backend.target.name;
     for (const key of keys) {
       const sent = await backend.send({ method: 'DELETE', path: `/metrics/${writeGroupingKey(key)}`, headers: { 'user-agent': 'scrapeway' }, body: undefined, signal: this.signal() });
-      if (!sent.ok) throw new Error(sent.error);
+      if (!sent.ok) throw new Error(`${sent.error.reason} ${sent.error.detail}`);
       if (sent.value.status >= 300) throw new Error(`a group was not deleted: ${sent.value.status}`);
     }
     metrics.expiredGroups.inc({ target, tenant });

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../lib/clock.js';
+import { NO_WAY } from '../behind/behind.js';
+import type { WayTo } from '../behind/behind.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { assertNever } from '../lib/result.js';
@@ -26,6 +28,8 @@ export interface PushOptions {
   readonly limits?: PushLimits;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** To servers behind agents. */
+  readonly wayTo?: WayTo;
   readonly clock?: Clock;
 }
 
@@ -43,7 +47,7 @@ const NO_TARGET = 'none';
 /** The sender did not wait for the answer. */
 const GONE = 'gone';
 
-export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, registry, clock = systemClock }: PushOptions): Push {
+export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, registry, wayTo = NO_WAY, clock = systemClock }: PushOptions): Push {
   const metrics = createPushMetrics(registry);
   const admission = new Admission(limits, clock);
   let backends = new Map<string, Backend>();
@@ -56,7 +60,7 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
     backends = new Map(
       next.targets.map((target) => {
         const known = before.get(target.name);
-        return [target.name, known !== undefined && JSON.stringify(known.target) === JSON.stringify(target) ? known : new Backend(target)];
+        return [target.name, known !== undefined && JSON.stringify(known.target) === JSON.stringify(target) ? known : new Backend(target, wayTo)];
       }),
     );
     tenants = next.tenants;

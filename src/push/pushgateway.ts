@@ -40,7 +40,7 @@ export async function pushgateway(exchange: Exchange): Promise<Answer> {
       ? { method, path, headers: userAgent, body: undefined, signal }
       : { method, path, headers: { ...userAgent, 'content-type': body.value.contentType }, body: body.value.bytes, signal },
   );
-  if (!sent.ok) return refusal(sent.error);
+  if (!sent.ok) return refusal(sent.error.reason, sent.error.detail);
   const answer = sent.value;
   if (answer.status >= 200 && answer.status < 300) return done(answer.status);
   logger.warn({ status: answer.status, text: answer.text.slice(0, 1000) }, 'the Pushgateway did not take a push');

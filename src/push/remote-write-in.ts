@@ -52,7 +52,7 @@ async function forward(exchange: Exchange, enforced: Enforced, body: Buffer, hea
     body,
     signal,
   });
-  if (!sent.ok) return refusal(sent.error);
+  if (!sent.ok) return refusal(sent.error.reason, sent.error.detail);
   const answer = sent.value;
   if (answer.status >= 200 && answer.status < 300) {
     count('series', enforced.series);

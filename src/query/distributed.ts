@@ -1,6 +1,6 @@
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import type { Expr } from '../promql/ast.js';
+import type { Expr, Subquery } from '../promql/ast.js';
 import { print } from '../promql/print.js';
 import { distribute } from './distribute.js';
 import type { Merge } from './distribute.js';
@@ -19,6 +19,8 @@ export interface DistributedPart {
   readonly merge: Merge;
   /** Whose values the answer is. */
   readonly nodes: readonly Expr[];
+  /** As in Part. */
+  readonly within: readonly Subquery[];
 }
 
 export type Distributed =
@@ -41,7 +43,7 @@ export function distributeQuery(text: string, view: View, times: Times, disjoint
   const parts = partsOf(expr.value, disjointBy);
   if (!parts.ok) return refuse('query_not_distributable', parts.error);
   // What stands in a query twice is asked once.
-  const byQuestion = Map.groupBy(parts.value, ([, part]) => JSON.stringify([print(part.expr), part.merge]));
+  const byQuestion = Map.groupBy(parts.value, ([, part]) => JSON.stringify([print(part.expr), part.merge, part.within.map(print)]));
   if (byQuestion.size > MAX_PARTS) return refuse('query_over_limit', `${byQuestion.size} parts that must be asked one by one, and at most ${MAX_PARTS} are allowed`);
   const restricted: DistributedPart[] = [];
   for (const same of byQuestion.values()) {
@@ -49,7 +51,7 @@ export function distributeQuery(text: string, view: View, times: Times, disjoint
     if (part === undefined) continue;
     const query = restrictQuery(print(part.expr), view, times);
     if (!query.ok) return query;
-    restricted.push({ query: query.value, merge: part.merge, nodes: same.map(([node]) => node) });
+    restricted.push({ query: query.value, merge: part.merge, nodes: same.map(([node]) => node), within: part.within });
   }
   return ok({ kind: 'parts', expr: expr.value, parts: restricted });
 }

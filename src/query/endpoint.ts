@@ -1,5 +1,5 @@
 import type { Result } from '../lib/result.js';
-import type { Expr } from '../promql/ast.js';
+import type { Expr, Subquery } from '../promql/ast.js';
 import type { Policy } from '../promql/enforce/policy.js';
 import type { ReadQuery, ResponseType } from '../remoteread/request.js';
 import type { Merge } from './distribute.js';
@@ -77,6 +77,8 @@ export interface EvaluationPart {
   readonly merge: Merge;
   /** Whose values the answer is. */
   readonly nodes: readonly Expr[];
+  /** In which it stands, the outermost first: asked at their steps. */
+  readonly within: readonly Subquery[];
 }
 
 /** Whole ms; `timeMs` undefined: now. */

@@ -7,6 +7,7 @@ import type { Value } from '../promql/eval/evaluate.js';
 import { compareLabelSets } from '../promql/eval/labels.js';
 import { timeMs, TooManyPoints } from '../promql/eval/series.js';
 import type { Series, Steps } from '../promql/eval/series.js';
+import { subquerySteps } from '../promql/eval/windows.js';
 import type { EvaluationPlan, EvaluationWindow, UpstreamRequest } from './endpoint.js';
 import { gather, readApiAnswer } from './gather.js';
 import type { GroupAsking } from './gather.js';
@@ -33,12 +34,15 @@ export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPl
   const enough = new AbortController();
   try {
     const together = { ...asking, signal: AbortSignal.any([asking.signal, enough.signal]), budget: { bytes: asking.limits.maxResponseBytes } };
-    const all = await Promise.all(parts.map(async ({ request, merge, nodes }) => ({ merge, nodes, gathered: await gather(at(request, window), group, together, readApiAnswer) })));
-    for (const { merge, nodes, gathered } of all) {
+    const asked = parts.map(({ within, ...part }) => ({ ...part, steps: within.reduce<Steps | undefined>((outer, subquery) => outer && subquerySteps(subquery, outer), steps), isWithin: within.length > 0 }));
+    const most = Math.max(0, ...asked.map((part) => part.steps?.count ?? 0));
+    if (most > asking.limits.maxSteps) return refuse('query_over_limit', `${most} steps of a subquery, over the whole range, and at most ${asking.limits.maxSteps} are allowed`);
+    const all = await Promise.all(asked.map(async (part) => ({ ...part, gathered: part.steps === undefined ? NOTHING : await gather(at(part.request, part.isWithin ? rangeOf(part.steps) : window), group, together, readApiAnswer) })));
+    for (const { merge, nodes, gathered, steps: own } of all) {
       if (!gathered.ok) return gathered;
       for (const text of gathered.value.warnings) notes.warnings.add(text);
       for (const text of gathered.value.infos) notes.infos.add(text);
-      const series = seriesOf(mergeEvaluations(gathered.value, merge), { steps, budget });
+      const series = own === undefined ? [] : seriesOf(mergeEvaluations(gathered.value, merge), { steps: own, budget });
       for (const node of nodes) given.set(node, series);
     }
   } catch (error) {
@@ -61,6 +65,13 @@ export async function askAndEvaluate({ expr, parts, times, limit }: EvaluationPl
 
 type Window = Extract<EvaluationWindow, { kind: 'range' }> | { readonly kind: 'instant'; readonly timeMs: number };
 
+/** Of a part whose subquery has no step in the time that is asked about. */
+const NOTHING = ok({ data: [], warnings: [], infos: [] });
+
+function rangeOf(steps: Steps): Window {
+  return { kind: 'range', startMs: steps.startMs, endMs: timeMs(steps, steps.count - 1), stepMs: steps.stepMs };
+}
+
 function tooManyPoints(): ReturnType<typeof refuse> {
   return refuse('query_over_limit', `more than ${MAX_POINTS} values (series times steps) would have to be evaluated here; use a longer step, or aggregate more`);
 }
@@ -71,12 +82,15 @@ function stepsOf(window: Window): Steps {
   return { startMs, stepMs, count: Math.floor((endMs - startMs) / stepMs) + 1 };
 }
 
+/** VictoriaMetrics moves a range onto its cache's steps unless it is told not to use that; others do not know the parameter. */
+const EXACT_STEPS = ['nocache', '1'] as const;
+
 function at(request: UpstreamRequest, window: Window): UpstreamRequest {
   const seconds = (ms: number): string => `${ms / 1000}`;
   const times = window.kind === 'instant'
     ? [['time', seconds(window.timeMs)] as const]
     : [['start', seconds(window.startMs)] as const, ['end', seconds(window.endMs)] as const, ['step', seconds(window.stepMs)] as const];
-  return { ...request, parameters: [...request.parameters, ...times] };
+  return { ...request, parameters: [...request.parameters, ...times, EXACT_STEPS] };
 }
 
 /** As Prometheus's API has it: over a range, series in the order of their labels. */

@@ -20,7 +20,7 @@ interface GroupQuestion {
 export function groupEvaluation(question: Question, path: '/api/v1/query' | '/api/v1/query_range', { times, options, group }: GroupQuestion): Result<Plan, Refusal> {
   const distributed = distributeQuery(queryText(question.form), question, times, group.disjointBy);
   if (!distributed.ok) return distributed;
-  const asking = (query: string, others: Parameters): UpstreamRequest => ({ method: 'POST', path, parameters: [['query', query], ...others] });
+  const asking = (query: string, others: Parameters, at: string = path): UpstreamRequest => ({ method: 'POST', path: at, parameters: [['query', query], ...others] });
   if (distributed.value.kind === 'whole') {
     const { query, merge } = distributed.value;
     return ok({ kind: 'forward', request: asking(query.query, [...times.parameters, ...options]), contentType: JSON_TYPE, merge });
@@ -30,7 +30,7 @@ export function groupEvaluation(question: Question, path: '/api/v1/query' | '/ap
   const limit = Number(options.find(([name]) => name === 'limit')?.[1] ?? 0);
   // A limit is for the whole; statistics would be those of the parts.
   const others = options.filter(([name]) => name !== 'limit' && name !== 'stats');
-  const parts = distributed.value.parts.map(({ query, merge, nodes }) => ({ request: asking(query.query, others), merge, nodes }));
+  const parts = distributed.value.parts.map(({ query, merge, nodes, within }) => ({ request: asking(query.query, others, within.length > 0 ? '/api/v1/query_range' : path), merge, nodes, within }));
   return ok({ kind: 'evaluate', expr: distributed.value.expr, parts, times: window, limit });
 }
 

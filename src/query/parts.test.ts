@@ -9,7 +9,7 @@ function partsIn(query: string, disjointBy: readonly string[]): readonly string[
   const parsed = parse(query, { features: ALL_FEATURES });
   if (!parsed.ok) throw new Error(parsed.error.message);
   const parts = partsOf(parsed.value, disjointBy);
-  return parts.ok ? [...parts.value.values()].map(({ expr, merge }) => `${merge.kind === 'combine' ? merge.op : merge.kind} ${print(expr)}`) : parts.error;
+  return parts.ok ? [...parts.value.values()].map(({ expr, merge, within }) => [`${merge.kind === 'combine' ? merge.op : merge.kind} ${print(expr)}`, ...within.map((subquery) => ` in ${/\[[^[]*$/.exec(print(subquery))?.[0] ?? ''}`)].join('')) : parts.error;
 }
 
 const TABLE: readonly (readonly [query: string, disjoint: readonly string[], overlapping: readonly string[]])[] = [
@@ -28,6 +28,8 @@ const TABLE: readonly (readonly [query: string, disjoint: readonly string[], ove
   ['x + sum_over_time(vector(1)[5m:1m])', ['union x', 'any sum_over_time(vector(1)[5m:1m])'], ['union x', 'any sum_over_time(vector(1)[5m:1m])']],
   ['histogram_quantile(0.9, sum by (le) (rate(x[5m])))', ['sum sum by (le) (rate(x[5m]))'], ['union rate(x[5m])']],
   ['x / on (pod) group_left y', ['union x', 'union y'], ['union x', 'union y']],
+  ['max_over_time(stddev(x)[1h:1m])', ['union x in [1h:1m]'], ['union x in [1h:1m]']],
+  ['max_over_time(min_over_time(stddev(x)[3m:1m])[1h:1m]) + x', ['union x in [1h:1m] in [3m:1m]', 'union x'], ['union x in [1h:1m] in [3m:1m]', 'union x']],
   ['time() - quantile(0.5, x)', ['union x'], ['union x']],
 ];
 
@@ -36,7 +38,7 @@ describe('a query that no member can answer alone', () => {
     expect([partsIn(query, ['cluster']), partsIn(query, [])]).toEqual([disjoint, overlapping]);
   });
 
-  it.each(['max_over_time(avg(x)[1h:1m])', 'predict_linear(x[5m], scalar(y))', 'info(x) + sum(x)', 'avg(limitk(1, x))', 'absent_over_time(avg(x)[5m:1m])', 'sort_by_label(avg(x), "a")', 'avg(x) </ 2'])(
+  it.each(['max_over_time(avg(x)[1h:])', 'max_over_time(avg(x)[1h:1m] @ 7)', 'max_over_time(avg(x @ end())[1h:1m])', 'max_over_time(avg(x offset (2 * step()))[1h:1m])', 'rate(sum(x)[1h:1m])', 'avg(x)[1h:1m]', 'predict_linear(x[5m], scalar(y))', 'info(x) + sum(x)', 'avg(limitk(1, x))', 'mad_over_time(avg(x)[5m:1m])', 'sort_by_label(avg(x), "a")', 'avg(x) </ 2'])(
     'is refused where neither they nor we can: %s', (query) => {
       expect([partsIn(query, ['cluster']), partsIn(query, [])]).toEqual([expect.any(String), expect.any(String)]);
     },

@@ -1,8 +1,9 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import type { Aggregation, Call, Expr } from '../promql/ast.js';
+import type { Aggregation, Call, Expr, Subquery } from '../promql/ast.js';
 import { typeOf } from '../promql/check.js';
 import { unevaluable } from '../promql/eval/evaluate.js';
+import { windowedCall } from '../promql/eval/windows.js';
 import { childrenOf, selectorsOf, visit } from '../promql/walk.js';
 import { distribute } from './distribute.js';
 import type { Merge } from './distribute.js';
@@ -16,31 +17,46 @@ import { meansAndCounts } from './merge-means.js';
 export interface Part {
   readonly expr: Expr;
   readonly merge: Merge;
+  /** In which it stands, the outermost first: its steps are theirs. */
+  readonly within: readonly Subquery[];
 }
 
 /** By the nodes in whose place their answers stand. The error says what can be done neither there nor here. */
 export function partsOf(expr: Expr, disjointBy: readonly string[]): Result<ReadonlyMap<Expr, Part>, string> {
   const parts = new Map<Expr, Part>();
-  const fault = collect(expr, disjointBy, parts);
+  const fault = collect(expr, { disjointBy, within: [], parts });
   return fault === undefined ? ok(parts) : err(fault);
 }
 
-function collect(node: Expr, disjointBy: readonly string[], parts: Map<Expr, Part>): string | undefined {
+interface Cut {
+  readonly disjointBy: readonly string[];
+  readonly within: readonly Subquery[];
+  readonly parts: Map<Expr, Part>;
+}
+
+/** Adds the parts of the node. The fault, where it has one. */
+function collect(node: Expr, cut: Cut): string | undefined {
+  const { disjointBy, within, parts } = cut;
   if (selectorsOf(node).length === 0 && isEvaluable(node)) return undefined;
   const whole = distribute(node, disjointBy);
   if (whole.ok && typeOf(node) === 'vector') {
-    parts.set(node, { expr: node, merge: whole.value });
+    parts.set(node, { expr: node, merge: whole.value, within });
     return undefined;
   }
   const smaller = instead(node, disjointBy);
   if (smaller !== undefined) {
-    parts.set(smaller.of, smaller.part);
+    parts.set(smaller.of, { ...smaller.part, within });
     return undefined;
+  }
+  const windowed = node.kind === 'call' ? windowedCall(node) : undefined;
+  if (windowed !== undefined) {
+    const { subquery, parameter } = windowed;
+    return collect(subquery.expr, { ...cut, within: [...within, subquery] }) ?? (parameter === undefined ? undefined : collect(parameter, cut));
   }
   const reason = unevaluable(node);
   if (reason !== undefined) return whole.ok ? `${reason} over several backends` : `${reason} over what is not one backend's own (${whole.error})`;
   for (const child of childrenOf(node)) {
-    const fault = collect(child, disjointBy, parts);
+    const fault = collect(child, cut);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -56,7 +72,7 @@ function isEvaluable(expr: Expr): boolean {
 
 interface Instead {
   readonly of: Expr;
-  readonly part: Part;
+  readonly part: Omit<Part, 'within'>;
 }
 
 /** Where less than all series of an argument will do. */

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
+import { NO_WAY } from '../behind/behind.js';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
@@ -48,6 +51,8 @@ export interface QueryServiceOptions {
   readonly registry: Registry;
   /** For tenants that have none of their own. */
   readonly limits?: QueryLimits;
+  /** To backends behind agents. */
+  readonly wayTo?: WayTo;
   /** Keeps the settled part of range queries' answers; without it, none is kept. */
   readonly cache?: Omit<RangeCacheOptions, 'shared'> & { readonly shared?: SharedCacheOptions | undefined };
 }
@@ -86,11 +91,11 @@ class Service implements QueryService {
   readonly #running = new Set<Running>();
   readonly #metrics;
 
-  constructor({ logger, registry, limits, cache }: QueryServiceOptions) {
+  constructor({ logger, registry, limits, cache, wayTo = NO_WAY }: QueryServiceOptions) {
     this.#logger = logger;
     this.#shared = cache?.shared === undefined ? undefined : new SharedCache(cache.shared, logger);
     this.#cache = cache === undefined ? undefined : new RangeCache({ ...cache, shared: this.#shared });
-    this.#state = new QueryState(logger, limits);
+    this.#state = new QueryState(logger, limits, wayTo);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
     this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures, dryRuns: () => this.#state.dryRuns(Date.now()).length });
     if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
@@ -363,5 +368,9 @@ function failureOf(error: unknown): Refusal | undefined {
   if (error instanceof TimeIsUp) return { reason: 'query_timeout', detail: undefined };
   if (error instanceof RightsChanged) return { reason: 'query_no_backend', detail: "the tenant's rules have just changed" };
   if (error instanceof TooLarge) return { reason: 'query_over_limit', detail: 'the answer is too large' };
-  return { reason: error instanceof BackendAway ? 'query_backend_away' : 'query_backend_failed', detail: undefined };
+  if (!(error instanceof BackendAway)) return { reason: 'query_backend_failed', detail: undefined };
+  // Of what is behind an agent it is known what is the matter, and that says nothing of anybody's data.
+  const { cause } = error;
+  if (!(cause instanceof ServiceFailure)) return { reason: 'query_backend_away', detail: undefined };
+  return { reason: cause.isTimeout ? 'query_timeout' : 'query_backend_away', detail: cause.message };
 }

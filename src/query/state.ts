@@ -5,6 +5,7 @@ import { isDryRun } from './dry-run.js';
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { KnownQueries } from './known-queries.js';
+import type { WayTo } from '../behind/behind.js';
 import { Upstream } from './upstream.js';
 import type { Member } from './gather.js';
 
@@ -34,6 +35,7 @@ function sourcesOf({ backends = [], backendGroups = [] }: DesiredState, { query 
 export class QueryState {
   readonly #logger: Logger;
   readonly #limits: QueryLimits | undefined;
+  readonly #wayTo: WayTo;
   #state: DesiredState | undefined;
   #views = new Map<string, Made>();
   /** Of the state before: what did not change is not made again, or keeps what it knows. */
@@ -43,9 +45,10 @@ export class QueryState {
   #announced: ReadonlyMap<string, number> = new Map();
   #failuresOfThePast = 0;
 
-  constructor(logger: Logger, limits: QueryLimits | undefined) {
+  constructor(logger: Logger, limits: QueryLimits | undefined, wayTo: WayTo) {
     this.#logger = logger;
     this.#limits = limits;
+    this.#wayTo = wayTo;
   }
 
   /** From now on. Clients of backends that did not change keep their connections. */
@@ -117,7 +120,7 @@ export class QueryState {
   #upstreamFor(backend: Backend): { readonly upstream: Upstream; readonly key: string } {
     const key = JSON.stringify(backend);
     const existing = this.#upstreams.get(backend.name);
-    return existing?.key === key ? existing : { upstream: new Upstream(backend, this.#logger), key };
+    return existing?.key === key ? existing : { upstream: new Upstream(backend, this.#logger, this.#wayTo), key };
   }
 
   async #drop(upstream: Upstream): Promise<void> {

@@ -1,7 +1,10 @@
 import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { WayTo } from '../behind/behind.js';
+import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
-import { mimirTenants } from '../model/desired-state.js';
+import { mimirTenants } from '../model/mimir.js';
 import type { Backend } from '../model/desired-state.js';
 import { REMOTE_READ_HEADERS } from '../remoteread/request.js';
 import type { UpstreamRequest } from './endpoint.js';
@@ -20,13 +23,13 @@ export interface UpstreamAnswer {
   readonly body: Readable;
 }
 
-/** No replica has answered. */
+/** No replica has answered; `cause` is why the last one has not. */
 export class BackendAway extends Error {}
 
 interface Replica {
   readonly origin: string;
   readonly prefix: string;
-  readonly pool: Pool;
+  readonly pool: Dispatcher;
   downUntilMs: number;
 }
 
@@ -45,16 +48,17 @@ export class Upstream {
   /** Attempts that came to nothing. */
   failures = 0;
 
-  constructor(backend: Backend, logger: Logger) {
+  constructor(backend: Backend, logger: Logger, wayTo: WayTo) {
     this.#backend = backend;
     this.#logger = logger;
     this.identity = JSON.stringify([backend.name, backend.url, backend.replicas ?? []]);
-    this.#replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replica(url, backend.caPem));
+    this.#replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replica(url, backend, wayTo));
   }
 
   /** Rejects with BackendAway, or with the signal's reason. Whoever gets an answer must read or destroy its body. */
   async ask(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
     const order = this.#order();
+    let last: unknown;
     const changes = request.json !== undefined || request.method === 'DELETE';
     // Once more the first: its connection may have been one that the other side was just closing. What changes something is never sent twice.
     for (const one of changes ? order.slice(0, 1) : [...order, ...order.slice(0, 1)]) {
@@ -65,10 +69,13 @@ export class Upstream {
         this.#failed(one, 'it is not ready');
       } catch (error) {
         signal.throwIfAborted();
+        last = error;
         this.#failed(one, error);
+        // All the time that there was is used up.
+        if (error instanceof ServiceFailure && error.isTimeout) break;
       }
     }
-    throw new BackendAway(this.#backend.name);
+    throw new BackendAway(this.#backend.name, { cause: last });
   }
 
   /** Lets what is under way come to its end. */
@@ -120,9 +127,14 @@ export class Upstream {
   }
 }
 
-function replica(url: string, caPem: string | undefined): Replica {
+function replica(url: string, { caPem, agent, timeoutMs }: Backend, wayTo: WayTo): Replica {
   const { origin, pathname } = new URL(url);
-  const pool = new Pool(origin, {
+  const pool = agent === undefined ? poolOf(origin, caPem) : wayTo(agent, timeoutMs);
+  return { origin, prefix: pathname.replace(/\/+$/, ''), pool, downUntilMs: 0 };
+}
+
+function poolOf(origin: string, caPem: string | undefined): Pool {
+  return new Pool(origin, {
     connections: CONNECTIONS,
     pipelining: 1,
     headersTimeout: 0,
@@ -130,7 +142,6 @@ function replica(url: string, caPem: string | undefined): Replica {
     allowH2: false,
     connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem === undefined ? {} : { ca: caPem }) },
   });
-  return { origin, prefix: pathname.replace(/\/+$/, ''), pool, downUntilMs: 0 };
 }
 
 /** A Prometheus that reads its log, or a proxy in front of one that is away: not an answer of the API. */

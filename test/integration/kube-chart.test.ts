@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
 import { loadAgentConfig } from '../../src/config/agent-config.js';
 import { readEnvironment } from '../../src/config/env.js';
 import { loadGatewayConfig } from '../../src/config/gateway-config.js';
@@ -114,14 +115,15 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
     const config = ofKind(manifests, 'Secret').map((each) => String(at(each, 'stringData', 'gateway.yaml'))).find((text) => text.includes('kubernetes:')) ?? '';
     const roles = ofKind(manifests, 'Role', 'ClusterRole');
     const rules = roles.flatMap((role) => listAt(role, 'rules'));
-    const agentLooks = ofKind(manifests, 'Secret').some((each) => String(at(each, 'stringData', 'agent.yaml')).includes('kubernetes_sd_configs'));
+    const agentFile = ofKind(manifests, 'Secret').map((each) => String(at(each, 'stringData', 'agent.yaml'))).join('\n');
+    const agentLooks = /kubernetes_sd_configs|monitors:/.test(agentFile);
+    const agentReads = agentFile.includes('secrets: true');
     expect(roles.length > 0).toBe(config !== '' || agentLooks);
-    if (agentLooks) expect(JSON.stringify(rules)).not.toMatch(/secrets|"get"|"create"|"patch"/);
+    if (agentLooks) expect(JSON.stringify(rules)).not.toMatch(agentReads ? /"get"|"create"|"patch"/ : /secrets|"get"|"create"|"patch"/);
     expect(ofKind(manifests, 'RoleBinding', 'ClusterRoleBinding')).toHaveLength(roles.length);
     expect(JSON.stringify(rules)).not.toMatch(/"\*"|delete|"list","watch","patch"/);
-    // Secrets are read in the release's own namespace, if at all.
-    const readers = roles.filter((role) => JSON.stringify(at(role, 'rules')).includes('"secrets"'));
-    expect(readers.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual(config.includes('objects: true') ? [['Role', 'monitoring']] : []);
+    // By an agent where its monitors are.
+    expect(secretRights(roles)).toEqual([...secretsWanted(config), ...(agentReads ? ['Role shop all'] : [])].toSorted());
     for (const pod of ofKind(pods, 'Deployment')) {
       const mounting = containers(pod).filter((container) => listAt(container, 'volumeMounts').some((mount) => at(mount, 'name') === 'account'));
       expect(mounting.map((container) => at(container, 'name'))).toEqual(config !== '' && pod.metadata.name.endsWith('gateway') ? ['gateway'] : agentLooks && pod.metadata.name.endsWith('agent') ? ['agent'] : []);
@@ -142,6 +144,28 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
   });
 });
 
+/** `Role monitoring gateway-tls,agents-ca`: where Secrets may be read, and which. */
+function secretRights(roles: readonly Manifest[]): readonly string[] {
+  const rights = roles.flatMap((role) => listAt(role, 'rules').flatMap((rule) => (listAt(rule, 'resources').includes('secrets') ? [`${role.kind} ${role.metadata.namespace ?? '*'} ${listAt(rule, 'resourceNames').toSorted().join() || 'all'}`] : [])));
+  return [...new Set(rights)].toSorted();
+}
+
+/** What the gateway's file asks for: nothing else may be readable. */
+function secretsWanted(text: string): readonly string[] {
+  if (text === '') return [];
+  const file: unknown = parse(text);
+  const everywhere = (namespace: string): string => (namespace === '*' ? 'ClusterRole * all' : `Role ${namespace} all`);
+  const names = (['scrape', 'agents'] as const).flatMap((door) => {
+    const tls = at(file, 'listeners', door, 'tls');
+    return [at(tls, 'secret', 'name'), ...listAt(tls, 'clientCaSecrets').map((ca) => at(ca, 'name'))].filter((name) => name !== undefined);
+  });
+  const [objects, access] = [at(file, 'kubernetes', 'objects') === true, at(file, 'kubernetes', 'metricAccess')];
+  const own = objects ? (at(file, 'kubernetes', 'objectNamespaces') ?? ['monitoring']) : [];
+  const asked = at(access, 'secrets') === true ? (at(access, 'namespaces') ?? ['*']) : [];
+  const wanted = [...[own, asked].flat().map((namespace) => everywhere(String(namespace))), ...(names.length === 0 ? [] : [`Role monitoring ${[...new Set(names)].toSorted().join()}`])];
+  return [...new Set(wanted)].toSorted();
+}
+
 withHelm('the chart refuses', () => {
   it.each([
     ['a gateway without a certificate', { 'gateway.tls.scrape.secretName': '' }, 'gateway.tls.scrape.secretName'],
@@ -150,6 +174,7 @@ withHelm('the chart refuses', () => {
     ['a misspelt value', { 'gateway.replica': 3 }, 'replica'],
     ['what the chart itself writes', { 'gateway.config.runtimeDir': '/tmp' }, 'runtimeDir'],
     ['a digest that is none', { 'image.digest': 'latest' }, 'digest'],
+    ['certificates by the API without a cluster', { 'gateway.tls.source': 'api' }, 'needs kubernetes.enabled'],
     ['two sources of the file', { 'gateway.existingSecret': 'a', 'gateway.existingConfigMap': 'b' }, 'exclude each other'],
     ['an agent without its certificate', { 'agent.enabled': true, 'agent.config.gateways': [{ address: 'gw:8443' }] }, 'agent.tls.secretName'],
   ])('%s', async (_what, values, message) => {
@@ -158,6 +183,10 @@ withHelm('the chart refuses', () => {
 });
 
 withHelm('the chart in namespaced mode', () => {
+  it('is asked for in at least twenty ways', () => {
+    expect(CHART_VARIANTS.length).toBeGreaterThanOrEqual(20);
+  });
+
   it('has no ClusterRole', () => {
     const { manifests = [] } = rendered.find(({ name }) => name.includes('no ClusterRole')) ?? {};
     expect(ofKind(manifests, 'ClusterRole', 'ClusterRoleBinding')).toEqual([]);

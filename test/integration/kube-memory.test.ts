@@ -39,7 +39,7 @@ withKube('a gateway that is killed while the API server is away', () => {
       eventually(async () => expect(await asks(gateway, path, who)).toBe(status), { ...LONG_MS, what: `${status} for ${who} at ${path}` });
     const ageS = async (gateway: RunningGateway): Promise<number> => (await gateway.metric('scrapeway_kubernetes_state_age_seconds')).get('') ?? NaN;
 
-    const first = await world.start();
+    const first = await world.start({ startTimeoutMs: 90_000 });
     await using agent = await startAgent({ dir: world.dir.path, pki: world.pki, name: 'berlin', gatewayPort: first.ports.agents, targets: [{ name: 'web', url: `http://127.0.0.1:${exporter.port}/metrics` }] });
     await agent.waitUntilReady();
     for (const who of ['stays', 'goes'] as const) {
@@ -54,7 +54,7 @@ withKube('a gateway that is killed while the API server is away', () => {
     expect((await readFile(file)).includes(TOKENS.stays)).toBe(false);
 
     // The one that is killed has written nothing on its way out.
-    const second = await world.start({ again: first });
+    const second = await world.start({ again: first, startTimeoutMs: 90_000 });
     await using other = await world.kube.replica();
     let third: RunningGateway | undefined;
     await world.kube.restart(async () => {
@@ -62,7 +62,7 @@ withKube('a gateway that is killed while the API server is away', () => {
       second.process.signal('SIGKILL');
       await second.process.exited;
       for (const path of ['apis/scrapeway.io/v1alpha1/namespaces/monitoring/tenants/goes', 'api/v1/namespaces/monitoring/secrets/goes']) expect((await other.request({ method: 'DELETE', path: `/${path}` })).message).toBe('');
-      third = await world.start({ again: first, startTimeoutMs: 60_000 });
+      third = await world.start({ again: first, startTimeoutMs: 90_000 });
       // Ready, although the API server is away.
       const ready = await fetchRaw({ url: `${third.statusUrl}/readyz` });
       expect([ready.status, ready.body.toString('utf8')]).toEqual([200, expect.stringContaining('until then what it said before the restart holds')]);
@@ -83,7 +83,7 @@ withKube('a gateway that is killed while the API server is away', () => {
     }, LONG_MS);
     // The next restart knows that it was deleted.
     await gateway.process.waitForLog(/all objects are those of the cluster now/);
-  }, 240_000);
+  }, 300_000);
 });
 
 withKube('an API server that comes back without its history, while another one took changes', () => {
@@ -98,7 +98,7 @@ withKube('an API server that comes back without its history, while another one t
       expect((await other.request({ method: 'POST', path: path(namespace), body: access('access') })).message).toBe('');
     };
     await make('shop');
-    const gateway = await world.start({ kubernetes: { metricAccess: { withoutTerms: 'own-namespace' } } });
+    const gateway = await world.start({ kubernetes: { metricAccess: { withoutTerms: 'own-namespace' } }, startTimeoutMs: 90_000 });
     expect(await world.seen(gateway, 'shop', 'up')).toEqual(['shop']);
     await world.kube.restart(async () => {
       await make('bank');
@@ -111,5 +111,5 @@ withKube('an API server that comes back without its history, while another one t
     // Nobody is the tenant any more.
     expect((await world.query(gateway, 'shop', 'up')).status).toBe(401);
     await gateway.process.waitForLog(/too old to watch from/, LONG_MS);
-  }, 180_000);
+  }, 240_000);
 });

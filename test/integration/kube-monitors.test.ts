@@ -150,7 +150,7 @@ withKube('monitors', () => {
   it('are nothing in a cluster without the kinds, and then what Prometheus makes of what the operator would write', async () => {
     const access = { kind: 'server', url: kube.url, caPem: await readFile(kube.caFile, 'utf8'), tokenFile } as const;
     const jobs = startMonitorJobs({
-      name: 'cluster', access, kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], ownNamespace: false, selector: '', targetNamespaces: [], secrets: false, serviceRole: 'endpointslice',
+      name: 'cluster', access, kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], ownNamespace: false, selector: '', targetNamespaces: [], secrets: false, files: [], serviceRole: 'endpointslice',
       enforcedNamespaceLabel: undefined, relabelConfigs: [], maxObjects: 100, maxTargets: 1000, maxBodyBytes: undefined,
     });
     await eventually(async () => expect(await jobs.metric('scrapeway_agent_discovery_up')).toEqual([1]), { what: 'no such kind is no failure' });
@@ -215,7 +215,7 @@ withKube('monitors', () => {
           monitors: [{ name: 'cluster', kubeconfig_file: kubeconfig, namespaces: { names: [SHOP] }, secrets: true, enforcedNamespaceLabel: 'namespace' }],
         },
       });
-    }, 120_000);
+    }, 240_000);
     afterAll(async () => {
       await world[Symbol.asyncDispose]();
       await exporter[Symbol.asyncDispose]();

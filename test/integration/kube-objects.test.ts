@@ -108,7 +108,7 @@ withKube('objects of our own kinds', () => {
 
   it('that claim what is taken are refused alone, and told by whom', async () => {
     await world.apply(own('Tenant', 'thief', { credentials: [{ bearer: { tokenSecret: { name: 'shop', key: 'token' } } }], query: [{ metrics: ['.+'] }] }));
-    expect(await world.condition('Tenant', 'thief')).toMatchObject({ status: 'False', reason: 'Refused', message: expect.stringContaining('is taken by Tenant monitoring/shop') });
+    expect(await world.condition('Tenant', 'thief')).toMatchObject({ status: 'False', reason: 'Conflict', message: expect.stringContaining('is taken by Tenant monitoring/shop') });
     await world.apply(own('Backend', 'main', { url: 'http://127.0.0.1:1' }));
     expect(await world.condition('Backend', 'main')).toMatchObject({ status: 'False', message: expect.stringContaining("backend main is taken by the gateway's file") });
     expect(await asks('/api/v1/query?query=up', TOKENS[1])).toBe(200);

@@ -40,6 +40,7 @@ const GOOD: readonly (readonly [string, Manifest])[] = [
   ['a tenant for whom a namespace speaks', own('Tenant', { credentials: CREDENTIALS, metricAccess: { namespaces: ['team-a'], within: [{ metrics: ['http_.*'], labels: { namespace: 'team-a' } }] } })],
   ['an agent', own('Agent', { tenants: ['team-a'], certificate: { uri: 'spiffe://example/berlin' } }, 'berlin')],
   ['a backend', own('Backend', { url: 'https://prometheus.monitoring.svc:9090/prom', replicas: ['http://prometheus-1:9090'], basic: { user: 'scrapeway', passwordSecret: { name: 's', key: 'p' } }, timeout: '1m30s' }, 'main')],
+  ['a backend behind an agent', own('Backend', { agent: { name: 'berlin', service: 'prometheus', path: '/prom' } }, 'far')],
 ];
 
 const BAD: readonly (readonly [string, Manifest, string])[] = [
@@ -59,7 +60,9 @@ const BAD: readonly (readonly [string, Manifest, string])[] = [
   ['a tenant whose name is no path segment', own('Tenant', { credentials: CREDENTIALS }, 'team.a'), 'metadata.name'],
   ['namespaces that speak without a ceiling', own('Tenant', { credentials: CREDENTIALS, metricAccess: { namespaces: ['a'] } }), 'within'],
   ['an agent of nobody', own('Agent', { tenants: [] }, 'berlin'), 'spec.tenants'],
-  ['a backend without url and discovery', own('Backend', {}, 'main'), 'exactly one of url and discover'],
+  ['a backend without url, discovery and agent', own('Backend', {}, 'main'), 'exactly one of url, discover and agent'],
+  ['a backend in two places', own('Backend', { url: 'http://p', agent: { name: 'berlin', service: 'prometheus' } }, 'main'), 'exactly one of url, discover and agent'],
+  ['a backend behind an agent with no service', own('Backend', { agent: { name: 'berlin' } }, 'main'), 'spec.agent.service'],
   ['a backend that is no URL', own('Backend', { url: 'prometheus:9090' }, 'main'), 'spec.url'],
   ['a backend with two credentials', own('Backend', { url: 'http://p', basic: { user: 'u', passwordSecret: { name: 's', key: 'k' } }, bearerTokenSecret: { name: 's', key: 'k' } }, 'main'), 'exclude each other'],
 ];

@@ -19,6 +19,8 @@ export interface AgentOptions {
   readonly config?: ConfigFile;
   readonly clockShiftFile?: string;
   readonly network?: SiteNetwork;
+  /** Longer where many processes start at once. */
+  readonly startTimeoutMs?: number;
 }
 
 /** Resolves when the agent runs; `waitUntilReady` waits for its tunnel. */
@@ -29,6 +31,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningScrapewa
     command: 'agent',
     name,
     dir,
+    ...(options.startTimeoutMs !== undefined && { aliveTimeoutMs: options.startTimeoutMs }),
     ...(options.network !== undefined && { network: options.network }),
     ...(options.clockShiftFile !== undefined && { clockShiftFile: options.clockShiftFile }),
     config: {

@@ -20,6 +20,8 @@ export interface EnvoyOptions {
   readonly args?: readonly string[];
   /** Worker threads. Default: 2. */
   readonly concurrency?: number;
+  /** How long a line may wait before it is in the access log. Default: 50, for tests that read it. */
+  readonly logFlushMs?: number;
 }
 
 export interface RunningEnvoy extends AsyncDisposable {
@@ -36,13 +38,13 @@ export interface RunningEnvoy extends AsyncDisposable {
 }
 
 /** Resolves when Envoy's admin interface answers; with xDS it may not serve yet (`waitUntilReady`). */
-export async function startEnvoy({ bootstrap, adminSocket, dir, args = [], concurrency = 2 }: EnvoyOptions): Promise<RunningEnvoy> {
+export async function startEnvoy({ bootstrap, adminSocket, dir, args = [], concurrency = 2, logFlushMs = 50 }: EnvoyOptions): Promise<RunningEnvoy> {
   const configFile = path.join(dir, 'envoy.yaml');
   await writeFile(configFile, bootstrap);
   const child = startProcess({
     name: 'envoy',
     command: await binary('envoy'),
-    args: ['-c', configFile, '--concurrency', String(concurrency), '--disable-hot-restart', '--log-level', 'warning', '--file-flush-interval-msec', '50', ...args],
+    args: ['-c', configFile, '--concurrency', String(concurrency), '--disable-hot-restart', '--log-level', 'warning', '--file-flush-interval-msec', String(logFlushMs), ...args],
     cwd: dir,
   });
 

@@ -52,13 +52,21 @@ export interface StartOptions {
   readonly again?: Pick<RunningGateway, 'dir' | 'ports'>;
 }
 
-export type OwnKind = 'MetricAccess' | 'Tenant' | 'Agent' | 'Backend' | 'Secret' | 'Pod' | 'EndpointSlice' | 'Service';
+export type OwnKind = 'MetricAccess' | 'Tenant' | 'Agent' | 'Backend' | 'Site' | 'TargetTemplate' | 'TokenIssuer' | 'BackendGroup' | 'PushTarget' | 'ExportDestination' | 'FrontProxy' | 'Revocation' | 'Secret' | 'Pod' | 'EndpointSlice' | 'Service';
 
 const PATHS: Readonly<Record<OwnKind, readonly [root: string, plural: string]>> = {
   MetricAccess: ['/apis/observability.ethos.io/v1alpha1', 'metricaccesses'],
   Tenant: ['/apis/scrapeway.io/v1alpha1', 'tenants'],
   Agent: ['/apis/scrapeway.io/v1alpha1', 'agents'],
   Backend: ['/apis/scrapeway.io/v1alpha1', 'backends'],
+  Site: ['/apis/scrapeway.io/v1alpha1', 'sites'],
+  TargetTemplate: ['/apis/scrapeway.io/v1alpha1', 'targettemplates'],
+  TokenIssuer: ['/apis/scrapeway.io/v1alpha1', 'tokenissuers'],
+  BackendGroup: ['/apis/scrapeway.io/v1alpha1', 'backendgroups'],
+  PushTarget: ['/apis/scrapeway.io/v1alpha1', 'pushtargets'],
+  ExportDestination: ['/apis/scrapeway.io/v1alpha1', 'exportdestinations'],
+  FrontProxy: ['/apis/scrapeway.io/v1alpha1', 'frontproxies'],
+  Revocation: ['/apis/scrapeway.io/v1alpha1', 'revocations'],
   Secret: ['/api/v1', 'secrets'],
   Pod: ['/api/v1', 'pods'],
   EndpointSlice: ['/apis/discovery.k8s.io/v1', 'endpointslices'],

@@ -112,3 +112,98 @@ spec:
   metrics: ['*_total', 'node_*', '{}', '{__name__="up",instance=".*"}', '']
   remoteWrite: { enabled: false, interval: whenever, target: { type: carrier-pigeon } }
 `);
+
+/** The manifests of the original's README, field by field, each in the namespace that it names. */
+export const README_METRIC_ACCESSES: readonly Manifest[] = parseManifests(`
+apiVersion: observability.ethos.io/v1alpha1
+kind: MetricAccess
+metadata: { name: my-app-metrics, namespace: my-app-namespace }
+spec:
+  source: my-app-namespace
+  metricIsolation: true
+  metrics: [http_requests_total, http_request_duration_seconds, '{job="my-app"}', 'up{job="my-app"}']
+  remoteWrite:
+    enabled: true
+    interval: 30s
+    target: { type: prometheus }
+    prometheus: { serviceName: prometheus-operated, servicePort: 9090, replicas: 2, statefulSetName: prometheus-my-app }
+    extraLabels: { tenant: my-app-namespace, managed_by: multi-tenant-proxy }
+    honorLabels: true
+    metricRelabelings:
+      - { sourceLabels: [__name__], regex: 'container_(.*)', targetLabel: metrics_path, replacement: /metrics/cadvisor }
+      - { sourceLabels: [__name__], regex: 'kubelet_(.*)', targetLabel: metrics_path, replacement: /metrics }
+---
+apiVersion: observability.ethos.io/v1alpha1
+kind: MetricAccess
+metadata: { name: tenant-metrics-access, namespace: tenant-namespace }
+spec:
+  source: tenant-namespace
+  metricIsolation: true
+  metrics: [http_requests_total, 'http_.*', '{job="my-app"}', '{__name__="up",instance=".*"}', 'node_cpu_seconds_total{job="node-exporter"}']
+  labelSelectors: { environment: production, team: webapp }
+  remoteWrite:
+    enabled: true
+    interval: 30s
+    target: { type: prometheus }
+    prometheus: { serviceName: prometheus-operated, servicePort: 9090, replicas: 2, statefulSetName: prometheus-tenant-prometheus }
+    extraLabels: { tenant: tenant-namespace, managed_by: multi-tenant-proxy, environment: production }
+    honorLabels: true
+    metricRelabelings:
+      - { sourceLabels: [__name__], regex: 'container_(.*)', targetLabel: metrics_path, replacement: /metrics/cadvisor }
+---
+apiVersion: observability.ethos.io/v1alpha1
+kind: MetricAccess
+metadata: { name: tenant-container-metrics, namespace: my-namespace }
+spec:
+  source: my-namespace
+  metricIsolation: true
+  metrics: [container_cpu_usage_seconds_total, container_memory_working_set_bytes]
+  remoteWrite:
+    enabled: true
+    interval: 30s
+    target: { type: prometheus }
+    prometheus: { serviceName: prometheus-operated, servicePort: 9090 }
+    extraLabels: { metrics_path: /metrics/cadvisor }
+    honorLabels: true
+---
+apiVersion: observability.ethos.io/v1alpha1
+kind: MetricAccess
+metadata: { name: tenant-kubelet-metrics, namespace: my-namespace }
+spec:
+  source: my-namespace
+  metricIsolation: true
+  metrics: [kubelet_running_pods, kubelet_node_name]
+  remoteWrite:
+    enabled: true
+    interval: 30s
+    target: { type: prometheus }
+    prometheus: { serviceName: prometheus-operated, servicePort: 9090 }
+    extraLabels: { metrics_path: /metrics }
+    honorLabels: true
+---
+apiVersion: observability.ethos.io/v1alpha1
+kind: MetricAccess
+metadata: { name: secure-tenant-metrics, namespace: secure-tenant }
+spec:
+  source: secure-tenant
+  metricIsolation: true
+  metrics: [kube_pod_info, container_cpu_usage_seconds_total, http_requests_total]
+  remoteWrite:
+    enabled: true
+    interval: 30s
+    target: { type: prometheus }
+    prometheus: { serviceName: prometheus, servicePort: 9090 }
+---
+apiVersion: observability.ethos.io/v1alpha1
+kind: MetricAccess
+metadata: { name: debug-tenant-metrics, namespace: debug-tenant }
+spec:
+  source: debug-tenant
+  metricIsolation: false
+  metrics: [kube_pod_info, kube_node_info, up]
+  remoteWrite:
+    enabled: true
+    interval: 30s
+    target: { type: prometheus }
+    prometheus: { serviceName: prometheus, servicePort: 9090 }
+`);

@@ -60,10 +60,8 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- if not (or $gateway.config.tenants .Values.kubernetes.enabled) }}{{ fail "gateway.config.tenants: at least one tenant is needed (or give gateway.existingSecret or gateway.existingConfigMap, or kubernetes.enabled)" }}{{ end -}}
 {{- $fullname := include "scrapeway.fullname" . -}}
 {{- $own := list $fullname (printf "%s.%s" $fullname .Release.Namespace) (printf "%s.%s.svc" $fullname .Release.Namespace) (printf "%s.%s.svc.cluster.local" $fullname .Release.Namespace) -}}
-{{- $scrapeTls := dict "certFile" "/etc/scrapeway/tls/scrape/tls.crt" "keyFile" "/etc/scrapeway/tls/scrape/tls.key" -}}
-{{- $ca := $gateway.tls.scrape.clientCa -}}
-{{- if or $ca.secretName $ca.configMapName }}{{ $_ := set $scrapeTls "clientCaFiles" (list (printf "/etc/scrapeway/tls/clients-ca/%s" $ca.key)) }}{{ end -}}
-{{- $agentsTls := dict "certFile" "/etc/scrapeway/tls/agents/tls.crt" "keyFile" "/etc/scrapeway/tls/agents/tls.key" "clientCaFiles" (list (printf "/etc/scrapeway/tls/agents-ca/%s" $gateway.tls.agents.clientCa.key)) -}}
+{{- $scrapeTls := include "scrapeway.doorTls" (dict "gateway" $gateway "door" "scrape" "caFolder" "clients-ca") | fromYaml -}}
+{{- $agentsTls := include "scrapeway.doorTls" (dict "gateway" $gateway "door" "agents" "caFolder" "agents-ca") | fromYaml -}}
 {{- $config := deepCopy $gateway.config -}}
 {{- $_ := set $config "gateway" (dict "names" (concat $gateway.names $own | uniq)) -}}
 {{- $_ := set $config "listeners" (dict
@@ -79,8 +77,9 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- if .Values.kubernetes.enabled }}
 {{- $k := .Values.kubernetes -}}
 {{- $block := dict "namespace" .Release.Namespace "objects" $k.objects "status" $k.status "leaseName" (include "scrapeway.leaseName" .) "clusterDomain" $k.clusterDomain "rememberFor" $k.rememberFor -}}
+{{- with $k.objectNamespaces }}{{ $_ := set $block "objectNamespaces" . }}{{ end -}}
 {{- if $k.metricAccess.enabled }}
-{{- $access := dict "withoutTerms" $k.metricAccess.withoutTerms -}}
+{{- $access := dict "withoutTerms" $k.metricAccess.withoutTerms "secrets" $k.metricAccess.secrets -}}
 {{- with $k.metricAccess.namespaces }}{{ $_ := set $access "namespaces" . }}{{ end -}}
 {{- $_ := set $block "metricAccess" $access -}}
 {{- end -}}
@@ -88,6 +87,41 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- $_ := set $config "kubernetes" $block -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* One door's `tls` in the file: Secrets by the API, or what is mounted of them. A CA in a ConfigMap is always mounted. dict gateway, door, caFolder */}}
+{{- define "scrapeway.doorTls" -}}
+{{- $tls := .gateway.tls -}}
+{{- $own := index $tls .door -}}
+{{- $secret := default $tls.scrape.secretName $own.secretName -}}
+{{- $out := dict -}}
+{{- if eq $tls.source "api" -}}
+{{- $_ := set $out "secret" (dict "name" $secret) -}}
+{{- else -}}
+{{- $_ := set $out "certFile" (printf "/etc/scrapeway/tls/%s/tls.crt" .door) -}}
+{{- $_ := set $out "keyFile" (printf "/etc/scrapeway/tls/%s/tls.key" .door) -}}
+{{- end -}}
+{{- if and (eq $tls.source "api") $own.clientCa.secretName -}}
+{{- $_ := set $out "clientCaSecrets" (list (dict "name" $own.clientCa.secretName "key" $own.clientCa.key)) -}}
+{{- else if or $own.clientCa.secretName $own.clientCa.configMapName -}}
+{{- $_ := set $out "clientCaFiles" (list (printf "/etc/scrapeway/tls/%s/%s" .caFolder $own.clientCa.key)) -}}
+{{- end -}}
+{{- toYaml $out -}}
+{{- end -}}
+
+{{/* "true" where a CA is mounted. dict tls, ca */}}
+{{- define "scrapeway.mountsCa" -}}
+{{- if or .ca.configMapName (and .ca.secretName (ne .tls.source "api")) }}true{{ end -}}
+{{- end -}}
+
+{{/* The Secrets of the doors that are read by the API, as YAML under `names`. */}}
+{{- define "scrapeway.doorSecrets" -}}
+{{- $tls := .Values.gateway.tls -}}
+{{- $names := list -}}
+{{- if eq $tls.source "api" -}}
+{{- $names = list $tls.scrape.secretName $tls.agents.secretName $tls.scrape.clientCa.secretName $tls.agents.clientCa.secretName | compact | uniq -}}
+{{- end -}}
+{{- dict "names" $names | toYaml -}}
 {{- end -}}
 
 {{- define "scrapeway.leaseName" -}}{{ include "scrapeway.fullname" . }}{{- end -}}
@@ -151,12 +185,16 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 
 {{/* What the gateway's image reads, at its start (bootstrap) and after. */}}
 {{- define "scrapeway.gatewayMounts" -}}
-{{- $ca := .Values.gateway.tls.scrape.clientCa -}}
+{{- $tls := .Values.gateway.tls -}}
 - { name: runtime, mountPath: /run/scrapeway }
+{{- if ne $tls.source "api" }}
 - { name: tls-scrape, mountPath: /etc/scrapeway/tls/scrape, readOnly: true }
 - { name: tls-agents, mountPath: /etc/scrapeway/tls/agents, readOnly: true }
+{{- end }}
+{{- if include "scrapeway.mountsCa" (dict "tls" $tls "ca" $tls.agents.clientCa) }}
 - { name: agents-ca, mountPath: /etc/scrapeway/tls/agents-ca, readOnly: true }
-{{- if or $ca.secretName $ca.configMapName }}
+{{- end }}
+{{- if include "scrapeway.mountsCa" (dict "tls" $tls "ca" $tls.scrape.clientCa) }}
 - { name: clients-ca, mountPath: /etc/scrapeway/tls/clients-ca, readOnly: true }
 {{- end }}
 {{ include "scrapeway.configMounts" (dict "values" .Values.gateway) }}

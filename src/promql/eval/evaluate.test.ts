@@ -6,6 +6,7 @@ import { visit } from '../walk.js';
 import { evaluate, unevaluable } from './evaluate.js';
 import { labelSet, printLabels } from './labels.js';
 import type { Series, Steps } from './series.js';
+import { subquerySteps } from './windows.js';
 
 /** Selectors stand for these series; a step without a value is undefined. */
 const DATA: Readonly<Record<string, readonly (readonly [labels: Readonly<Record<string, string>>, ...values: readonly (number | undefined)[]])[]>> = {
@@ -167,6 +168,33 @@ const OVER_TWO_STEPS: readonly (readonly [string, readonly string[]])[] = [
   ['label_replace(x > 3 < 5, "pod", "2", "", "") or x == 20', ['{__name__="x", ns="b", pod="2"} 4 _', '{__name__="x", ns="a", pod="2"} _ 20']],
 ];
 
+/** One series, at the steps of its subquery: its value is the number of the minute. */
+function overMinutes(query: string, steps: Steps): readonly string[] {
+  const expr = read(query);
+  const given = new Map<Expr, readonly Series[]>();
+  visit(expr, (node) => {
+    const inner = node.kind === 'subquery' ? subquerySteps(node, steps) : undefined;
+    if (node.kind !== 'subquery' || inner === undefined) return;
+    const values = Float64Array.from({ length: inner.count }, (_, step) => (inner.startMs + step * inner.stepMs) / 60_000);
+    given.set(node.expr, [{ labels: labelSet([['__name__', 'm'], ['a', '1']]), values, present: new Uint8Array(inner.count).fill(1) }]);
+  });
+  const result = evaluate(expr, { steps, given, maxPoints: 1_000 });
+  if (!result.ok || result.value.value.kind !== 'vector') return ['no vector'];
+  return result.value.value.series.map(({ labels, values, present }) => `${printLabels(labels)} ${Array.from(values, (number, step) => (present[step] === 1 ? `${number}` : '_')).join(' ')}`);
+}
+
+const OVER_SUBQUERIES: readonly (readonly [query: string, atTenMinutes: readonly string[], overTwoSteps: readonly string[]])[] = [
+  ['count_over_time(x[3m:1m])', ['{a="1"} 3'], ['{a="1"} 3 3']],
+  ['min_over_time(x[3m:1m])', ['{a="1"} 8'], ['{a="1"} 8 9']],
+  ['max_over_time(x[3m:1m] offset 1m)', ['{a="1"} 9'], ['{a="1"} 9 10']],
+  ['last_over_time(x[3m:2m])', ['{__name__="m", a="1"} 10'], ['{__name__="m", a="1"} 10 10']],
+  ['first_over_time(x[3m:2m])', ['{__name__="m", a="1"} 8'], ['{__name__="m", a="1"} 8 10']],
+  ['sum_over_time(x[30s:7m])', [], []],
+  ['absent_over_time(x[30s:7m])', ['{} 1'], ['{} 1 1']],
+  ['absent_over_time(x[3m:1m])', [], []],
+  ['quantile_over_time(0.5, x[3m:1m])', ['{a="1"} 9'], ['{a="1"} 9 10']],
+];
+
 describe('an evaluation over given vectors', () => {
   it.each(AT_ONE_MOMENT)('at a moment: %s', (query, expected) => {
     expect(answer(query)).toEqual(expected);
@@ -174,6 +202,11 @@ describe('an evaluation over given vectors', () => {
 
   it.each(OVER_TWO_STEPS)('over two steps: %s', (query, expected) => {
     expect(answer(query, TWO)).toEqual(expected);
+  });
+
+  it.each(OVER_SUBQUERIES)('over the steps of a subquery, its beginning not included: %s', (query, atTenMinutes, overTwoSteps) => {
+    expect(overMinutes(query, { startMs: 600_000, stepMs: 1, count: 1 })).toEqual(atTenMinutes);
+    expect(overMinutes(query, { startMs: 600_000, stepMs: 60_000, count: 2 })).toEqual(overTwoSteps);
   });
 
   it('says that a quantile is none, and that a bucket has no bound', () => {

@@ -14,10 +14,12 @@ import { setOperation, vectorOperation } from './matching.js';
 import { absentLabels, labelJoin, labelReplace } from './relabel.js';
 import { Collector, countAt, EvaluationFault, everywhere, mapSeries, timeMs, TooManyPoints } from './series.js';
 import type { Context, Series, Steps } from './series.js';
+import { overWindows, subquerySteps, windowedCall } from './windows.js';
+import type { Windowed } from './windows.js';
 
 /**
  * The upper part of a query, evaluated over what its lower parts have given: as Prometheus evaluates it, for numbers. Whatever looks
- * at samples before they are a vector (selectors, ranges, subqueries) must be given.
+ * at samples before they are a vector (selectors and their ranges) must be given.
  */
 
 export type Value =
@@ -27,7 +29,7 @@ export type Value =
 
 export interface Evaluation {
   readonly steps: Steps;
-  /** Vectors, by the nodes of the tree that they are the values of. In place of an argument of `absent_over_time`: where there is something. */
+  /** Vectors, by the nodes of the tree that they are the values of, at the steps of the subquery where they are in one. In place of an argument of `absent_over_time`: where there is something. */
   readonly given: ReadonlyMap<Expr, readonly Series[]>;
   /** Of all vectors that are made on the way, series times steps. */
   readonly maxPoints: number;
@@ -104,8 +106,10 @@ class Evaluator {
       }
       case 'aggregation':
         return vector(this.#aggregation(expr));
-      case 'call':
-        return this.#call(expr);
+      case 'call': {
+        const windowed = expr.args.some((arg) => this.#given.has(arg)) ? undefined : windowedCall(expr);
+        return windowed === undefined ? this.#call(expr) : this.#windows(expr, windowed);
+      }
       case 'binary':
         return this.#binary(expr);
       case 'vector':
@@ -209,6 +213,15 @@ class Evaluator {
       default:
         throw new TypeError(`${name} is not evaluated here`);
     }
+  }
+
+  /** What is in the subquery is evaluated at steps of its own. */
+  #windows({ name, args: [first] }: Call, windowed: Windowed): Value {
+    const steps = subquerySteps(windowed.subquery, this.#context.steps);
+    const inner = steps === undefined ? [] : new Evaluator({ ...this.#context, steps }, this.#given).#series(windowed.subquery.expr);
+    const quantiles = windowed.parameter === undefined ? undefined : this.#scalar(windowed.parameter);
+    const series = steps === undefined ? [] : overWindows(name, windowed, inner, { steps, quantiles, context: this.#context });
+    return name === 'absent_over_time' ? this.#absent(argument(first), series) : vector(series);
   }
 
   #histogramQuantile(quantile: Expr, of: Expr | undefined): Value {

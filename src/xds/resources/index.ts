@@ -3,6 +3,7 @@
  * target that comes or goes changes nothing here (DESIGN §2.1).
  */
 import { create } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ClusterSchema } from '../../gen/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../gen/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
@@ -26,8 +27,14 @@ export function buildResources(state: DesiredState, topology: Topology): Resourc
   return {
     cluster: [...clusters(topology), ...jwksClusters(state.gateway.issuers ?? [])].map((cluster) => create(ClusterSchema, cluster)),
     endpoint: loadAssignments(topology).map((assignment) => create(ClusterLoadAssignmentSchema, assignment)),
-    listener: [...(topology.scrapersWait === true ? [] : [scrapeListener(state.gateway)]), agentsListener(state.gateway)].map((listener) => create(ListenerSchema, listener)),
+    listener: openListeners(state, topology).map((listener) => create(ListenerSchema, listener)),
     route: [scrapeRoutes(state), agentRoutes(state.gateway)].map((route) => create(RouteConfigurationSchema, route)),
     secret: secrets(state.gateway).map((secret) => create(SecretSchema, secret)),
   };
+}
+
+/** Without its certificate a listener would only take connections to break them off. */
+function openListeners({ gateway }: DesiredState, { scrapersWait }: Topology): readonly MessageInitShape<typeof ListenerSchema>[] {
+  const { scrape, agents } = gateway;
+  return [...(scrapersWait === true || scrape.isClosed === true ? [] : [scrapeListener(gateway)]), ...(agents.isClosed === true ? [] : [agentsListener(gateway)])];
 }

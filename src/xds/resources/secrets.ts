@@ -25,11 +25,9 @@ function trust(name: string, pem: string): Secret {
   return { name, type: { case: 'validationContext', value: { trustedCa: { specifier: { case: 'inlineString', value: pem } } } } };
 }
 
-export function secrets(gateway: GatewaySpec): Secret[] {
+export function secrets({ scrape, agents }: GatewaySpec): Secret[] {
   return [
-    certificate(SECRET.scrapeServer, gateway.scrape),
-    certificate(SECRET.agentsServer, gateway.agents),
-    trust(SECRET.agentsCa, gateway.agents.clientCaPem),
-    ...(gateway.scrape.clientCaPem === undefined ? [] : [trust(SECRET.scrapeClientsCa, gateway.scrape.clientCaPem)]),
+    ...(scrape.isClosed === true ? [] : [certificate(SECRET.scrapeServer, scrape), ...(scrape.clientCaPem === undefined ? [] : [trust(SECRET.scrapeClientsCa, scrape.clientCaPem)])]),
+    ...(agents.isClosed === true ? [] : [certificate(SECRET.agentsServer, agents), trust(SECRET.agentsCa, agents.clientCaPem)]),
   ];
 }

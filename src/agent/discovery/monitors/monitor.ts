@@ -57,14 +57,17 @@ export interface KeyRef {
   readonly key: string;
 }
 
+/** Where a text stands that the object refers to; a file is one of the agent's own machine. */
+export type TextRef = KeyRef | { readonly kind: 'file'; readonly path: string };
+
 export type Credentials =
   | { readonly kind: 'basic'; readonly user: KeyRef; readonly password: KeyRef }
-  | { readonly kind: 'token'; readonly scheme: string; readonly token: KeyRef };
+  | { readonly kind: 'token'; readonly scheme: string; readonly token: TextRef };
 
 export interface MonitorTls {
-  readonly ca: KeyRef | undefined;
-  readonly cert: KeyRef | undefined;
-  readonly key: KeyRef | undefined;
+  readonly ca: TextRef | undefined;
+  readonly cert: TextRef | undefined;
+  readonly key: TextRef | undefined;
   readonly serverName: string | undefined;
   readonly insecureSkipVerify: boolean;
 }
@@ -150,11 +153,10 @@ function readRule(spec: Spec): RelabelConfig {
 }
 
 function readCredentials(spec: Spec): Credentials | undefined {
-  if (spec.text('bearerTokenFile')) spec.fault('bearerTokenFile', FILES_REFUSED);
   const [basic, authorization] = [spec.child('basicAuth'), spec.child('authorization')];
   const bearer = spec.child('bearerTokenSecret');
-  const token = bearer?.text('name') ? readKey(spec, 'bearerTokenSecret', 'secret') : undefined;
-  if ([basic, authorization, token].filter((each) => each !== undefined).length > 1) spec.fault('', 'has more than one of basicAuth, authorization and bearerTokenSecret');
+  const token = bearer?.text('name') ? readKey(spec, 'bearerTokenSecret', 'secret') : readFileRef(spec, 'bearerTokenFile');
+  if ([basic, authorization, token].filter((each) => each !== undefined).length > 1) spec.fault('', 'has more than one of basicAuth, authorization and a bearer token');
   if (token !== undefined) return { kind: 'token', scheme: 'Bearer', token };
   if (basic !== undefined) {
     const [user, password] = [readKey(basic, 'username', 'secret'), readKey(basic, 'password', 'secret')];
@@ -166,22 +168,26 @@ function readCredentials(spec: Spec): Credentials | undefined {
   return credentials && { kind: 'token', scheme, token: credentials };
 }
 
-const FILES_REFUSED = 'is a file of whoever scrapes, and none of them is for objects of the cluster';
+function readFileRef(spec: Spec, key: string): TextRef | undefined {
+  const path = spec.text(key) ?? '';
+  return path === '' ? undefined : { kind: 'file', path };
+}
 
 function readTls(spec: Spec | undefined): MonitorTls | undefined {
   if (spec === undefined) return undefined;
-  for (const key of ['caFile', 'certFile', 'keyFile']) if (spec.text(key)) spec.fault(key, FILES_REFUSED);
-  const [ca, cert] = [readSecretOrConfigMap(spec, 'ca'), readSecretOrConfigMap(spec, 'cert')];
-  const key = spec.has('keySecret') ? readKey(spec, 'keySecret', 'secret') : undefined;
-  if ((cert === undefined) !== (key === undefined)) spec.fault('', 'needs both cert and keySecret, or none');
+  const ca = readTextRef(spec, 'ca');
+  const cert = readTextRef(spec, 'cert');
+  const key = spec.has('keySecret') ? readKey(spec, 'keySecret', 'secret') : readFileRef(spec, 'keyFile');
+  if ((cert === undefined) !== (key === undefined)) spec.fault('', 'needs both certificate and key, or none');
   return { ca, cert, key, serverName: spec.text('serverName') || undefined, insecureSkipVerify: spec.flag('insecureSkipVerify') ?? false };
 }
 
-function readSecretOrConfigMap(spec: Spec, key: string): KeyRef | undefined {
+function readTextRef(spec: Spec, key: string): TextRef | undefined {
   const either = spec.child(key);
-  if (either?.has('secret') === true && either.has('configMap')) either.fault('', 'names both a Secret and a ConfigMap');
+  const file = readFileRef(spec, `${key}File`);
+  if ([either?.has('secret') === true, either?.has('configMap') === true, file !== undefined].filter(Boolean).length > 1) spec.fault(key, 'names more than one of a Secret, a ConfigMap and a file');
   if (either?.has('secret') === true) return readKey(either, 'secret', 'secret');
-  return either?.has('configMap') === true ? readKey(either, 'configMap', 'configmap') : undefined;
+  return either?.has('configMap') === true ? readKey(either, 'configMap', 'configmap') : file;
 }
 
 const OBJECT_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;

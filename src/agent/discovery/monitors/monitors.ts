@@ -93,7 +93,7 @@ export function startMonitors({ discovery, clusters, clock, logger, metrics, onJ
     if (stopped) return opened.close();
     cluster = opened;
     const namespaces = namespacesOf(discovery, opened);
-    assets = followAssets(clusters, discovery.access, changed);
+    assets = followAssets({ clusters, access: discovery.access, clock, onChange: changed });
     const terms = termsOf(discovery, namespaces);
     const { find } = assets;
     watches = discovery.kinds.flatMap((kind) => {
@@ -119,7 +119,7 @@ function termsOf(discovery: MonitorDiscovery, namespaces: readonly (string | und
   return { ...discovery, targetNamespaces: allowed.length === 0 ? undefined : allowed };
 }
 
-/** Made again for an object only when a Secret or a ConfigMap that it refers to is another. */
+/** Made again for an object only when a text that it refers to is another. */
 function rememberingTranslator(kind: MonitorKind, terms: MonitorTerms, find: FindAsset): (object: MonitorObject) => Translation {
   return rememberWhile((object, note) =>
     translateMonitor(kind, object, terms, (...asset) => {

@@ -9,7 +9,7 @@ import type { Asset, MonitorTerms, Translation } from './translate.js';
 
 const ACCESS = { kind: 'in-cluster' } as const;
 const TERMS: MonitorTerms = {
-  name: 'cluster', access: ACCESS, kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], ownNamespace: false, selector: '', targetNamespaces: undefined, secrets: true,
+  name: 'cluster', access: ACCESS, kinds: ['PodMonitor', 'ServiceMonitor'], namespaces: [], ownNamespace: false, selector: '', targetNamespaces: undefined, secrets: true, files: ['/run/token', '/run/ca'],
   serviceRole: 'endpointslice', enforcedNamespaceLabel: undefined, relabelConfigs: [], maxObjects: 10, maxTargets: 100, maxBodyBytes: 1000,
 };
 const META = '__meta_kubernetes_';
@@ -26,7 +26,7 @@ interface Given {
 
 function translate({ kind = 'PodMonitor', spec, terms = {}, assets = {} }: Given): Translation {
   const object = { namespace: 'shop', name: 'web', uid: 'u', created: '', spec: { selector: {}, ...spec } };
-  return translateMonitor(kind, object, { ...TERMS, ...terms }, (what, namespace, name) => assets[`${what}/${namespace}/${name}`]);
+  return translateMonitor(kind, object, { ...TERMS, ...terms }, (what, namespace, name) => assets[`${what}/${namespace}${what === 'file' ? '' : '/'}${name}`]);
 }
 
 function jobs(given: Given): readonly DiscoveryJob[] {
@@ -177,6 +177,10 @@ describe('credentials of an endpoint', () => {
     expect(jobs({ ...pod(endpoint), assets })[0]?.fetch.headers).toEqual({ authorization });
   });
 
+  it("may be a file of the agent's, where that lists it", () => {
+    expect(jobs({ ...service({ bearerTokenFile: '/run/token' }), assets: { 'file//run/token': { texts: { '': 'word\n' } } } })[0]?.fetch.headers).toEqual({ authorization: 'Bearer word' });
+  });
+
   it('make the object wait until they are read', () => {
     expect(translate({ ...pod({ bearerTokenSecret: key }), assets: { 'secret/shop/creds': 'pending' } })).toEqual({ kind: 'pending' });
   });
@@ -208,13 +212,15 @@ describe('an object is refused', () => {
     ['with a time-out beyond its interval', pod({ interval: '10s', scrapeTimeout: '11s' }), 'scrapeTimeout: is longer'],
     ['with a duration that is none', pod({ interval: 'often' }), 'interval: must be a duration'],
     ['with a size that is none', pod({}, { bodySizeLimit: 'big' }), 'spec.bodySizeLimit: must be a size'],
-    ['with a file as its token', service({ bearerTokenFile: '/etc/passwd' }), 'spec.endpoints[0].bearerTokenFile: is a file'],
-    ['with a file as its CA', service({ tlsConfig: { caFile: '/etc/passwd' } }), 'spec.endpoints[0].tlsConfig.caFile: is a file'],
+    ['with a file as its token', service({ bearerTokenFile: '/etc/passwd' }), 'spec.endpoints[0].authorization: is a file of the agent, which is not listed'],
+    ['with a file as its CA', service({ tlsConfig: { caFile: '/run/../etc/passwd' } }), 'spec.endpoints[0].tlsConfig.ca: is a file of the agent, which is not listed'],
+    ['with a file that is listed and not there', service({ bearerTokenFile: '/run/token' }), 'the file does not exist'],
+    ['with a CA in two places', service({ tlsConfig: { caFile: '/run/ca', ca: { secret: { name: 's', key: 'k' } } } }), 'tlsConfig.ca: names more than one'],
     ['with a proxy', pod({ proxyUrl: 'http://x' }), 'proxyUrl: is not known to an agent'],
     ['with OAuth 2', pod({ oauth2: {} }), 'oauth2: is not known to an agent'],
     ['with a scrape class', pod({}, { scrapeClass: 'x' }), 'spec.scrapeClass: names what only'],
     ['with two kinds of credentials', pod({ ...secret, authorization: {} }), 'has more than one of'],
-    ['with a certificate and no key', pod({ tlsConfig: { cert: { secret: { name: 'a', key: 'b' } } } }), 'needs both cert and keySecret'],
+    ['with a certificate and no key', pod({ tlsConfig: { cert: { secret: { name: 'a', key: 'b' } } } }), 'needs both certificate and key'],
     ['with a Secret that is not there', pod(secret), 'the Secret s does not exist'],
     ['with a Secret without the key', { ...pod(secret), assets: { 'secret/shop/s': { texts: {} } } }, 'the Secret s has no key k'],
     ['with a Secret that may not be read', { ...pod(secret), assets: { 'secret/shop/s': { failed: '403: forbidden' } } }, 'cannot be read: 403'],

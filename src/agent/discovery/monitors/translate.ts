@@ -9,7 +9,7 @@ import type { RelabelConfig } from '../../../model/relabel-config.js';
 import { compileRelabel } from '../../../relabel/relabel.js';
 import type { MonitorObject, Texts } from '../kubernetes/objects.js';
 import { readMonitorSpec } from './monitor.js';
-import type { Credentials, KeyRef, Monitor, MonitorEndpoint, MonitorTls } from './monitor.js';
+import type { Credentials, Monitor, MonitorEndpoint, MonitorTls, TextRef } from './monitor.js';
 import { endpointRules } from './rules.js';
 import type { MonitorRole } from './rules.js';
 import { selectorText } from './selector.js';
@@ -23,17 +23,18 @@ export type Translation =
   | { readonly kind: 'jobs'; readonly jobs: readonly DiscoveryJob[] }
   /** For the object's author and for the agent's operator. */
   | { readonly kind: 'refused'; readonly faults: readonly string[] }
-  /** A Secret or a ConfigMap is being read. */
+  /** Something that it refers to is being read. */
   | { readonly kind: 'pending' };
 
-/** What is known of a Secret or a ConfigMap; undefined = it does not exist. */
+/** What is known of a Secret, a ConfigMap, or a file (whose text has the key ''); undefined = it does not exist. */
 export type Asset = Texts | { readonly failed: string } | 'pending' | undefined;
-export type FindAsset = (kind: KeyRef['kind'], namespace: string, name: string) => Asset;
+/** Of a file `name` is the path, and the namespace is empty. */
+export type FindAsset = (kind: TextRef['kind'], namespace: string, name: string) => Asset;
 
 export function translateMonitor(kind: MonitorKind, object: MonitorObject, terms: MonitorTerms, find: FindAsset): Translation {
   const monitor = readMonitorSpec(kind, object);
   if (!monitor.ok) return { kind: 'refused', faults: monitor.error };
-  const assets = new Assets(monitor.value.namespace, terms.secrets ? find : undefined);
+  const assets = new Assets(monitor.value.namespace, terms, find);
   const source = sourceOf(monitor.value, terms, assets.faults);
   const jobs = monitor.value.endpoints.map((endpoint, index) => jobOf(monitor.value, endpoint, { index, source, terms, assets }));
   if (assets.faults.length > 0) return { kind: 'refused', faults: assets.faults };
@@ -45,18 +46,27 @@ class Assets {
   readonly faults: string[] = [];
   isPending = false;
   readonly #namespace: string;
-  readonly #find: FindAsset | undefined;
+  readonly #terms: Pick<MonitorTerms, 'secrets' | 'files'>;
+  readonly #find: FindAsset;
 
-  constructor(namespace: string, find: FindAsset | undefined) {
+  constructor(namespace: string, terms: Pick<MonitorTerms, 'secrets' | 'files'>, find: FindAsset) {
     this.#namespace = namespace;
+    this.#terms = terms;
     this.#find = find;
   }
 
-  text({ kind, name, key }: KeyRef, place: string): string | undefined {
-    const what = `${kind === 'secret' ? 'Secret' : 'ConfigMap'} ${name}`;
+  text(ref: TextRef, place: string): string | undefined {
     const complain = (message: string): undefined => void this.faults.push(`${place}: ${message}`);
-    if (this.#find === undefined) return complain(`the agent's file lets no object refer to a ${what} (\`secrets: true\`)`);
-    const asset = this.#find(kind, this.#namespace, name);
+    if (ref.kind === 'file') {
+      if (!this.#terms.files.includes(ref.path)) return complain('is a file of the agent, which is not listed in its `files`');
+      return this.#textAt(this.#find('file', '', ref.path), { what: 'file', key: '' }, complain);
+    }
+    const what = `${ref.kind === 'secret' ? 'Secret' : 'ConfigMap'} ${ref.name}`;
+    if (!this.#terms.secrets) return complain(`the agent's file lets no object refer to a ${what} (\`secrets: true\`)`);
+    return this.#textAt(this.#find(ref.kind, this.#namespace, ref.name), { what, key: ref.key }, complain);
+  }
+
+  #textAt(asset: Asset, { what, key }: { readonly what: string; readonly key: string }, complain: (message: string) => undefined): string | undefined {
     if (asset === undefined) return complain(`the ${what} does not exist`);
     if (asset === 'pending') return void (this.isPending = true);
     if ('failed' in asset) return complain(`the ${what} cannot be read: ${asset.failed}`);
