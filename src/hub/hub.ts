@@ -97,6 +97,7 @@ export function createHub(options: HubOptions): Hub {
 
 class HubServer implements Hub {
   readonly #options: HubOptions;
+  readonly #maxLanes: number;
   readonly #timing: HubTiming;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -121,6 +122,7 @@ class HubServer implements Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#maxLanes = options.maxLanes ?? MAX_LANES;
     this.#timing = { ...HUB_DEFAULTS, ...options.timing };
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger;
@@ -333,10 +335,6 @@ class HubServer implements Hub {
     else this.#open(io, upgrade, main);
   }
 
-  get #maxLanes(): number {
-    return this.#options.maxLanes ?? MAX_LANES;
-  }
-
   #ids(): GatewayIds {
     const { id = '', peers } = this.#state?.gateway ?? {};
     return { id, all: peers && [id, ...peers] };
@@ -356,11 +354,8 @@ class HubServer implements Hub {
   #noteCertificate(upgrade: Upgrade): void {
     const change = this.#certificates.note(upgrade);
     if (change === undefined) return;
-    const { process, before, now } = change;
-    this.#metrics.countCertificateChange(process);
-    const text = 'an agent came with another certificate than before';
-    if (process === 'other') this.#logger.warn({ agent: upgrade.agent, before, now, process }, text);
-    else this.#logger.info({ agent: upgrade.agent, before, now, process }, text);
+    this.#metrics.countCertificateChange(change.process);
+    this.#logger[change.process === 'other' ? 'warn' : 'info']({ agent: upgrade.agent, ...change }, 'an agent came with another certificate than before');
   }
 
   #open(io: SocketIo, upgrade: Upgrade, main?: Tunnel): void {
@@ -369,11 +364,7 @@ class HubServer implements Hub {
     this.#noteCertificate(upgrade);
     io.write(Buffer.from(upgradeAnswer(this.#ids(), this.#maxLanes)));
     const options = {
-      agent,
-      main,
-      home,
-      instance,
-      serial: normalSerial(serial),
+      agent, main, home, instance, serial: normalSerial(serial),
       keepAlive: this.#timing.keepAlive,
       connection: { ...TUNNEL_CONNECTION, nowMs: () => this.#clock.nowMs() },
       maxTargets: () => this.#maxTargets.get(agent) ?? 0,
