@@ -1,103 +1,98 @@
-import { decodeSeries } from '../remotewrite/decode.js';
-import { writePoints } from '../remotewrite/encode.js';
+import { FieldWriter } from '../lib/wire.js';
+import { writeHistogram } from '../remotewrite/histogram.js';
 import { STALE } from '../remotewrite/series.js';
-import type { Series } from '../remotewrite/series.js';
-import { FieldCursor, FieldWriter } from '../lib/wire.js';
-import type { RecordHead } from './spool/record.js';
-import type { PackedLabels } from './shape.js';
-import type { Position } from './positions.js';
+import type { Exemplar, Histogram } from '../remotewrite/series.js';
+import { STALE_HIGH, STALE_LOW } from './chunk/float-chunk.js';
+import type { FloatPoints } from './chunk/float-chunk.js';
+import type { Positions } from './positions.js';
+import { FIELDS } from './request.js';
+import type { Content } from './request.js';
+import type { Certainty, RecordHead } from './spool/record.js';
 
 /**
- * A batch on its way to the spool: a request of remote write 1.0, which is also how it is kept. A batch is sent as it is, never cut and
- * never joined with another, so that sending it again after a crash gives the receiver the same request, all of which it has or none.
+ * A batch on its way to the spool. A batch is sent as it is, never cut and never joined with another, so that sending it again after a
+ * crash gives the receiver the same request, all of which it has or none.
  */
 
 /** What a receiver may be sent at once, before it is packed: well below the 32 MiB that all of them take. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-export type Points = Omit<Series, 'labels' | 'metadata'>;
-
 export class Batch {
   samples = 0;
   private newestMs = -Infinity;
-  private writer = new FieldWriter(64 * 1024);
+  private readonly writer = new FieldWriter(64 * 1024);
+  private readonly series: number[] = [];
+  private readonly ends: number[] = [];
+  private readonly exemplars = new Map<number, readonly Exemplar[]>();
   /** To be put back where the batch cannot be kept. */
-  private readonly before: { readonly position: Position; readonly lastMs: number; readonly isLive: boolean }[] = [];
+  private readonly before: { readonly lastMs: number[]; readonly isLive: boolean[] } = { lastMs: [], isLive: [] };
+  private labelBytes = 0;
 
   constructor(
     readonly group: number,
     readonly groups: number,
+    private readonly positions: Positions,
   ) {}
 
-  /** Exemplars move no position: they belong to samples that have been sent. */
-  add(position: Position, points: Points): void {
-    const bytes = Buffer.from(position.labels, 'latin1');
-    this.writer.nested(1, () => {
-      this.writer.raw(bytes);
-      writePoints(this.writer, points);
-    });
-    const last = lastOf(points);
-    if (last === undefined) return;
-    this.before.push({ position, lastMs: position.lastMs, isLive: position.isLive });
-    position.lastMs = last.timestampMs;
-    position.isLive = !last.isStale;
-    const value = points.samples.at(-1)?.value;
-    position.value = typeof value === 'number' ? value : undefined;
-    this.samples += points.samples.length + points.histograms.length;
-    this.newestMs = Math.max(this.newestMs, last.timestampMs);
+  /** Points `from` to `until` of these, of one series. Exemplars move no position: they belong to samples that have been sent. */
+  addFloats(position: number, points: FloatPoints, from = 0, until = points.count, exemplars: readonly Exemplar[] = []): void {
+    for (let at = from; at < until; at += 1) writeFloat(this.writer, points.times[at] ?? 0, points.highs[at] ?? 0, points.lows[at] ?? 0);
+    const value = points.value(until - 1);
+    this.moved(position, until - from, points.times[until - 1] ?? 0, value !== STALE, value === STALE ? undefined : value, exemplars);
+  }
+
+  addHistograms(position: number, histograms: readonly Histogram[], exemplars: readonly Exemplar[] = []): void {
+    for (const histogram of histograms) this.writer.nested(FIELDS.histograms, () => writeHistogram(this.writer, histogram));
+    const last = histograms.at(-1);
+    if (last !== undefined) this.moved(position, histograms.length, last.timestampMs, last.sum !== STALE, undefined, exemplars);
+  }
+
+  /** Ends the series, behind its last sample. */
+  addEnd(position: number): void {
+    const timestampMs = this.positions.lastMs(position) + 1;
+    writeFloat(this.writer, timestampMs, STALE_HIGH, STALE_LOW);
+    this.moved(position, 1, timestampMs, false, undefined, []);
   }
 
   isFull(maxSamples: number): boolean {
-    return this.samples >= maxSamples || this.writer.length >= MAX_BYTES;
+    return this.samples >= maxSamples || this.writer.length + this.labelBytes >= MAX_BYTES;
   }
 
   get isEmpty(): boolean {
-    return this.writer.length === 0;
+    return this.series.length === 0;
   }
 
-  get head(): RecordHead {
-    return { kind: 'data', group: this.group, groups: this.groups, samples: this.samples, newestMs: this.newestMs };
+  headOf(certainty: (newestMs: number) => Certainty): RecordHead {
+    return { kind: 'data', group: this.group, groups: this.groups, samples: this.samples, newestMs: this.newestMs, certainty: certainty(this.newestMs) };
   }
 
-  finish(): Buffer {
-    return this.writer.finish();
+  get content(): Content {
+    return { positions: this.series, ends: this.ends, points: this.writer.view(0, this.writer.length), exemplars: this.exemplars };
   }
 
   /** As if nothing had been added: it will be collected again. */
   takeBack(): void {
-    for (const { position, lastMs, isLive } of this.before.toReversed()) Object.assign(position, { lastMs, isLive });
+    for (let at = this.series.length - 1; at >= 0; at -= 1) this.positions.move(this.series[at] ?? 0, this.before.lastMs[at] ?? -Infinity, this.before.isLive[at] ?? false);
+  }
+
+  private moved(position: number, samples: number, lastMs: number, isLive: boolean, value: number | undefined, exemplars: readonly Exemplar[]): void {
+    const { positions } = this;
+    if (exemplars.length > 0) this.exemplars.set(this.series.length, exemplars);
+    this.series.push(position);
+    this.ends.push(this.writer.length);
+    this.before.lastMs.push(positions.lastMs(position));
+    this.before.isLive.push(positions.isLive(position));
+    positions.move(position, lastMs, isLive, value);
+    this.labelBytes += positions.labelBytes(position);
+    this.samples += samples;
+    if (lastMs > this.newestMs) this.newestMs = lastMs;
   }
 }
 
-function lastOf({ samples, histograms }: Points): { readonly timestampMs: number; readonly isStale: boolean } | undefined {
-  const sample = samples.at(-1);
-  const histogram = histograms.at(-1);
-  if (sample !== undefined && (histogram === undefined || sample.timestampMs > histogram.timestampMs)) return { timestampMs: sample.timestampMs, isStale: sample.value === STALE };
-  return histogram === undefined ? undefined : { timestampMs: histogram.timestampMs, isStale: histogram.sum === STALE };
-}
-
-/** The series of a batch that was kept. */
-export function seriesOf(payload: Buffer): readonly Series[] {
-  const cursor = new FieldCursor(payload).enter(0, payload.length);
-  const all: Series[] = [];
-  while (cursor.next()) if (cursor.field === 1) all.push(decodeSeries(cursor.inside()));
-  return all;
-}
-
-/** What a batch that was kept says about positions: `apply` is called for each of its series. */
-export function replay(payload: Buffer, apply: (labels: PackedLabels, lastMs: number, isLive: boolean) => void): void {
-  const cursor = new FieldCursor(payload).enter(0, payload.length);
-  while (cursor.next()) {
-    if (cursor.field !== 1) continue;
-    const last = lastOf(decodeSeries(cursor.inside()));
-    if (last !== undefined) apply(labelsOf(cursor.inside()), last.timestampMs, !last.isStale);
-  }
-}
-
-/** The labels stand first, one behind the other. */
-function labelsOf(cursor: FieldCursor): PackedLabels {
-  const start = cursor.end;
-  let end = start;
-  while (cursor.next() && cursor.field === 1) end = cursor.end;
-  return cursor.bytes.toString('latin1', start, end);
+/** Sample: `value` 1, `timestamp` 2; zeros are left out. */
+function writeFloat(writer: FieldWriter, timestampMs: number, high: number, low: number): void {
+  writer.nested(FIELDS.samples, () => {
+    if (high !== 0 || low !== 0) writer.doubleWords(1, high, low);
+    if (timestampMs !== 0) writer.int(2, timestampMs);
+  });
 }

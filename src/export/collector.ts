@@ -1,18 +1,21 @@
 import type { Logger } from '../lib/logger.js';
+import { FieldCursor } from '../lib/wire.js';
 import { pack } from '../remotewrite/snappy.js';
-import { STALE } from '../remotewrite/series.js';
-import type { Histogram, Sample } from '../remotewrite/series.js';
 import { Batch } from './batch.js';
-import { decodeChunk } from './chunk/chunk.js';
+import { SeriesReader } from './series-reader.js';
 import type { Exemplars } from './exemplars.js';
 import { shapeKey } from './job.js';
 import type { ExportJob } from './job.js';
-import type { Position, Positions, Progress } from './positions.js';
-import type { RawSeries } from '../remoteread/chunks.js';
+import { DROPPED, KnownSeries, UNSHAPED } from './known-series.js';
+import type { MetadataTable } from './metadata.js';
+import type { Positions } from './positions.js';
+import type { Progress } from './positions-file.js';
+import { RequestWriter } from './request.js';
 import { shapeOf } from './shape.js';
-import type { PackedLabels, Shape } from './shape.js';
+import type { Shape } from './shape.js';
 import { SourceError } from './source.js';
 import type { Source } from './source.js';
+import type { Certainty } from './spool/record.js';
 import type { Spool } from './spool/spool.js';
 
 /**
@@ -36,6 +39,9 @@ export interface CollectorOptions {
   readonly spool: Spool;
   readonly positions: Positions;
   readonly progress: Progress;
+  readonly metadata: MetadataTable;
+  /** Up to when another gateway has delivered this export, as far as is known. */
+  readonly handedOverMs: number | undefined;
   readonly exemplars: Exemplars | undefined;
   readonly logger: Logger;
   /** Wall clock, ms. */
@@ -49,15 +55,12 @@ export interface Collected {
   readonly leftOut: number;
 }
 
-interface Known {
-  /** Its labels at the receiver; undefined: shaping drops it. */
-  readonly out: PackedLabels | undefined;
-  round: number;
-}
-
 export class Collector {
   private readonly shape: Shape;
-  private readonly known = new Map<PackedLabels, Known>();
+  private readonly writer: RequestWriter;
+  private readonly reader = new SeriesReader();
+  private known = new KnownSeries();
+  private replica = 0;
   /** The open one of each group. */
   private batches: (Batch | undefined)[] = [];
   /** All that are not in the spool yet, in the order in which they were begun. */
@@ -69,10 +72,14 @@ export class Collector {
   private expected = 0;
   private collectedMs: number | undefined;
   private shapeOfProgress: string;
+  private certainty: (newestMs: number) => Certainty = () => 'new';
 
   constructor(private readonly options: CollectorOptions) {
     this.shape = shapeOf(options.job);
-    this.collectedMs = options.progress.collectedMs;
+    this.writer = new RequestWriter(options.positions, options.metadata);
+    const { collectedMs } = options.progress;
+    // Where another gateway has come further, this one begins where that one ended.
+    this.collectedMs = (collectedMs ?? -Infinity) < (options.handedOverMs ?? -Infinity) ? undefined : collectedMs;
     this.shapeOfProgress = options.progress.shape;
   }
 
@@ -82,9 +89,10 @@ export class Collector {
 
   /** Throws SourceError, and whatever the disk says. */
   async collect(signal: AbortSignal): Promise<Collected> {
-    const { job, spool, positions } = this.options;
+    const { job, spool } = this.options;
     const nowMs = this.options.nowMs();
     this.round += 1;
+    this.known.begin();
     this.samples = 0;
     this.leftOut = 0;
     const groups = Math.min(MAX_GROUPS, 2 ** Math.ceil(Math.log2(Math.max(1, this.expected / job.spec.queue.maxSamplesPerSend))));
@@ -100,9 +108,9 @@ export class Collector {
       await spool.sync();
     }
     this.expected = this.samples;
-    positions.forgetBefore(nowMs - OVERLAP_MS - job.spec.intervalMs);
-    for (const [labels, { round }] of this.known) if (round !== this.round) this.known.delete(labels);
-    return { series: this.known.size, samples: this.samples, leftOut: this.leftOut };
+    const series = this.known.size;
+    this.tidy(nowMs - OVERLAP_MS - job.spec.intervalMs);
+    return { series, samples: this.samples, leftOut: this.leftOut };
   }
 
   /** Ends all series: the export is no more. */
@@ -114,11 +122,20 @@ export class Collector {
     await this.options.spool.sync();
   }
 
+  private tidy(windowStartMs: number): void {
+    const { positions } = this.options;
+    positions.forgetBefore(windowStartMs);
+    // What is known can be learnt again; it costs as much as the first collection.
+    if (positions.compact() || this.known.isWorn) this.known = new KnownSeries();
+  }
+
   private async windows(nowMs: number, signal: AbortSignal): Promise<void> {
-    const { job } = this.options;
+    const { job, handedOverMs } = this.options;
     const isFirst = this.collectedMs === undefined;
-    const firstMs = nowMs - (isFirst ? OVERLAP_MS : Math.max(job.spec.catchUpMs, OVERLAP_MS));
+    const oldestMs = nowMs - Math.max(job.spec.catchUpMs, OVERLAP_MS);
+    const firstMs = !isFirst ? oldestMs : handedOverMs === undefined ? nowMs - OVERLAP_MS : Math.max(oldestMs, Math.min(handedOverMs, nowMs) - OVERLAP_MS);
     const sliceMs = isFirst ? Math.max(job.spec.intervalMs, FIRST_SLICE_MS) : SLICE_MS;
+    this.certainty = (newestMs) => (!isFirst ? 'new' : newestMs <= (handedOverMs ?? -Infinity) ? 'repeated' : 'doubtful');
     let endMs = Math.max(firstMs, this.collectedMs ?? firstMs);
     do {
       const startMs = Math.max(firstMs, endMs - OVERLAP_MS);
@@ -134,59 +151,79 @@ export class Collector {
     const { job, source, exemplars } = this.options;
     await exemplars?.fetch(job.rules, startMs, endMs, signal);
     for await (const frame of source.read(job.rules, startMs, endMs, signal)) {
-      for (const series of frame) this.take(series, startMs - 1, endMs);
+      this.frame(frame, startMs - 1, endMs);
       await this.flush();
     }
   }
 
-  private take({ labels, chunks }: RawSeries, afterMs: number, untilMs: number): void {
-    const key = labels.toString('latin1');
-    const known = this.known.get(key) ?? this.meet(key);
-    if (known === undefined) return;
-    known.round = this.round;
-    if (known.out === undefined) return;
-    const position = this.options.positions.of(known.out);
-    position.round = this.round;
-    const samples: Sample[] = [];
-    const histograms: Histogram[] = [];
-    for (const { encoding, bytes, maxMs } of chunks) {
-      const lastMs = Math.max(afterMs, position.lastMs, samples.at(-1)?.timestampMs ?? -Infinity, histograms.at(-1)?.timestampMs ?? -Infinity);
-      if (maxMs <= lastMs) continue;
-      const decoded = decodeChunk(encoding, bytes, { afterMs: lastMs, untilMs }, { samples, histograms });
-      if (!decoded.ok) throw new SourceError('source_broken', decoded.error);
+  private frame(frame: Buffer, afterMs: number, untilMs: number): void {
+    if (this.replica !== this.options.source.replica) this.known.states.clear();
+    this.replica = this.options.source.replica;
+    const fields = new FieldCursor(frame).enter(0, frame.length);
+    const { reader } = this;
+    reader.open(frame);
+    while (fields.next()) {
+      if (fields.field !== SERIES) continue;
+      const number = reader.enter(this.known, fields.start, fields.end);
+      if (number !== undefined) this.take(number, afterMs, untilMs);
     }
-    if (samples.length + histograms.length === 0) return;
-    const exemplars = this.options.exemplars?.take(key) ?? [];
-    // A series that changes its kind has both; a receiver of 2.0 takes them apart only, and in the order of time.
-    if (samples.length > 0 && histograms.length > 0) this.addMixed(position, samples, histograms);
-    else this.add(position, { samples, histograms, exemplars });
+    if (fields.failed || reader.failed) throw new SourceError('source_broken', 'a frame of the remote read cannot be understood');
   }
 
-  private addMixed(position: Position, samples: readonly Sample[], histograms: readonly Histogram[]): void {
-    const all = [...samples.map((sample) => ({ at: sample.timestampMs, samples: [sample], histograms: [] })), ...histograms.map((histogram) => ({ at: histogram.timestampMs, samples: [], histograms: [histogram] }))];
-    for (const { samples: some, histograms: others } of all.toSorted((a, b) => a.at - b.at)) this.add(position, { samples: some, histograms: others, exemplars: [] });
+  private take(number: number, afterMs: number, untilMs: number): void {
+    const { known, reader } = this;
+    const { positions, exemplars } = this.options;
+    const position = known.position(number) === UNSHAPED ? this.meet(number) : known.position(number);
+    if (position === undefined) return;
+    known.see(number, this.round);
+    if (position === DROPPED) return;
+    positions.see(position, this.round);
+    const problem = reader.read(known.states, number, { afterMs: Math.max(afterMs, positions.lastMs(position)), untilMs });
+    if (problem !== undefined) throw new SourceError('source_broken', problem);
+    const { floats, histograms } = reader;
+    if (floats.count + histograms.length === 0) return;
+    if (floats.count > 0 && histograms.length > 0) return this.addMixed(position);
+    const its = exemplars === undefined || exemplars.isEmpty ? undefined : exemplars.take(known.key(number).toString('latin1'));
+    this.add(position, (batch) => (floats.count > 0 ? batch.addFloats(position, floats, 0, floats.count, its) : batch.addHistograms(position, histograms, its)));
   }
 
-  private meet(key: PackedLabels): Known | undefined {
-    if (this.known.size >= MAX_SERIES) {
+  /** A series that changes its kind has both; a receiver of 2.0 takes them apart only, and in the order of time. */
+  private addMixed(position: number): void {
+    const { floats, histograms } = this.reader;
+    for (let at = 0, next = 0; at < floats.count || next < histograms.length; ) {
+      const histogram = histograms[next];
+      const isFloat = at < floats.count && (histogram === undefined || (floats.times[at] ?? 0) < histogram.timestampMs);
+      if (isFloat) this.add(position, (batch) => batch.addFloats(position, floats, at, at + 1));
+      else if (histogram !== undefined) this.add(position, (batch) => batch.addHistograms(position, [histogram]));
+      if (isFloat) at += 1;
+      else next += 1;
+    }
+  }
+
+  /** Its position; undefined: there is no room for it. */
+  private meet(number: number): number | undefined {
+    const { known } = this;
+    if (known.size >= MAX_SERIES) {
       this.leftOut += 1;
       return undefined;
     }
-    const labels = this.shape(key);
-    // one text in memory where both are the same
-    const known: Known = { out: labels === key ? key : labels, round: 0 };
-    this.known.set(key, known);
-    return known;
+    const labels = this.shape(known.key(number).toString('latin1'));
+    const bytes = labels === undefined ? undefined : Buffer.from(labels, 'latin1');
+    const position = bytes === undefined ? DROPPED : this.options.positions.ofPacked(bytes, 0, bytes.length);
+    known.shaped(number, position);
+    return position;
   }
 
-  private add(position: Position, points: { readonly samples: readonly Sample[]; readonly histograms: readonly Histogram[]; readonly exemplars: Parameters<Batch['add']>[1]['exemplars'] }): void {
-    const group = position.hash % this.batches.length;
-    const batch = this.batches[group] ?? new Batch(group, this.batches.length);
+  private add(position: number, write: (batch: Batch) => void): void {
+    const { positions, job } = this.options;
+    const group = positions.hash(position) % this.batches.length;
+    const batch = this.batches[group] ?? new Batch(group, this.batches.length, positions);
     this.batches[group] = batch;
     if (batch.isEmpty) this.kept.push(batch);
-    batch.add(position, points);
-    this.samples += points.samples.length + points.histograms.length;
-    if (batch.isFull(this.options.job.spec.queue.maxSamplesPerSend)) this.batches[group] = undefined;
+    const before = batch.samples;
+    write(batch);
+    this.samples += batch.samples - before;
+    if (batch.isFull(job.spec.queue.maxSamplesPerSend)) this.batches[group] = undefined;
   }
 
   /** After a change of the rules or of the shape: series that no longer come out end now, as far as anybody can see there. */
@@ -197,9 +234,7 @@ export class Collector {
   }
 
   private endUnseen(): void {
-    for (const position of this.options.positions.unseen(this.round)) {
-      this.add(position, { samples: [{ value: STALE, timestampMs: position.lastMs + 1 }], histograms: [], exemplars: [] });
-    }
+    for (const position of this.options.positions.unseen(this.round)) this.add(position, (batch) => batch.addEnd(position));
   }
 
   private async flushAll(): Promise<void> {
@@ -211,13 +246,16 @@ export class Collector {
   private async flush(): Promise<void> {
     const open = new Set(this.batches);
     for (const batch of this.kept.filter((each) => !open.has(each))) {
-      this.options.spool.append(batch.head, await pack(batch.finish()));
+      this.options.spool.append(batch.headOf(this.certainty), await pack(this.writer.write(batch.content)));
       this.kept.splice(this.kept.indexOf(batch), 1);
     }
   }
 
   private commit(collectedMs: number): void {
-    if (this.samples > 0) this.options.spool.append({ kind: 'commit', group: 0, groups: 1, samples: 0, newestMs: collectedMs }, Buffer.alloc(0));
+    if (this.samples > 0) this.options.spool.append({ kind: 'commit', group: 0, groups: 1, samples: 0, newestMs: collectedMs, certainty: 'new' }, Buffer.alloc(0));
     this.collectedMs = collectedMs;
   }
 }
+
+/** Of a frame: field 1. */
+const SERIES = 1;

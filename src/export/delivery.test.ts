@@ -5,14 +5,10 @@ import { labelsOf } from '../../test/support/remote-write-messages.js';
 import { createTempDir } from '../../test/support/temp-dir.js';
 import type { TempDir } from '../../test/support/temp-dir.js';
 import { silentLogger } from '../lib/logger.js';
+import { encodeSeries } from '../remotewrite/encode.js';
 import { pack, unpack } from '../remotewrite/snappy.js';
-import { Batch } from './batch.js';
 import { Delivery } from './delivery.js';
 import type { DeliveryEvent } from './delivery.js';
-import { MetadataTable } from './metadata.js';
-import { Positions } from './positions.js';
-import { packLabels } from './shape.js';
-import { Source } from './source.js';
 import { Spool } from './spool/spool.js';
 
 /** One receiver's way through a spool; the receiver answers when the test says so. */
@@ -52,7 +48,6 @@ function start(maxShards = 4): Delivery {
     version: '1',
     queue: { ...job.spec.queue, minShards: maxShards, maxShards, minBackoffMs: 1, maxBackoffMs: 1 },
     requestTimeoutMs: 60_000,
-    metadata: new MetadataTable(new Source(job.backend, silentLogger), silentLogger),
     logger: silentLogger,
     onEvent: (event) => events.push(event),
   });
@@ -62,9 +57,8 @@ function start(maxShards = 4): Delivery {
 
 /** A batch of one series of this group. */
 async function append(name: string, group = 0, groups = 1): Promise<void> {
-  const batch = new Batch(group, groups);
-  batch.add(new Positions().of(packLabels([{ name: '__name__', value: name }])), { samples: [{ value: 1, timestampMs: 1 }], histograms: [], exemplars: [] });
-  spool.append(batch.head, await pack(batch.finish()));
+  const series = { labels: [{ name: '__name__', value: name }], samples: [{ value: 1, timestampMs: 1 }], histograms: [], exemplars: [] };
+  spool.append({ kind: 'data', group, groups, samples: 1, newestMs: 1, certainty: 'new' }, await pack(encodeSeries('2', [series])));
 }
 
 const sent = (): readonly string[] => under.map(({ name }) => name);

@@ -1,15 +1,15 @@
 import { systemClock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { ExportQueue } from '../model/desired-state.js';
-import { METRIC_NAME_LABEL } from '../promql/ast.js';
+import { encodeMetadata } from '../remotewrite/encode.js';
+import type { FamilyMetadata } from '../remotewrite/encode.js';
 import type { Version } from '../remotewrite/protocol.js';
-import { createSender, DEFAULT_SENDER_SETTINGS } from '../remotewrite/sender.js';
-import type { Sender, SenderEvent } from '../remotewrite/sender.js';
-import type { Series } from '../remotewrite/series.js';
-import { unpack } from '../remotewrite/snappy.js';
+import { DEFAULT_SENDER_SETTINGS, Sender } from '../remotewrite/sender.js';
+import type { SenderEvent } from '../remotewrite/sender.js';
+import { pack, unpack } from '../remotewrite/snappy.js';
 import type { Transport } from '../remotewrite/transport.js';
-import { seriesOf } from './batch.js';
-import type { MetadataTable } from './metadata.js';
+import { divided } from './doubtful.js';
+import { toVersion1 } from './kept-request.js';
 import { desiredShards, mayShareSeries } from './shards.js';
 import { MAX_PAYLOAD_BYTES } from './spool/record.js';
 import type { Cursor, RecordRef } from './spool/segment.js';
@@ -29,9 +29,10 @@ export interface DeliveryOptions {
   readonly cursorPath: string;
   readonly transport: Transport;
   readonly version: Version;
+  /** What is not newer has been delivered by another gateway, while this one had lost the way. */
+  readonly knownUntilMs?: number | undefined;
   readonly queue: ExportQueue;
   readonly requestTimeoutMs: number;
-  readonly metadata: MetadataTable;
   readonly logger: Logger;
   readonly onEvent: (event: DeliveryEvent) => void;
 }
@@ -42,6 +43,9 @@ interface Item {
 }
 
 const SAVE_MS = 1_000;
+/** Families in a request that has metadata only, and how often such go: as Prometheus has it. */
+const MAX_FAMILIES = 2000;
+const METADATA_MS = 60_000;
 /** Weight of the newest batch in the mean. */
 const NEWEST = 0.2;
 
@@ -60,6 +64,9 @@ export class Delivery {
   private saved: Cursor | undefined;
   private saving: (() => void) | undefined;
   private waiting: (() => void)[] = [];
+  private nextMetadataMs = -Infinity;
+  private isTelling = false;
+  private committed: number | undefined;
 
   constructor(private readonly options: DeliveryOptions) {
     const { spool, cursorPath, version } = options;
@@ -79,6 +86,16 @@ export class Delivery {
 
   get pendingSamples(): number {
     return this.options.spool.samplesFrom(this.cursor);
+  }
+
+  /** Nothing waits, and nothing is under way. */
+  get isIdle(): boolean {
+    return this.items.length === 0 && this.options.spool.next(this.next) === undefined;
+  }
+
+  /** Everything of collections up to then is done. */
+  get committedMs(): number | undefined {
+    return this.committed;
   }
 
   /** Time of what waits longest; undefined: nothing waits. */
@@ -124,7 +141,11 @@ export class Delivery {
   private pump(): void {
     if (this.isClosed) return;
     const shards = this.shards;
-    this.lookAhead(shards * 2);
+    do {
+      this.settle();
+      this.lookAhead(shards * 2);
+    } while (this.items.length > 0 && this.items.every(({ state }) => state === 'done'));
+    this.settle();
     for (const [index, item] of this.items.entries()) {
       if (this.running >= shards) return;
       if (item.state === 'waiting' && !this.items.slice(0, index).some((earlier) => earlier.state !== 'done' && mayShareSeries(earlier.ref, item.ref))) void this.run(item);
@@ -136,15 +157,24 @@ export class Delivery {
       const ref = this.options.spool.next(this.next);
       if (ref === undefined) return;
       this.next = { segment: ref.segment, offset: ref.offset + ref.bytes };
-      if (ref.kind === 'data') this.items.push({ ref, state: 'waiting' });
+      const isKnown = ref.kind === 'data' && ref.newestMs <= (this.options.knownUntilMs ?? -Infinity);
+      this.items.push({ ref, state: ref.kind === 'commit' || isKnown ? 'done' : 'waiting' });
     }
+  }
+
+  /** Lets go of what is done, up to the first that is not. */
+  private settle(): void {
+    const first = this.items.findIndex(({ state }) => state !== 'done');
+    const done = first < 0 ? this.items : this.items.slice(0, first);
+    for (const { ref } of done) if (ref.kind === 'commit') this.committed = ref.newestMs;
+    this.items = first < 0 ? [] : this.items.slice(first);
   }
 
   private async run(item: Item): Promise<void> {
     item.state = 'running';
     this.running += 1;
     const startedMs = performance.now();
-    const sender = this.idle.pop() ?? this.newSender();
+    const sender = this.idle.pop() ?? this.newSender((event) => this.told(event));
     try {
       await this.send(item.ref, sender);
     } catch (error) {
@@ -160,52 +190,60 @@ export class Delivery {
     this.pump();
   }
 
-  private async send(ref: RecordRef, sender: Sender): Promise<void> {
+  /** A batch is sent as it was kept; in 1.0 it is written anew from it. */
+  private send(ref: RecordRef, sender: Sender): Promise<void> {
     const packed = this.options.spool.read(ref);
-    const payload = packed === undefined ? undefined : await unpack(packed, MAX_PAYLOAD_BYTES);
-    if (payload === undefined || !payload.ok) {
-      this.options.onEvent({ kind: 'lost', samples: ref.samples, reason: 'spool_broken' });
-      return;
-    }
-    for (const series of seriesOf(payload.value)) sender.push(this.withMetadata(series));
-    await sender.flush();
-  }
-
-  private withMetadata(series: Series): Series {
-    const name = series.labels.find((label) => label.name === METRIC_NAME_LABEL)?.value;
-    const metadata = name === undefined ? undefined : this.options.metadata.of(name);
-    return metadata === undefined ? series : { ...series, metadata };
-  }
-
-  /** What it is given is one batch: it neither cuts nor waits. */
-  private newSender(): Sender {
-    const { queue, transport, logger, requestTimeoutMs } = this.options;
-    const sender = createSender({
-      transport,
-      version: this.version,
-      logger,
-      settings: {
-        ...DEFAULT_SENDER_SETTINGS,
-        ...queue,
-        requestTimeoutMs,
-        sampleAgeLimitMs: queue.sampleAgeLimitMs ?? Infinity,
-        maxSamples: Infinity,
-        maxBytes: Infinity,
-        capacity: Infinity,
+    const version1 = async (): Promise<Buffer | undefined> => {
+      const payload = packed === undefined ? undefined : await unpack(packed, MAX_PAYLOAD_BYTES);
+      return payload?.ok === true ? toVersion1(payload.value) : undefined;
+    };
+    return sender.deliver({
+      samples: ref.samples,
+      newestMs: ref.newestMs,
+      mayBeKnown: ref.certainty !== 'new',
+      body: async (version) => {
+        if (version === '2') return packed;
+        const payload = await version1();
+        return payload && (await pack(payload));
       },
-      onEvent: (event) => {
-        if (event.kind === 'fell_back') this.version = '1';
-        if (event.kind === 'retry' || event.kind === 'delivered') this.isFailing = event.kind === 'retry';
-        this.options.onEvent(event);
-      },
+      ...(ref.certainty === 'doubtful' && { divide: async () => divided((await version1()) ?? Buffer.alloc(0), ref.newestMs) }),
     });
+  }
+
+  /** For receivers of 1.0, which have metadata apart; `families` is asked where it is time. */
+  tellMetadata(nowMs: number, families: () => readonly FamilyMetadata[]): void {
+    if (this.version !== '1' || nowMs < this.nextMetadataMs || this.isTelling || this.isClosed) return;
+    this.nextMetadataMs = nowMs + METADATA_MS;
+    this.isTelling = true;
+    void this.sendMetadata(families()).finally(() => {
+      this.isTelling = false;
+    });
+  }
+
+  private async sendMetadata(families: readonly FamilyMetadata[]): Promise<void> {
+    const sender = this.newSender(() => {});
+    for (let at = 0; at < families.length && !this.isClosed; at += MAX_FAMILIES) {
+      await sender.deliver({ samples: 0, newestMs: Infinity, mayBeKnown: false, body: () => pack(encodeMetadata(families.slice(at, at + MAX_FAMILIES))) });
+    }
+    this.senders.delete(sender);
+  }
+
+  private newSender(onEvent: (event: SenderEvent) => void): Sender {
+    const { queue, transport, logger, requestTimeoutMs } = this.options;
+    const settings = { ...DEFAULT_SENDER_SETTINGS, ...queue, requestTimeoutMs, sampleAgeLimitMs: queue.sampleAgeLimitMs ?? Infinity };
+    const sender = new Sender({ transport, version: this.version, logger, settings, onEvent });
     this.senders.add(sender);
     return sender;
   }
 
+  private told(event: SenderEvent): void {
+    if (event.kind === 'fell_back') this.version = '1';
+    if (event.kind === 'retry' || event.kind === 'delivered') this.isFailing = event.kind === 'retry';
+    this.options.onEvent(event);
+  }
+
   private forward(): void {
-    const first = this.items.findIndex(({ state }) => state !== 'done');
-    this.items = first < 0 ? [] : this.items.slice(first);
+    this.settle();
     this.saving ??= systemClock.after(SAVE_MS, () => this.saveNow());
     this.changed();
   }

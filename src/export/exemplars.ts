@@ -37,9 +37,13 @@ export class Exemplars {
     }
   }
 
+  /** There are none to be taken. */
+  get isEmpty(): boolean {
+    return this.found.size === 0;
+  }
+
   /** Those of a series, by its labels at the source; each is given once. */
   take(labels: PackedLabels): readonly Exemplar[] {
-    if (this.found.size === 0) return [];
     const after = this.sent.get(labels) ?? -Infinity;
     const exemplars = (this.found.get(labels) ?? []).filter(({ timestampMs }) => timestampMs > after);
     this.found.delete(labels);

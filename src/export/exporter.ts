@@ -8,6 +8,8 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { assertNever } from '../lib/result.js';
+import { handOverKey } from '../model/hand-over.js';
+import type { HandOver } from '../model/hand-over.js';
 import type { ExportReport } from '../model/export-report.js';
 import { jobKey } from './job.js';
 import type { ExportJob } from './job.js';
@@ -37,8 +39,8 @@ export interface ExporterOptions {
 export interface Exporter {
   /** From now on. Resolves when it is so; those that are no more have then ended their series. */
   configure(jobs: readonly ExportJob[]): Promise<void>;
-  /** Where another gateway does the work, this one stops at once and keeps what it has. */
-  setActive(active: boolean): Promise<void>;
+  /** Where another gateway does the work, this one stops at once and keeps what it has. `left` is how far the one before came. */
+  setActive(active: boolean, left?: HandOver): Promise<void>;
   /** What the tenant's exports have collected last. */
   view(tenant: string): string;
   /** What became of each export so far. */
@@ -57,13 +59,14 @@ export function createExporter(options: ExporterOptions): Exporter {
   metrics.active.set(1);
   let wanted: readonly ExportJob[] = [];
   let isActive = true;
+  let left: HandOver = {};
   let isConfigured = false;
   /** One change at a time. */
   let changing: Promise<void> = Promise.resolve();
 
   function start(job: ExportJob): Running {
     const log = logger.child({ tenant: job.tenant, export: job.spec.name });
-    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), metrics, logger: log, wayTo, nowMs });
+    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), handedOverMs: left[handOverKey(job.tenant, job.spec.name)], metrics, logger: log, wayTo, nowMs });
     const started = new Running({ job, open, metrics, logger: log, clock });
     alive.add(started);
     return started;
@@ -106,8 +109,9 @@ export function createExporter(options: ExporterOptions): Exporter {
         wanted = jobs;
         isConfigured = true;
       }),
-    setActive: (active) => {
+    setActive: (active, nextLeft = {}) => {
       isActive = active;
+      left = nextLeft;
       metrics.active.set(active ? 1 : 0);
       // Not in its turn: what another gateway may begin with, must end here now.
       if (!active) for (const each of alive) each.halt();
@@ -126,7 +130,7 @@ export function createExporter(options: ExporterOptions): Exporter {
   };
 }
 
-function openExport(options: { readonly job: ExportJob; readonly folder: string } & Pick<Parameters<typeof Pipeline.open>[0], 'metrics' | 'logger' | 'wayTo' | 'nowMs'>): Promise<Export> {
+function openExport(options: { readonly job: ExportJob; readonly folder: string } & Pick<Parameters<typeof Pipeline.open>[0], 'metrics' | 'logger' | 'wayTo' | 'nowMs' | 'handedOverMs'>): Promise<Export> {
   const { kind } = options.job.destination;
   switch (kind) {
     case 'remote_write':

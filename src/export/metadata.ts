@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger.js';
+import type { FamilyMetadata } from '../remotewrite/encode.js';
 import { METRIC_TYPES } from '../remotewrite/series.js';
 import type { Metadata } from '../remotewrite/series.js';
 import { isRecord } from './json.js';
@@ -17,9 +18,11 @@ const SUFFIX = /_(?:bucket|count|sum|total|created|info|gcount|gsum)$/;
 export class MetadataTable {
   private byName: ReadonlyMap<string, Metadata> = new Map();
   private nextMs = -Infinity;
+  /** Another one after each change. */
+  version = 0;
 
   constructor(
-    private readonly source: Source,
+    private readonly source: Pick<Source, 'json'>,
     private readonly logger: Logger,
   ) {}
 
@@ -27,11 +30,23 @@ export class MetadataTable {
     return this.byName.get(name) ?? this.byName.get(name.replace(SUFFIX, ''));
   }
 
+  /** Of the families that these series belong to. */
+  familiesOf(names: Iterable<string>): readonly FamilyMetadata[] {
+    const families = new Map<string, FamilyMetadata>();
+    for (const name of names) {
+      const family = this.byName.has(name) ? name : name.replace(SUFFIX, '');
+      const metadata = this.byName.get(family);
+      if (metadata !== undefined) families.set(family, { family, ...metadata });
+    }
+    return [...families.values()];
+  }
+
   /** Where it is time. An export goes on without. */
   async refresh(nowMs: number, signal: AbortSignal): Promise<void> {
     if (nowMs < this.nextMs) return;
     try {
       this.byName = metadataOf(await this.source.json('/api/v1/metadata', undefined, signal));
+      this.version += 1;
       this.nextMs = nowMs + REFRESH_MS;
     } catch (error) {
       this.nextMs = nowMs + RETRY_MS;

@@ -56,7 +56,7 @@ export function createExportMetrics(registry: Registry): ExportMetrics {
     sentBytes: counter('scrapeway_export_sent_bytes_total', 'Bodies that a receiver took, packed.', OF_RECEIVER),
     requests: counter('scrapeway_export_requests_total', 'Requests to a receiver, by its status, the reason where the way through an agent failed, or "none" where there was no answer.', [...OF_RECEIVER, 'result']),
     requestSeconds: counter('scrapeway_export_request_seconds_total', 'Time that requests to a receiver took, together.', OF_RECEIVER),
-    droppedSamples: counter('scrapeway_export_dropped_samples_total', 'Samples that a receiver will never have: "refused", "too_old", "spool_full", "spool_broken".', [...OF_RECEIVER, 'reason']),
+    droppedSamples: counter('scrapeway_export_dropped_samples_total', 'Samples that a receiver did not take: "refused", "too_old", "spool_full", "spool_broken"; "known": it has them from another gateway.', [...OF_RECEIVER, 'reason']),
     forget: (tenant, name, receivers) => {
       for (const each of Object.values(ofExport)) each.remove({ tenant, export: name });
       for (const receiver of receivers) for (const each of Object.values(ofReceiver)) each.remove({ tenant, export: name, receiver });

@@ -5,7 +5,6 @@ import type { WayTo } from '../behind/behind.js';
 import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import { unpack } from '../remotewrite/snappy.js';
-import { replay } from './batch.js';
 import { Collector } from './collector.js';
 import { Delivery } from './delivery.js';
 import type { DeliveryEvent } from './delivery.js';
@@ -13,8 +12,10 @@ import { Exemplars } from './exemplars.js';
 import type { ExportJob } from './job.js';
 import { MetadataTable } from './metadata.js';
 import type { ExportMetrics } from './metrics.js';
-import { loadPositions, Positions, savePositions } from './positions.js';
-import type { Progress } from './positions.js';
+import { replay } from './kept-request.js';
+import { Positions } from './positions.js';
+import { loadPositions, savePositions } from './positions-file.js';
+import type { Progress } from './positions-file.js';
 import { createReceiver, transportTo } from './receiver.js';
 import type { Receiver } from './receiver.js';
 import type { Delivered, Export } from './running.js';
@@ -33,6 +34,8 @@ export interface PipelineOptions {
   readonly logger: Logger;
   readonly wayTo: WayTo;
   readonly nowMs: () => number;
+  /** Up to when another gateway has delivered this export, as far as is known. */
+  readonly handedOverMs: number | undefined;
 }
 
 /** The copy of the positions is made anew when there is so much to read again after a crash. */
@@ -66,7 +69,7 @@ export class Pipeline implements Export {
   private readonly receivers = new Map<string, { any: boolean; problem: string | undefined }>();
 
   static async open(options: PipelineOptions): Promise<Pipeline> {
-    const { job, folder, logger, nowMs, wayTo } = options;
+    const { job, folder, logger, nowMs, wayTo, handedOverMs } = options;
     const saved = loadPositions(join(folder, 'positions'));
     const positions = saved?.positions ?? new Positions();
     const deliveries: { list: readonly Delivery[] } = { list: [] };
@@ -78,7 +81,7 @@ export class Pipeline implements Export {
     const source = new Source(job.backend, logger, wayTo);
     const metadata = new MetadataTable(source, logger);
     const exemplars = job.spec.exemplars ? new Exemplars(source, logger) : undefined;
-    const collector = new Collector({ job, source, spool, positions, progress, exemplars, logger, nowMs });
+    const collector = new Collector({ job, source, spool, positions, progress, metadata, handedOverMs, exemplars, logger, nowMs });
     const pipeline = new Pipeline(options, spool, positions, collector, { source, metadata, snapshot });
     deliveries.list = pipeline.deliveries.map(({ delivery }) => delivery);
     return pipeline;
@@ -90,6 +93,7 @@ export class Pipeline implements Export {
     const { series, samples, leftOut } = await this.collector.collect(signal);
     metrics.collectedSamples.inc(this.labels, samples);
     this.series = series;
+    for (const { delivery } of this.deliveries) delivery.tellMetadata(nowMs(), () => this.metadata.familiesOf(this.positions.liveNames()));
     metrics.series.set(this.labels, series);
     metrics.leftOut.set(this.labels, leftOut);
     const { end } = this.spool;
@@ -130,7 +134,13 @@ export class Pipeline implements Export {
 
   delivered(): Delivered {
     const all = [...this.receivers.values()];
-    return { any: all.some(({ any }) => any), problem: all.find(({ problem }) => problem !== undefined)?.problem, series: this.series };
+    return { any: all.some(({ any }) => any), problem: all.find(({ problem }) => problem !== undefined)?.problem, deliveredMs: this.deliveredMs, series: this.series };
+  }
+
+  private get deliveredMs(): number | undefined {
+    const { collectedMs } = this.collector.progress;
+    const all = this.deliveries.map(({ delivery }) => (delivery.isIdle ? collectedMs : delivery.committedMs));
+    return all.reduce((least, each) => (least === undefined || each === undefined ? undefined : Math.min(least, each)), all[0]);
   }
 
   /** `onTheWay`: what was the matter last where the receiver is behind an agent. */
@@ -181,9 +191,9 @@ export class Pipeline implements Export {
         }
       },
       version: job.destination.version,
+      knownUntilMs: this.options.handedOverMs,
       queue: job.spec.queue,
       requestTimeoutMs: job.destination.timeoutMs,
-      metadata: this.metadata,
       logger: logger.child({ receiver: receiver.name }),
       onEvent: (event) => {
         this.note(receiver.name, event, onTheWay);
@@ -206,7 +216,7 @@ async function recover(spool: Spool, positions: Positions, saved: Progress, from
     if (after.kind === 'commit') collectedMs = Math.max(collectedMs ?? -Infinity, after.newestMs);
     const packed = after.kind === 'data' ? spool.read(after) : undefined;
     const payload = packed && (await unpack(packed, MAX_PAYLOAD_BYTES));
-    if (payload?.ok === true) replay(payload.value, (labels, lastMs, isLive) => Object.assign(positions.of(labels), { lastMs, isLive }));
+    if (payload?.ok === true) replay(payload.value, positions);
   }
   return { ...saved, collectedMs };
 }
@@ -222,6 +232,9 @@ function count(metrics: ExportMetrics, labels: { readonly tenant: string; readon
       return;
     case 'too_old':
       metrics.droppedSamples.inc({ ...labels, reason: 'too_old' }, event.samples);
+      return;
+    case 'known':
+      metrics.droppedSamples.inc({ ...labels, reason: 'known' }, event.samples);
       return;
     case 'lost':
       metrics.droppedSamples.inc({ ...labels, reason: event.reason }, event.samples);

@@ -9,6 +9,7 @@ import { decodeChunk } from './chunk/chunk.js';
 import type { ExportJob } from './job.js';
 import type { ExportMetrics } from './metrics.js';
 import { createReceiver } from './receiver.js';
+import { decodeFrame } from '../remoteread/chunks.js';
 import type { RawSeries } from '../remoteread/chunks.js';
 import type { Receiver } from './receiver.js';
 import type { Delivered, Export } from './running.js';
@@ -68,7 +69,11 @@ export class PushgatewayExport implements Export {
     const values = new Map<PackedLabels, Value>();
     let leftOut = 0;
     const frames = job.rules.length === 0 ? [] : this.source.read(job.rules, endMs - LOOKBACK_MS, endMs, signal);
-    for await (const frame of frames) for (const series of frame) leftOut += this.take(series, endMs, values);
+    for await (const frame of frames) {
+      const all = decodeFrame(frame);
+      if (!all.ok) throw new SourceError('source_broken', all.error);
+      for (const series of all.value) leftOut += this.take(series, endMs, values);
+    }
     this.last = values;
     const names = { tenant: job.tenant, export: job.spec.name };
     metrics.series.set(names, values.size);

@@ -30,6 +30,8 @@ export interface Delivered {
   readonly any: boolean;
   /** Why a receiver does not take it now. */
   readonly problem: string | undefined;
+  /** Every receiver has all up to then; undefined: not known. */
+  readonly deliveredMs?: number | undefined;
   readonly series: number;
 }
 
@@ -71,9 +73,9 @@ export class Running {
 
   report(): ExportReport {
     const { tenant, spec } = this.job;
-    const { any = false, problem, series = 0 } = this.export_?.delivered() ?? {};
+    const { any = false, problem, series = 0, deliveredMs } = this.export_?.delivered() ?? {};
     const why = this.failure ?? problem;
-    return { tenant, name: spec.name, state: why === undefined ? { kind: any ? 'running' : 'pending' } : { kind: 'failing', why }, lastCollectionMs: this.lastCollectionMs, series };
+    return { tenant, name: spec.name, state: why === undefined ? { kind: any ? 'running' : 'pending' } : { kind: 'failing', why }, lastCollectionMs: this.lastCollectionMs, deliveredMs, series };
   }
 
   get isHalted(): boolean {

@@ -8,8 +8,6 @@ import type { Backend } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 import type { Matcher } from '../promql/ast.js';
 import { pack } from '../remotewrite/snappy.js';
-import { decodeFrame } from '../remoteread/chunks.js';
-import type { RawSeries } from '../remoteread/chunks.js';
 import { FrameReader } from '../remoteread/frames.js';
 import { againstStored, encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from '../remoteread/request.js';
 
@@ -51,8 +49,13 @@ export class Source {
     this.replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replicaOf(url, backend, wayTo));
   }
 
+  /** Another number when another replica is read. */
+  get replica(): number {
+    return this.turn;
+  }
+
   /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
-  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<readonly RawSeries[]> {
+  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
     const body = await pack(encodeReadRequest({ queries: rules.map((matchers) => ({ startMs, endMs, matchers: matchers.map(againstStored) })), responseTypes: ['streamed_chunks'] }));
     const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
     const type = String(answer.headers['content-type'] ?? '');
@@ -65,7 +68,7 @@ export class Source {
     try {
       for await (const piece of pieces) {
         frames.add(piece);
-        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield good(decodeFrame(frame));
+        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield frame;
       }
     } catch (error) {
       throw this.failed(error, signal);

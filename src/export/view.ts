@@ -2,7 +2,6 @@ import { METRIC_NAME_LABEL } from '../promql/ast.js';
 import type { Label } from '../remotewrite/series.js';
 import type { ExportJob } from './job.js';
 import type { Positions } from './positions.js';
-import { unpackLabels } from './shape.js';
 
 /** What an export has collected last, as `/collected-metrics` shows it (facts/metricaccess.md §5): a heading, then exposition lines. */
 
@@ -10,9 +9,9 @@ const MAX_LINES = 50_000;
 
 export function viewOfPositions({ tenant, spec }: ExportJob, positions: Positions): string {
   const lines: string[] = [];
-  for (const { labels, value, lastMs, isLive } of positions) {
-    if (lines.length >= MAX_LINES) break;
-    if (isLive && value !== undefined) lines.push(`${seriesText(unpackLabels(labels))} ${valueText(value)} ${lastMs}\n`);
+  for (let number = 0; number < positions.size && lines.length < MAX_LINES; number += 1) {
+    const value = positions.isLive(number) ? positions.value(number) : undefined;
+    if (value !== undefined) lines.push(`${seriesText(positions.labelsOf(number))} ${valueText(value)} ${positions.lastMs(number)}\n`);
   }
   return `# Job: ${tenant}/${spec.name} (${positions.live} metrics)\n${lines.join('')}`;
 }

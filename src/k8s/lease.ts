@@ -17,8 +17,10 @@ export interface CampaignOptions {
   readonly name: string;
   /** Unique among those who campaign: the pod's name. */
   readonly identity: string;
-  /** True: from now on. False: no more, at once; resolved when it is so. */
-  readonly onLeading: (leading: boolean) => void | Promise<void>;
+  /** True: from now on; `left` is what the one before has left. False: no more, at once; resolved when it is so. */
+  readonly onLeading: (leading: boolean, left: string | undefined) => void | Promise<void>;
+  /** What the next one should find: written with each renewal. Undefined: what stands there stays. */
+  readonly leave?: () => string | undefined;
   readonly logger: Logger;
   readonly timing?: LeaseTiming;
 }
@@ -38,6 +40,8 @@ export interface Campaign {
 }
 
 const TIMING: LeaseTiming = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 };
+
+const LEFT_ANNOTATION = 'scrapeway.io/left';
 
 /** Starts at once, and campaigns again whenever the Lease is lost. */
 export function campaign(options: CampaignOptions): Campaign {
@@ -88,7 +92,7 @@ class Candidate {
     try {
       const { body } = await this.#send({ method: 'GET', path: `${this.#path}/${this.#options.name}` });
       if (textAt(body, 'spec', 'holderIdentity') !== this.#options.identity) return;
-      await this.#put(body, { holderIdentity: '', leaseDurationSeconds: 1 });
+      await this.#put(body, { holderIdentity: '', leaseDurationSeconds: 1 }, true);
     } catch {
       // It runs out by itself.
     }
@@ -105,9 +109,10 @@ class Candidate {
     const mine = holder === this.#options.identity;
     if (!mine && this.leading) this.#lead(false);
     if (!mine && holder !== '' && !this.#hasRunOut(lease)) return;
+    const left = textAt(lease, 'metadata', 'annotations', LEFT_ANNOTATION);
     const transitions = Number(get(lease, 'spec', 'leaseTransitions') ?? 0) + (mine ? 0 : 1);
     const before = mine ? { acquireTime: get(lease, 'spec', 'acquireTime') } : {};
-    this.#taken(await this.#put(lease, { ...this.#spec(transitions), ...before }), startedMs);
+    this.#taken(await this.#put(lease, { ...this.#spec(transitions), ...before }, mine && this.leading), startedMs, left);
   }
 
   #hasRunOut(lease: unknown): boolean {
@@ -118,21 +123,21 @@ class Candidate {
     return now - this.#seen.sinceMs > lengthMs;
   }
 
-  #taken(answer: KubeAnswer, startedMs: number): void {
+  #taken(answer: KubeAnswer, startedMs: number, left?: string): void {
     // Somebody else was faster.
     if (answer.status === 409) return;
     if (answer.status >= 300) throw new KubeError(answer.status, messageOf(answer.body));
     clearTimeout(this.#deadline);
     this.#deadline = globalThis.setTimeout(() => this.#lead(false), Math.max(0, this.#timing.renewDeadlineMs - (performance.now() - startedMs)));
-    this.#lead(true);
+    this.#lead(true, left);
   }
 
-  #lead(leading: boolean): void {
+  #lead(leading: boolean, left?: string): void {
     if (!leading) clearTimeout(this.#deadline);
     if (this.leading === leading || (leading && this.stop.signal.aborted)) return;
     this.leading = leading;
     this.#options.logger.info({ lease: this.#options.name, leading }, leading ? 'leading' : 'not leading any more');
-    this.#handedOver = this.#options.onLeading(leading);
+    this.#handedOver = this.#options.onLeading(leading, left);
   }
 
   #spec(leaseTransitions: number): Readonly<Record<string, unknown>> {
@@ -140,8 +145,11 @@ class Candidate {
     return { holderIdentity: this.#options.identity, leaseDurationSeconds: Math.ceil(this.#timing.leaseMs / 1000), acquireTime: now, renewTime: now, leaseTransitions };
   }
 
-  #put(lease: unknown, spec: Readonly<Record<string, unknown>>): Promise<KubeAnswer> {
-    const metadata = { name: this.#options.name, namespace: this.#options.namespace, resourceVersion: textAt(lease, 'metadata', 'resourceVersion') };
+  #put(lease: unknown, spec: Readonly<Record<string, unknown>>, leaves: boolean): Promise<KubeAnswer> {
+    // Who has only now come to lead must not wipe out what was left to it.
+    const left = leaves ? this.#options.leave?.() : undefined;
+    const annotations = { ...Object(get(lease, 'metadata', 'annotations')), ...(left !== undefined && { [LEFT_ANNOTATION]: left }) };
+    const metadata = { name: this.#options.name, namespace: this.#options.namespace, resourceVersion: textAt(lease, 'metadata', 'resourceVersion'), annotations };
     return this.#send({ method: 'PUT', path: `${this.#path}/${this.#options.name}`, body: { metadata, spec } });
   }
 

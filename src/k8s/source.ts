@@ -47,7 +47,9 @@ export interface KubernetesOptions {
   readonly compileEntry: CompileEntry;
   readonly readDoor: ReadDoor;
   /** Whether this gateway is the one that exports, and writes statuses. False: resolves when it does no more. */
-  readonly onLeading: (leading: boolean) => Promise<void>;
+  readonly onLeading: (leading: boolean, left: string | undefined) => Promise<void>;
+  /** What this gateway leaves to the one that exports after it. */
+  readonly leave: () => string | undefined;
   readonly logger: Logger;
   readonly registry: Registry;
 }
@@ -161,7 +163,7 @@ class Source implements KubernetesSource {
     this.#discovery = createDiscovery({ ...shared, remembered: remembered?.endpoints ?? new Map(), clusterDomain: settings.clusterDomain });
     const says = settings.status && (settings.objects || settings.metricAccess !== undefined);
     this.#writer = settings.status ? createStatusWriter({ api: this.#api, identity, logger }) : undefined;
-    this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading) => this.#led(leading) });
+    this.#startCampaign = () => campaign({ api: this.#api, namespace, name: settings.leaseName, identity, logger, onLeading: (leading, left) => this.#led(leading, left), leave: options.leave });
     if (says) this.#campaign = this.#startCampaign();
     this.#metrics = registerSourceMetrics(registry, {
       objects: () => [...(this.#accesses === undefined ? [] : [{ kind: METRIC_ACCESS.kind, count: this.#accessObjects().length }]), ...(this.#own?.counts() ?? []).map(({ kind, count }) => ({ kind: kind.kind, count })), { kind: 'endpoints', count: this.#discovery.size() }],
@@ -365,13 +367,13 @@ class Source implements KubernetesSource {
     return [...own, ...(file.backends ?? [])];
   }
 
-  async #led(leading: boolean): Promise<void> {
+  async #led(leading: boolean, left: string | undefined): Promise<void> {
     this.#writer?.setLeading(leading);
     // What another has said since, or left unsaid, is not known.
     this.#told = new WeakMap();
     this.#doorNews.clear();
     if (leading) this.#tell();
-    await this.#options.onLeading(leading);
+    await this.#options.onLeading(leading, left);
   }
 
   #tell(): void {

@@ -36,10 +36,18 @@ export class FieldCursor {
   next(): boolean {
     if (this.failed || this.end >= this.limit) return false;
     this.tagStart = this.end;
-    this.start = this.tagStart;
-    const tag = this.varint();
-    this.field = Math.floor(tag / 8);
-    this.wireType = tag % 8;
+    const first = this.bytes[this.tagStart] ?? 0x80;
+    if (first < 0x80) {
+      // the tag of nearly every field is one byte
+      this.start = this.tagStart + 1;
+      this.field = first >>> 3;
+      this.wireType = first & 7;
+    } else {
+      this.start = this.tagStart;
+      const tag = this.varint();
+      this.field = Math.floor(tag / 8);
+      this.wireType = tag % 8;
+    }
     this.end = this.valueEnd();
     if (this.field === 0 || this.field > MAX_FIELD || this.end > this.limit) this.failed = true;
     return !this.failed;
@@ -183,6 +191,16 @@ export class FieldWriter {
     return this.at;
   }
 
+  /** What has been written from there on, as long as nothing more is. */
+  view(start: number, end: number): Buffer {
+    return this.bytes.subarray(start, end);
+  }
+
+  /** Starts over; what `finish` and `view` gave is no more. */
+  clear(): void {
+    this.at = 0;
+  }
+
   /** What has been written; the writer must not be used any more. */
   finish(): Buffer {
     return this.bytes.subarray(0, this.at);
@@ -198,13 +216,14 @@ export class FieldWriter {
 
   varint(value: number): void {
     this.reserve(10);
-    let rest = value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) {
-      this.bytes[this.at] = (rest % 128) | 0x80;
-      this.at += 1;
-    }
-    this.bytes[this.at] = rest;
-    this.at += 1;
+    const { bytes } = this;
+    let { at } = this;
+    let large = value;
+    for (; large > 0x7fff_ffff; large = Math.floor(large / 128), at += 1) bytes[at] = (large % 128) | 0x80;
+    let rest = large | 0;
+    for (; rest >= 128; rest >>>= 7, at += 1) bytes[at] = (rest & 0x7f) | 0x80;
+    bytes[at] = rest;
+    this.at = at + 1;
   }
 
   bigVarint(value: bigint): void {
@@ -250,6 +269,18 @@ export class FieldWriter {
     this.tag(field, FIXED64);
     this.reserve(8);
     this.at = this.bytes.writeBigUInt64LE(bits, this.at);
+  }
+
+  /** The same, by the two halves of its bits. */
+  doubleWords(field: number, high: number, low: number): void {
+    this.tag(field, FIXED64);
+    this.reserve(8);
+    const { bytes, at } = this;
+    for (let byte = 0; byte < 4; byte += 1) {
+      bytes[at + byte] = (low >>> (byte * 8)) & 0xff;
+      bytes[at + 4 + byte] = (high >>> (byte * 8)) & 0xff;
+    }
+    this.at = at + 8;
   }
 
   double(field: number, value: number): void {

@@ -31,7 +31,7 @@ port.on('message', (message: ToExportThread) => {
       return;
     case 'active':
       // What it stops, it stops before it returns.
-      void exporter.setActive(message.active);
+      void exporter.setActive(message.active, message.left);
       tell({ type: 'settled', id: message.id });
       return;
     case 'collect':

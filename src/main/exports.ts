@@ -2,18 +2,22 @@
 import type { MetricObject } from 'prom-client';
 import type { Logger } from '../lib/logger.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { HandOver } from '../model/hand-over.js';
 import type { ExportReport } from '../model/export-report.js';
 import { locations } from './places.js';
 import type { Places } from './places.js';
 import { superviseThread } from './supervised-thread.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
+/** What a collection leaves behind is dead at once; where there is much room for it, much memory is taken. */
+const YOUNG_MIB = 24;
+
 export interface Exports {
   setState(state: DesiredState): void;
   /** This data thread holds the agent's tunnels now. */
   located(agent: string, thread: number): void;
-  /** Whether this gateway is the one that exports. False: resolves when nothing is sent any more. */
-  setActive(active: boolean): Promise<void>;
+  /** Whether this gateway is the one that exports; `left` is how far the one before came. False: resolves when nothing is sent any more. */
+  setActive(active: boolean, left: HandOver): Promise<void>;
   collect(): Promise<MetricObject[]>;
   /** What the tenant's exports have collected last; undefined where the thread does not answer. */
   view(tenant: string): Promise<string | undefined>;
@@ -25,12 +29,14 @@ export interface Exports {
 export function startExports({ active: first, places, ...workerData }: ExportThreadOptions & { readonly active: boolean; readonly places: Places }, logger: Logger): Exports {
   let state: DesiredState | undefined;
   let active = first;
+  let left: HandOver = {};
   const thread = superviseThread<ToExportThread, FromExportThread>({
     file: './export-thread.js',
     name: 'export',
     workerData,
+    youngMib: YOUNG_MIB,
     logger,
-    greeting: () => [{ type: 'active', active, id: 0 }, ...locations(places), ...(state === undefined ? [] : [{ type: 'state', state } as const])],
+    greeting: () => [{ type: 'active', active, left, id: 0 }, ...locations(places), ...(state === undefined ? [] : [{ type: 'state', state } as const])],
   });
   return {
     setState: (next) => {
@@ -39,9 +45,10 @@ export function startExports({ active: first, places, ...workerData }: ExportThr
       else if (next.tenants.some(({ exports = [] }) => exports.length > 0)) thread.start();
     },
     located: (agent, place) => thread.post({ type: 'located', agent, thread: place }),
-    setActive: async (next) => {
+    setActive: async (next, nextLeft) => {
       active = next;
-      await thread.ask((id) => ({ type: 'active', active: next, id }));
+      left = nextLeft;
+      await thread.ask((id) => ({ type: 'active', active: next, left, id }));
     },
     collect: async () => {
       const answer = await thread.ask((id) => ({ type: 'collect', id }));

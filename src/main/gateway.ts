@@ -21,6 +21,7 @@ import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
 import type { DesiredState } from '../model/desired-state.js';
+import type { HandOver } from '../model/hand-over.js';
 import { accessOf } from '../model/access.js';
 import type { Access } from '../model/access.js';
 import type { ExportReport } from '../model/export-report.js';
@@ -42,7 +43,7 @@ export interface Gateway {
   notReady(): readonly string[];
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
   /** Of several replicas one exports, and lets pushed groups expire: whoever decides which, says so here. True from the start, unless a cluster's Lease decides. */
-  setLeading(leading: boolean): Promise<void>;
+  setLeading(leading: boolean, left?: HandOver): Promise<void>;
   exportReports(): Promise<readonly ExportReport[]>;
   /** Refuses what is new and resolves when no scrape is in flight. */
   drain(): Promise<void>;
@@ -128,9 +129,9 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
     apply,
     notReady: () => [...dataThreads.missing().map((index) => `data thread ${index} does not listen`), ...(doors.isMissing() ? ['the thread of the query and push doors does not listen'] : []), ...agentsReturn.awaited().map((agent) => `agent ${agent} is not back yet`), ...envoyNotReady(controlPlane)],
     metrics: () => allMetrics(registry, dataThreads, exports, doors),
-    setLeading: (leading) => {
+    setLeading: (leading, left = {}) => {
       doors.setExpiring(leading);
-      return exports.setActive(leading);
+      return exports.setActive(leading, left);
     },
     exportReports: () => exports.reports(),
     drain: () => dataThreads.drain(),

@@ -7,6 +7,8 @@ import { systemClock } from '../lib/clock.js';
 import type { Fault } from '../lib/result.js';
 import type { Logger } from '../lib/logger.js';
 import { openMemory } from '../k8s/memory.js';
+import { handOverOf, parseHandOver } from '../model/hand-over.js';
+import type { HandOver } from '../model/hand-over.js';
 import { stateFile } from '../k8s/state-file.js';
 import type { Gateway } from './gateway.js';
 import { version } from './version.js';
@@ -38,6 +40,8 @@ const FIRST_LISTS_MS = 10_000;
 const FIRST_LISTS_WITH_MEMORY_MS = 3_000;
 /** How late an owner may hear of a change in an export. */
 const REPORT_MS = 5_000;
+/** How old may be what another gateway goes on from; it goes with the Lease's next renewal. */
+const NOTE_MS = 1_000;
 
 /** Rejects where the cluster cannot even be tried: no such kubeconfig, not in a pod. */
 export async function joinKubernetes(first: GatewayConfig, logger: Logger, registry: Registry): Promise<KubernetesLife> {
@@ -47,7 +51,10 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
   const { startKubernetes } = await import('../k8s/source.js');
   let isLeading = false;
   let reporting: NodeJS.Timeout | undefined;
-  let tellLeader: (active: boolean) => Promise<void> = async () => {};
+  let noting: NodeJS.Timeout | undefined;
+  let tellLeader: (active: boolean, left: HandOver) => Promise<void> = async () => {};
+  /** How far exports have come, here and before. */
+  let handOver: HandOver = {};
   const ownLogger = logger.child({ component: 'kubernetes' });
   const { access, namespace, objects, objectNamespaces, metricAccess, rememberForMs } = settings;
   const file = stateFile({ path: join(first.process.runtimeDir, 'kubernetes-state'), version: version(), subject: { access, namespace, objects, objectNamespaces, metricAccess } });
@@ -58,10 +65,12 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
     identity: first.state.gateway.id,
     compileEntry: compileObjectEntry,
     readDoor: { certificate: readDoorCertificate, clientCas: readDoorCas },
-    onLeading: (leading) => {
+    onLeading: (leading, left) => {
       isLeading = leading;
-      return tellLeader(leading);
+      if (leading) handOver = parseHandOver(left);
+      return tellLeader(leading, handOver);
     },
+    leave: () => JSON.stringify(handOver),
     logger: ownLogger,
     registry,
   });
@@ -84,15 +93,24 @@ export async function joinKubernetes(first: GatewayConfig, logger: Logger, regis
     },
     leadExports: (gateway) => {
       tellLeader = gateway.setLeading;
-      void gateway.setLeading(isLeading);
+      void gateway.setLeading(isLeading, handOver);
       reporting = setInterval(() => {
         if (isLeading) void gateway.exportReports().then((reports) => source.report(reports));
       }, REPORT_MS);
+      const note = async (): Promise<void> => {
+        const reports = await gateway.exportReports();
+        // none may also mean that nobody answered
+        if (isLeading && reports.length > 0) handOver = handOverOf(reports, handOver);
+      };
+      noting = setInterval(() => {
+        if (isLeading) void note();
+      }, NOTE_MS);
     },
     notReady: () => [...source.waitingFor().map((what) => `kubernetes has not listed ${what}`), ...source.closedDoors()],
     notes: () => source.remembering().map((what) => `kubernetes has not listed ${what}; until then what it said before the restart holds`),
     close: () => {
       clearInterval(reporting);
+      clearInterval(noting);
       return source.close();
     },
   };

@@ -18,6 +18,8 @@ export interface SupervisedThreadOptions<To, From> {
   /** Of the thread, for whoever looks at the process. */
   readonly name: string;
   readonly workerData: object;
+  /** Of the heap's young part; without it, as Node has it. */
+  readonly youngMib?: number;
   readonly logger: Logger;
   /** What a thread that has just started is told. */
   readonly greeting: () => readonly To[];
@@ -38,7 +40,7 @@ export interface SupervisedThread<To, From> {
   close(lastWord: To): Promise<void>;
 }
 
-export function superviseThread<To, From extends Word>({ file, name, workerData, logger, greeting, onWord, onEnd }: SupervisedThreadOptions<To, From>): SupervisedThread<To, From> {
+export function superviseThread<To, From extends Word>({ file, name, workerData, youngMib, logger, greeting, onWord, onEnd }: SupervisedThreadOptions<To, From>): SupervisedThread<To, From> {
   const answers = new Map<number, (message: From) => void>();
   let worker: Worker | undefined;
   let lastId = 0;
@@ -54,7 +56,7 @@ export function superviseThread<To, From extends Word>({ file, name, workerData,
   }
 
   function start(): void {
-    const next = new Worker(new URL(file, import.meta.url), { workerData, name });
+    const next = new Worker(new URL(file, import.meta.url), { workerData, name, ...(youngMib !== undefined && { resourceLimits: { maxYoungGenerationSizeMb: youngMib } }) });
     worker = next;
     next.on('message', hear);
     next.on('error', (error) => logger.error({ err: error, thread: name }, 'a thread failed'));

@@ -6,6 +6,7 @@
  */
 import type { MetricObject } from 'prom-client';
 import type { DesiredState } from '../model/desired-state.js';
+import type { HandOver } from '../model/hand-over.js';
 import type { ExportReport } from '../model/export-report.js';
 import type { TokenVerdict } from '../model/kubernetes.js';
 import type { SharedCacheOptions } from '../model/shared-cache.js';
@@ -83,7 +84,7 @@ export type ToExportThread =
   | { readonly type: 'state'; readonly state: DesiredState }
   | Located
   /** Answered with `settled` and the same `id` once nothing is sent any more, or everything may be. */
-  | { readonly type: 'active'; readonly active: boolean; readonly id: number }
+  | { readonly type: 'active'; readonly active: boolean; readonly left: HandOver; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'view'; readonly id: number; readonly tenant: string }
   | { readonly type: 'report'; readonly id: number }

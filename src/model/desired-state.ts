@@ -1,6 +1,6 @@
 import type { RelabelConfig } from './relabel-config.js';
 import type { PerhapsBehind } from './agent-service.js';
-import type { FromSecrets, TokenReviewSpec } from './kubernetes.js';
+import type { MayBeFromSecrets, TokenReviewSpec } from './kubernetes.js';
 import type { OAuth2Client, SigV4 } from './receiver-credentials.js';
 import type { Selector } from './selector.js';
 
@@ -184,11 +184,10 @@ export interface QueryLimits {
   readonly maxResponseBytes?: number | undefined;
 }
 
-/** What holds for targets by their labels alone. */
+/** What holds for targets by their labels alone; its grants stand in its tenants' lists too. */
 export interface Template {
   readonly name: string;
   readonly selector: Selector;
-  /** Whose grants it is one of: it stands in their lists too. */
   readonly tenants: readonly string[];
   /** In Prometheus's notation; undefined = the scrape_config's. */
   readonly scrapeInterval: string | undefined;
@@ -207,10 +206,7 @@ export interface TemplateLimits {
   readonly maxScrapeTimeoutMs: number | undefined;
 }
 
-export interface Rate {
-  readonly requestsPerSecond: number;
-  readonly burst: number;
-}
+export type Rate = { readonly requestsPerSecond: number; readonly burst: number };
 
 export interface GatewaySpec {
   /** Unique among the gateways that an agent may meet; told to agents in the handshake's answer. */
@@ -260,16 +256,12 @@ export interface San {
   readonly value: string;
 }
 
-export interface ListenerSpec {
+export interface ListenerSpec extends MayBeFromSecrets {
   readonly host: string;
   readonly port: number;
   /** Server certificate chain and key, PEM. Delivered to Envoy by SDS only. */
   readonly certificateChainPem: string;
   readonly privateKeyPem: string;
-  /** What the cluster has of it; whoever reads that puts it in place. */
-  readonly fromSecrets?: FromSecrets;
-  /** What it needs of Secrets has never been there: nobody may come in. */
-  readonly isClosed?: boolean;
 }
 
 export interface GatewayLimits {

@@ -5,6 +5,8 @@ export interface ExportReport {
   readonly state: ExportState;
   /** Of the last collection that succeeded, ms since the epoch. */
   readonly lastCollectionMs: number | undefined;
+  /** Every receiver has all up to then, ms since the epoch; undefined: not known. */
+  readonly deliveredMs: number | undefined;
   /** That the last collection met. */
   readonly series: number;
 }

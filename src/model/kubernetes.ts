@@ -59,3 +59,11 @@ export interface FromSecrets {
   /** Beside those that are there already. */
   readonly clientCas: readonly { readonly name: string; readonly namespace: string | undefined; readonly key: string }[];
 }
+
+/** A door. */
+export interface MayBeFromSecrets {
+  /** What the cluster has of it; whoever reads that puts it in place. */
+  readonly fromSecrets?: FromSecrets;
+  /** What it needs of Secrets has never been there: nobody may come in. */
+  readonly isClosed?: boolean;
+}

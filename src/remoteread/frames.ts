@@ -1,65 +1,56 @@
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
-import { FieldWriter } from '../lib/wire.js';
+import { delimitedAt, FieldWriter, MAX_LENGTH_BYTES } from '../lib/wire.js';
 import { crc32c } from './crc32c.js';
 
 /** The body of a streamed answer: one message after the other, each with its length and its checksum. */
 
 /** Prometheus cuts at 1 MiB (`--storage.remote.read-max-bytes-in-frame`), but never within a series' chunk. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
-const MAX_LENGTH_BYTES = 5;
 const CRC_BYTES = 4;
 
-/** Cuts the body into frames: a varint with the length, the checksum, the message. */
+const FIRST_BYTES = 64 * 1024;
+
+/**
+ * Cuts the body into frames: a varint with the length, the checksum, the message. All go through one piece of memory, for an answer may be
+ * made of hundreds of megabytes: a frame is good until the next `add`.
+ */
 export class FrameReader {
-  private pieces: Buffer[] = [];
-  private available = 0;
+  private bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  private start = 0;
+  private end = 0;
 
   add(piece: Buffer): void {
-    this.pieces.push(piece);
-    this.available += piece.length;
+    if (this.end + piece.length > this.bytes.length) this.makeRoom(piece.length);
+    piece.copy(this.bytes, this.end);
+    this.end += piece.length;
   }
 
   /** Undefined: there is no whole one yet. */
   next(): Result<Buffer | undefined, string> {
-    const head = this.peekLength();
-    if (head === undefined) return ok(undefined);
-    const [length, lengthBytes] = head;
+    const head = delimitedAt(this.bytes.subarray(0, this.end), this.start);
+    if (head === undefined) return this.end - this.start < MAX_LENGTH_BYTES ? ok(undefined) : err('a frame without a length');
+    const { start: crcAt, length } = head;
     if (length > MAX_FRAME_BYTES) return err(`a frame of ${length} bytes`);
-    const start = lengthBytes + CRC_BYTES;
-    if (this.available < start + length) return ok(undefined);
-    const whole = this.joined();
-    const frame = whole.subarray(start, start + length);
-    const rest = whole.subarray(start + length);
-    this.pieces = rest.length > 0 ? [rest] : [];
-    this.available = rest.length;
-    return crc32c(frame) === whole.readUInt32BE(lengthBytes) ? ok(frame) : err('the checksum of a frame is wrong');
+    const start = crcAt + CRC_BYTES;
+    if (this.end < start + length) return ok(undefined);
+    this.start = start + length;
+    const frame = this.bytes.subarray(start, this.start);
+    return crc32c(frame) === this.bytes.readUInt32BE(crcAt) ? ok(frame) : err('the checksum of a frame is wrong');
   }
 
   /** Whether nothing is left over. */
   get isEmpty(): boolean {
-    return this.available === 0;
+    return this.start === this.end;
   }
 
-  private peekLength(): readonly [length: number, bytes: number] | undefined {
-    const [first] = this.pieces;
-    const head = first !== undefined && first.length >= MAX_LENGTH_BYTES ? first : this.joined();
-    let length = 0;
-    for (let at = 0, scale = 1; at < Math.min(head.length, MAX_LENGTH_BYTES); at += 1, scale *= 128) {
-      const byte = head[at] ?? 0;
-      length += (byte & 0x7f) * scale;
-      if (byte < 0x80) return [length, at + 1];
-    }
-    return head.length >= MAX_LENGTH_BYTES ? [Infinity, MAX_LENGTH_BYTES] : undefined;
-  }
-
-  private joined(): Buffer {
-    const [first, ...others] = this.pieces;
-    if (first === undefined) return Buffer.alloc(0);
-    if (others.length === 0) return first;
-    const whole = Buffer.concat(this.pieces);
-    this.pieces = [whole];
-    return whole;
+  private makeRoom(length: number): void {
+    const kept = this.end - this.start;
+    const target = kept + length > this.bytes.length ? Buffer.allocUnsafe(Math.max(this.bytes.length * 2, kept + length)) : this.bytes;
+    this.bytes.copy(target, 0, this.start, this.end);
+    this.bytes = target;
+    this.start = 0;
+    this.end = kept;
   }
 }
 

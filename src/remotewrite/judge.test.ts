@@ -1,8 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { judge } from './judge.js';
 import type { JudgeContext, Verdict } from './judge.js';
-import { SeriesQueue } from './queue.js';
-import type { Series } from './series.js';
 
 const CONTEXT: JudgeContext = { version: '1', speaks2: false, retryOnRateLimit: true, nowMs: 0, maxRetryAfterMs: 60_000 };
 const WRITTEN = { 'x-prometheus-remote-write-samples-written': '1' };
@@ -52,44 +50,5 @@ describe('an answer to version 2', () => {
     ['500', 500, {}, {}, 'retry'],
   ])('%s', (_, status, context, headers, kind) => {
     expect(kindOf(status, { version: '2', ...context }, headers)).toBe(kind);
-  });
-});
-
-describe('a queue', () => {
-  const series = (name: string, count = 1, timestampMs = 100): Series => ({
-    labels: [{ name: '__name__', value: name }],
-    samples: Array.from({ length: count }, () => ({ value: 1, timestampMs })),
-    histograms: [],
-    exemplars: [],
-  });
-  const LIMITS = { maxSamples: 3, maxBytes: 10_000 };
-  const names = (batch: readonly Series[]): string => batch.map(({ labels }) => labels[0]?.value).join('');
-
-  it('is cut into batches by count, in order', () => {
-    const queue = new SeriesQueue();
-    for (const name of 'abcd') queue.add(series(name));
-    expect([queue.samples, queue.isFull(LIMITS)]).toEqual([4, true]);
-    expect([names(queue.take(LIMITS, 0).batch), names(queue.take(LIMITS, 0).batch), queue.isEmpty, queue.samples]).toEqual(['abc', 'd', true, 0]);
-  });
-
-  it('is cut by bytes', () => {
-    const queue = new SeriesQueue();
-    for (const name of 'ab') queue.add({ ...series(name), metadata: { type: 'gauge', help: 'x'.repeat(2000), unit: '' } });
-    expect(queue.isFull(LIMITS)).toBe(true);
-    expect(names(queue.take(LIMITS, 0).batch)).toBe('a');
-  });
-
-  it('lets what is over a limit go alone', () => {
-    const queue = new SeriesQueue();
-    for (const [name, count] of [['a', 1], ['b', 9], ['c', 1]] as const) queue.add(series(name, count));
-    expect([1, 2, 3].map(() => names(queue.take(LIMITS, 0).batch))).toEqual(['a', 'b', 'c']);
-  });
-
-  it('drops what is too old, and counts it', () => {
-    const queue = new SeriesQueue();
-    queue.add(series('a', 2, 50));
-    queue.add(series('b', 1, 100));
-    const { batch, tooOld } = queue.take(LIMITS, 100);
-    expect([names(batch), tooOld, queue.isEmpty]).toEqual(['b', 2, true]);
   });
 });

@@ -6,10 +6,10 @@ import { labelsOf } from '../../test/support/remote-write-messages.js';
 import { silentLogger } from '../lib/logger.js';
 import type { ReceiverAnswer } from './judge.js';
 import type { Version } from './protocol.js';
-import { createSender, DEFAULT_SENDER_SETTINGS } from './sender.js';
-import type { Sender, SenderEvent, SenderSettings } from './sender.js';
-import type { Series } from './series.js';
-import { unpack } from './snappy.js';
+import { encodeSeries } from './encode.js';
+import { DEFAULT_SENDER_SETTINGS, Sender } from './sender.js';
+import type { Outgoing, SenderEvent, SenderSettings } from './sender.js';
+import { pack, unpack } from './snappy.js';
 
 /** What a sender does with the answers of its receiver; a real one: test/integration/push-sender.test.ts. */
 
@@ -20,7 +20,7 @@ interface Try {
 }
 
 const OK: ReceiverAnswer = { status: 204, headers: { 'x-prometheus-remote-write-samples-written': '1' }, text: '' };
-const SETTINGS: SenderSettings = { ...DEFAULT_SENDER_SETTINGS, maxSamples: 2, capacity: 6, minBackoffMs: 100, maxBackoffMs: 400 };
+const SETTINGS: SenderSettings = { ...DEFAULT_SENDER_SETTINGS, minBackoffMs: 100, maxBackoffMs: 400 };
 
 let clock: ManualClock;
 let tries: Try[];
@@ -30,7 +30,7 @@ let answers: (ReceiverAnswer | undefined)[];
 let sender: Sender;
 
 function start(version: Version = '1', settings: Partial<SenderSettings> = {}): void {
-  sender = createSender({
+  sender = new Sender({
     version,
     settings: { ...SETTINGS, ...settings },
     clock,
@@ -61,11 +61,14 @@ function status(code: number, headers: Readonly<Record<string, string>> = {}): R
   return { status: code, headers, text: '' };
 }
 
-function push(names: string, timestampMs = 999_999): void {
-  for (const name of names) {
-    const series: Series = { labels: [{ name: '__name__', value: name }], samples: [{ value: 1, timestampMs }], histograms: [], exemplars: [] };
-    expect(sender.push(series)).toBe(true);
-  }
+function batch(names: string, over: Partial<Outgoing> = {}): Outgoing {
+  const series = [...names].map((name) => ({ labels: [{ name: '__name__', value: name }], samples: [{ value: 1, timestampMs: 999_999 }], histograms: [], exemplars: [] }));
+  return { samples: names.length, newestMs: 999_999, mayBeKnown: false, body: (version) => pack(encodeSeries(version, series)), ...over };
+}
+
+/** One after the other. */
+async function deliver(...batches: readonly Outgoing[]): Promise<void> {
+  for (const each of batches) await sender.deliver(each);
 }
 
 function sent(): readonly string[] {
@@ -76,57 +79,32 @@ const arrived = (...names: readonly string[]): Promise<void> => eventually(() =>
 const waits = (): readonly number[] => events.flatMap((event) => (event.kind === 'retry' ? [event.waitMs] : []));
 
 describe('a sender', () => {
-  it('sends full batches at once, and the rest at the deadline', async () => {
-    start();
-    push('abc');
-    await arrived('ab');
-    await eventually(() => expect(sender.pending()).toBe(1));
-    clock.advance(SETTINGS.batchSendDeadlineMs - 1);
-    expect(sent()).toEqual(['ab']);
-    clock.advance(1);
-    await arrived('ab', 'c');
-  });
-
-  it('sends the rest when it is asked to', async () => {
-    start('2');
-    push('abc');
-    await sender.flush();
-    expect([sent(), sender.pending()]).toEqual([['ab', 'c'], 0]);
-    expect(events.map(({ kind }) => kind)).toEqual(['delivered', 'delivered']);
-  });
-
-  it('takes no more than its capacity, and tells when there is room', async () => {
-    answers = [status(500)];
-    start();
-    push('ab');
-    await arrived('ab');
-    push('cdefgh');
-    expect(sender.push({ labels: [], samples: [{ value: 1, timestampMs: 1 }], histograms: [], exemplars: [] })).toBe(false);
-    const room = sender.room();
-    await eventually(() => expect(waits()).toEqual([100]));
-    clock.advance(100);
-    await room;
-    await arrived('ab', 'ab', 'cd', 'ef', 'gh');
+  it.each(['1', '2'] as const)('sends a batch in the version that it has (%s)', async (version) => {
+    start(version);
+    await deliver(batch('ab'), batch('c'));
+    expect(sent()).toEqual(['ab', 'c']);
+    expect(events).toMatchObject([{ kind: 'delivered', samples: 2, version }, { kind: 'delivered', samples: 1 }]);
   });
 
   it('drops what is too old instead of sending it', async () => {
     start('1', { sampleAgeLimitMs: 1000 });
-    push('a', 998_999);
-    push('b', 999_000);
-    await sender.flush();
+    await deliver(batch('a', { newestMs: 998_999 }), batch('b', { newestMs: 999_000 }));
     expect(sent()).toEqual(['b']);
     expect(events[0]).toEqual({ kind: 'too_old', samples: 1 });
+  });
+
+  it('rejects what cannot be read', async () => {
+    start();
+    await expect(sender.deliver(batch('a', { body: () => Promise.resolve(undefined) }))).rejects.toThrow('cannot be read');
   });
 
   it('that is closed sends nothing more, and keeps nobody waiting', async () => {
     answers = [undefined];
     start();
-    push('ab');
-    const flushed = sender.flush();
+    const delivered = deliver(batch('ab'));
     await eventually(() => expect(waits()).toEqual([100]));
     sender.close();
-    await flushed;
-    expect(sender.push({ labels: [], samples: [], histograms: [], exemplars: [] })).toBe(false);
+    await delivered;
     clock.advance(10_000);
     expect(sent()).toEqual(['ab']);
   });
@@ -136,7 +114,7 @@ describe('a batch that is not taken', () => {
   it('is tried again after longer and longer waits, and keeps its place', async () => {
     answers = [status(500), undefined, status(503), status(500)];
     start();
-    push('abcd');
+    void deliver(batch('ab'), batch('cd'));
     for (const [index, wait] of [100, 200, 400, 400].entries()) {
       await eventually(() => expect(waits()).toHaveLength(index + 1));
       clock.advance(wait - 1);
@@ -151,7 +129,7 @@ describe('a batch that is not taken', () => {
   it('waits as long as the receiver says', async () => {
     answers = [status(429, { 'retry-after': '7' })];
     start();
-    push('ab');
+    void deliver(batch('ab'));
     await eventually(() => expect(waits()).toEqual([7000]));
     clock.advance(6999);
     expect(sent()).toEqual(['ab']);
@@ -162,7 +140,7 @@ describe('a batch that is not taken', () => {
   it.each([400, 401, 404, 413])('is dropped on %d, and the next one goes', async (code) => {
     answers = [status(code)];
     start();
-    push('abcd');
+    await deliver(batch('ab'), batch('cd'));
     await arrived('ab', 'cd');
     await eventually(() => expect(events).toMatchObject([{ kind: 'dropped', samples: 2, status: code }, { kind: 'delivered' }]));
   });
@@ -178,7 +156,7 @@ describe('a receiver that does not speak 2.0', () => {
   ])('gets the same batch in 1.0, and all that follow: %s', async (_, answer) => {
     answers = [answer, status(204), status(204)];
     start('2');
-    push('abcd');
+    await deliver(batch('ab'), batch('cd'));
     await arrived('ab', 'ab', 'cd');
     expect(versions()).toEqual(['2.0.0', '0.1.0', '0.1.0']);
     await eventually(() => expect(events.map(({ kind }) => kind)).toEqual(['fell_back', 'delivered', 'delivered']));
@@ -187,7 +165,7 @@ describe('a receiver that does not speak 2.0', () => {
   it('is not what one is that refuses the data in both', async () => {
     answers = [status(400), status(400)];
     start('2');
-    push('abcd');
+    await deliver(batch('ab'), batch('cd'));
     await arrived('ab', 'ab', 'cd');
     expect(versions()).toEqual(['2.0.0', '0.1.0', '2.0.0']);
     await eventually(() => expect(events.map(({ kind }) => kind)).toEqual(['dropped', 'delivered']));
@@ -196,8 +174,40 @@ describe('a receiver that does not speak 2.0', () => {
   it('is not what one is that has spoken it before', async () => {
     answers = [OK, status(400)];
     start('2');
-    push('abcd');
+    await deliver(batch('ab'), batch('cd'));
     await arrived('ab', 'cd');
     await eventually(() => expect(events.map(({ kind }) => kind)).toEqual(['delivered', 'dropped']));
+  });
+});
+
+describe('a batch of which the receiver may have a part', () => {
+  /** Refuses each request with one of these in it, as a receiver of 1.0 does with samples that it has. */
+  function refuses(known: string): void {
+    answers = [];
+    sender = new Sender({
+      version: '1', settings: SETTINGS, clock, wallMs: () => 1_000_000, logger: silentLogger, onEvent: (event) => events.push(event),
+      transport: async (_, body) => {
+        const unpacked = await unpack(body, 1_000_000);
+        const names = labelsOf(1, unpacked.ok ? unpacked.value : Buffer.alloc(0)).map(([first = '']) => first.replace('__name__=', '')).join('');
+        tries.push({ version: undefined, attempt: undefined, names });
+        return [...names].some((name) => known.includes(name)) ? status(400) : OK;
+      },
+    });
+  }
+  const halves = (names: string): readonly Outgoing[] => [names.slice(0, Math.ceil(names.length / 2)), names.slice(Math.ceil(names.length / 2))].filter((half) => half !== '').map(doubtful);
+  const doubtful = (names: string): Outgoing => batch(names, { mayBeKnown: true, ...(names.length > 1 && { divide: () => Promise.resolve(halves(names)) }) });
+
+  it('is divided until only that part is refused', async () => {
+    refuses('bc');
+    await deliver(doubtful('abcdef'));
+    expect(sent()).toEqual(['abcdef', 'abc', 'ab', 'a', 'b', 'c', 'def']);
+    expect(events.map((event) => (event.kind === 'delivered' || event.kind === 'known' ? `${event.kind} ${event.samples}` : event.kind))).toEqual(['delivered 1', 'known 1', 'known 1', 'delivered 3']);
+  });
+
+  it('is not divided where a receiver of 2.0 has taken the rest by itself', async () => {
+    answers = [{ ...OK, status: 400, headers: { 'x-prometheus-remote-write-samples-written': '4' } }];
+    start('2');
+    await deliver(doubtful('abcdef'));
+    expect(events).toMatchObject([{ kind: 'delivered', samples: 4 }, { kind: 'known', samples: 2 }]);
   });
 });

@@ -1,28 +1,35 @@
 import type { Clock } from '../lib/clock.js';
 import { systemClock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import { assertNever } from '../lib/result.js';
-import { encodeSeries } from './encode.js';
 import { judge, tellsWritten } from './judge.js';
 import type { ReceiverAnswer, Verdict } from './judge.js';
-import { protocolHeaders } from './protocol.js';
+import { protocolHeaders, WRITTEN_HEADERS } from './protocol.js';
 import type { Version } from './protocol.js';
-import { sampleCount, SeriesQueue } from './queue.js';
-import type { BatchLimits } from './queue.js';
-import type { Series } from './series.js';
-import { pack } from './snappy.js';
 import type { Transport } from './transport.js';
 
 /**
- * A queue and one batch under way: what is given in order is sent in order, and the next batch goes only when the one before it is
- * delivered or dropped for good. For more at once, take several and give each series always to the same one.
+ * One batch under way: it is tried until it is delivered or dropped for good, and then the next may come, so that what is given in order
+ * is sent in order. For more at once, take several and give each series always to the same one.
  */
 
-export interface SenderSettings extends BatchLimits {
-  /** Samples that may wait; more are not taken. */
-  readonly capacity: number;
-  /** A batch that is not full goes after this. */
-  readonly batchSendDeadlineMs: number;
+/** What is sent as one request. */
+export interface Outgoing {
+  /** Samples and native histograms. */
+  readonly samples: number;
+  /** Time of the newest of them. */
+  readonly newestMs: number;
+  /** Packed; asked for once for each version that it is tried in. Undefined: it cannot be read any more. */
+  readonly body: (version: Version) => Promise<Buffer | undefined>;
+  /**
+   * A receiver of 1.0 refuses a request as a whole because of one sample that it has already. Where some may be so, the request is divided
+   * until only they are refused. Absent: what is refused is refused.
+   */
+  readonly divide?: () => Promise<readonly Outgoing[]>;
+  /** Another one may have sent it. */
+  readonly mayBeKnown: boolean;
+}
+
+export interface SenderSettings {
   readonly requestTimeoutMs: number;
   /** Doubles from the first to the second with each failure in a row. */
   readonly minBackoffMs: number;
@@ -30,16 +37,12 @@ export interface SenderSettings extends BatchLimits {
   /** No receiver can make us wait longer. */
   readonly maxRetryAfterMs: number;
   readonly retryOnRateLimit: boolean;
-  /** Samples older than this are dropped instead of sent; Infinity: none are. */
+  /** What is older than this as a whole is dropped instead of sent; Infinity: nothing is. */
   readonly sampleAgeLimitMs: number;
 }
 
-/** Prometheus's own, but for the limit of bytes, which it does not have, and 429, where it drops by default. */
+/** Prometheus's own, but for 429, where it drops by default. */
 export const DEFAULT_SENDER_SETTINGS: SenderSettings = {
-  maxSamples: 2000,
-  maxBytes: 8 * 1024 * 1024,
-  capacity: 10_000,
-  batchSendDeadlineMs: 5_000,
   requestTimeoutMs: 30_000,
   minBackoffMs: 30,
   maxBackoffMs: 5_000,
@@ -50,9 +53,11 @@ export const DEFAULT_SENDER_SETTINGS: SenderSettings = {
 
 /** For metrics and for a caller that keeps what is not delivered yet. */
 export type SenderEvent =
-  | { readonly kind: 'delivered'; readonly batch: readonly Series[]; readonly samples: number; readonly bytes: number; readonly version: Version }
-  /** For good: the receiver refused it (status 0: we could not even write it). */
-  | { readonly kind: 'dropped'; readonly batch: readonly Series[]; readonly samples: number; readonly status: number }
+  | { readonly kind: 'delivered'; readonly samples: number; readonly bytes: number; readonly version: Version }
+  /** For good: the receiver refused them (status 0: we could not even write them). */
+  | { readonly kind: 'dropped'; readonly samples: number; readonly status: number }
+  /** Refused, and the receiver may well have them. */
+  | { readonly kind: 'known'; readonly samples: number }
   | { readonly kind: 'too_old'; readonly samples: number }
   /** A try failed; the batch is tried again after `waitMs`. No status: there was no answer. */
   | { readonly kind: 'retry'; readonly status: number | undefined; readonly waitMs: number }
@@ -70,37 +75,13 @@ export interface SenderOptions {
   readonly wallMs?: () => number;
 }
 
-export interface Sender {
-  /** False: the queue is full, and nothing was taken; `room` tells when to come back. */
-  push(series: Series): boolean;
-  /** Resolves when the queue is at most half full, or the sender is closed. */
-  room(): Promise<void>;
-  /** Sends what there is without waiting for full batches; resolves when all is delivered or dropped, or the sender is closed. */
-  flush(): Promise<void>;
-  /** Samples that wait or are under way. */
-  pending(): number;
-  /** At once; what was not delivered is not. */
-  close(): void;
-}
-
-export function createSender(options: SenderOptions): Sender {
-  const sender = new QueueSender(options);
-  void sender.run();
-  return sender;
-}
-
-class QueueSender implements Sender {
+export class Sender {
   private readonly settings: SenderSettings;
   private readonly clock: Clock;
   private readonly wallMs: () => number;
-  private readonly queue = new SeriesQueue();
   private readonly closing = new AbortController();
   private version: Version;
   private speaks2 = false;
-  private underWay = 0;
-  private flushing = false;
-  /** Called, and forgotten, when something has changed that somebody may wait for. */
-  private waiting: (() => void)[] = [];
 
   constructor(private readonly options: SenderOptions) {
     this.settings = options.settings ?? DEFAULT_SENDER_SETTINGS;
@@ -109,85 +90,30 @@ class QueueSender implements Sender {
     this.version = options.version;
   }
 
-  push(series: Series): boolean {
-    if (this.isClosed || this.queue.samples + sampleCount(series) > this.settings.capacity) return false;
-    this.queue.add(series);
-    this.changed();
-    return true;
-  }
-
-  async room(): Promise<void> {
-    while (!this.isClosed && this.queue.samples * 2 > this.settings.capacity) await this.change();
-  }
-
-  async flush(): Promise<void> {
-    this.flushing = true;
-    this.changed();
-    while (!this.isClosed && (this.underWay > 0 || !this.queue.isEmpty)) await this.change();
-    this.flushing = false;
-  }
-
-  pending(): number {
-    return this.queue.samples + this.underWay;
-  }
-
+  /** At once; what was not delivered is not. */
   close(): void {
     this.closing.abort();
-    this.changed();
-  }
-
-  async run(): Promise<void> {
-    while (!this.isClosed) {
-      await this.batchReady();
-      if (this.isClosed) return;
-      const { batch, tooOld } = this.queue.take(this.settings, this.wallMs() - this.settings.sampleAgeLimitMs);
-      if (tooOld > 0) this.tell({ kind: 'too_old', samples: tooOld });
-      if (batch.length > 0) await this.deliverSafely(batch);
-      this.changed();
-    }
   }
 
   private get isClosed(): boolean {
     return this.closing.signal.aborted;
   }
 
-  /** A full batch, or some series and the deadline, or a flush. */
-  private async batchReady(): Promise<void> {
-    while (!this.isClosed && this.queue.isEmpty) await this.change();
-    let isDue = false;
-    const cancel = this.clock.after(this.settings.batchSendDeadlineMs, () => {
-      isDue = true;
-      this.changed();
-    });
-    while (!this.isClosed && !isDue && !this.flushing && !this.queue.isFull(this.settings)) await this.change();
-    cancel();
-  }
-
-  /** A defect of ours costs one batch, not the queue. */
-  private async deliverSafely(batch: readonly Series[]): Promise<void> {
-    const samples = batch.reduce((sum, each) => sum + sampleCount(each), 0);
-    this.underWay = samples;
-    try {
-      await this.deliver(batch, samples);
-    } catch (error) {
-      this.options.logger.error({ err: error, samples }, 'a batch could not be sent');
-      this.tell({ kind: 'dropped', batch, samples, status: 0 });
-    }
-    this.underWay = 0;
-  }
-
-  /** Until it is delivered or dropped for good, or the sender is closed. */
-  private async deliver(batch: readonly Series[], samples: number): Promise<void> {
-    const { minBackoffMs, maxBackoffMs } = this.settings;
+  /** Resolves when it is delivered or dropped for good, or the sender is closed. Rejects where it cannot be written. */
+  async deliver(batch: Outgoing): Promise<void> {
+    const { minBackoffMs, maxBackoffMs, sampleAgeLimitMs } = this.settings;
     let { version } = this;
+    let body = await batch.body(version);
     for (let failures = 0; !this.isClosed; ) {
-      const body = await pack(encodeSeries(version, batch));
+      if (body === undefined) throw new Error('a batch cannot be read');
+      if (batch.newestMs < this.wallMs() - sampleAgeLimitMs) return this.tell({ kind: 'too_old', samples: batch.samples });
       const answer = await this.send(version, body, failures);
       if (this.isClosed) return;
       const verdict: Verdict = answer === undefined ? { kind: 'retry', waitMs: undefined } : this.judge(answer, version);
       if (verdict.kind === 'fall_back') {
         version = '1';
         if (verdict.sure) this.fallBack();
+        body = await batch.body(version);
         continue;
       }
       if (verdict.kind === 'retry') {
@@ -196,9 +122,25 @@ class QueueSender implements Sender {
         await this.wait(Math.max(backoffMs, verdict.waitMs ?? 0), answer?.status);
         continue;
       }
-      this.end(verdict, { batch, samples, bytes: body.length, version, status: answer?.status ?? 0, text: answer?.text ?? '' });
+      if (verdict.kind === 'dropped') return await this.refused(batch, version, body.length, answer);
+      // a 400 to 2.0 may have been meant for the data; now it is known that it was not
+      if (version !== this.version) this.fallBack();
+      return this.tell({ kind: 'delivered', samples: batch.samples, bytes: body.length, version });
+    }
+  }
+
+  private async refused(batch: Outgoing, version: Version, bytes: number, answer: ReceiverAnswer | undefined): Promise<void> {
+    const { status = 0, text = '' } = answer ?? {};
+    if (version === '1' && status === 400 && batch.divide !== undefined) {
+      for (const part of await batch.divide()) await this.deliver(part);
       return;
     }
+    const written = Math.min(batch.samples, answer === undefined ? 0 : writtenOf(answer));
+    const samples = batch.samples - written;
+    if (written > 0) this.tell({ kind: 'delivered', samples: written, bytes, version });
+    if (batch.mayBeKnown && status === 400) return this.tell({ kind: 'known', samples });
+    this.options.logger.warn({ status, text: text.slice(0, 1000), samples }, 'the remote write receiver refused samples');
+    this.tell({ kind: 'dropped', samples, status });
   }
 
   private judge(answer: ReceiverAnswer, version: Version): Verdict {
@@ -206,23 +148,6 @@ class QueueSender implements Sender {
     const verdict = judge(answer, { version, speaks2: this.speaks2, retryOnRateLimit, nowMs: this.wallMs(), maxRetryAfterMs });
     if (version === '2' && tellsWritten(answer)) this.speaks2 = true;
     return verdict;
-  }
-
-  private end(verdict: { readonly kind: 'delivered' | 'dropped' }, sent: Sent): void {
-    const { batch, samples, bytes, version, status, text } = sent;
-    switch (verdict.kind) {
-      case 'delivered':
-        // a 400 to 2.0 may have been meant for the data; now it is known that it was not
-        if (version !== this.version) this.fallBack();
-        this.tell({ kind: 'delivered', batch, samples, bytes, version });
-        return;
-      case 'dropped':
-        this.options.logger.warn({ status, text: text.slice(0, 1000), samples }, 'the remote write receiver refused a batch');
-        this.tell({ kind: 'dropped', batch, samples, status });
-        return;
-      default:
-        assertNever(verdict.kind, 'end of a batch');
-    }
   }
 
   private fallBack(): void {
@@ -248,37 +173,26 @@ class QueueSender implements Sender {
   }
 
   private async wait(waitMs: number, status: number | undefined): Promise<void> {
-    let isOver = false;
-    const cancel = this.clock.after(waitMs, () => {
-      isOver = true;
-      this.changed();
+    const { signal } = this.closing;
+    await new Promise<void>((resolve) => {
+      const over = (): void => {
+        cancel();
+        signal.removeEventListener('abort', over);
+        resolve();
+      };
+      const cancel = this.clock.after(waitMs, over);
+      signal.addEventListener('abort', over, { once: true });
+      this.tell({ kind: 'retry', status, waitMs });
     });
-    this.tell({ kind: 'retry', status, waitMs });
-    while (!this.isClosed && !isOver) await this.change();
-    cancel();
   }
 
   private tell(event: SenderEvent): void {
     this.options.onEvent?.(event);
   }
-
-  private change(): Promise<void> {
-    return new Promise((resolve) => {
-      this.waiting.push(resolve);
-    });
-  }
-
-  private changed(): void {
-    for (const resolve of this.waiting.splice(0)) resolve();
-  }
 }
 
-/** A batch and the last answer to it. */
-interface Sent {
-  readonly batch: readonly Series[];
-  readonly samples: number;
-  readonly bytes: number;
-  readonly version: Version;
-  readonly status: number;
-  readonly text: string;
+/** How much a receiver of 2.0 took of what it refused in part. */
+function writtenOf({ headers }: ReceiverAnswer): number {
+  const [samples, histograms] = [WRITTEN_HEADERS.samples, WRITTEN_HEADERS.histograms].map((name) => Number(headers[name] ?? 0));
+  return (samples || 0) + (histograms || 0);
 }

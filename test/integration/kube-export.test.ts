@@ -24,6 +24,7 @@ withKube('the exports of two gateways', () => {
   let world: KubeWorld;
   let source: RunningPrometheus;
   let receiver: RunningPrometheus;
+  let receiverOf1: RunningPrometheus;
   let startedMs: number;
 
   beforeAll(async () => {
@@ -31,6 +32,7 @@ withKube('the exports of two gateways', () => {
     const target = stack.use(await startExporter({ behaviour: textAnswer(`# TYPE load gauge\n${lines.join('')}`) }));
     source = stack.use(await startPrometheus({ config: { global: { scrape_interval: '500ms', scrape_timeout: '500ms' }, scrape_configs: [{ job_name: 'app', static_configs: [{ targets: [`127.0.0.1:${target.port}`] }] }] } }));
     receiver = stack.use(await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] }));
+    receiverOf1 = stack.use(await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver', '--web.remote-write-receiver.accepted-protobuf-messages=prometheus.WriteRequest'] }));
     world = stack.use(await startKubeWorld());
     await source.waitForUp(1);
     startedMs = Date.now();
@@ -39,10 +41,10 @@ withKube('the exports of two gateways', () => {
     await stack.disposeAsync();
   });
 
-  function start(name: string): Promise<RunningGateway> {
+  function start(name: string, to: RunningPrometheus): Promise<RunningGateway> {
     const config: ConfigFile = {
       backends: [{ name: 'main', url: source.url }],
-      exportDestinations: [{ name: 'own', kind: 'remote_write', url: `${receiver.url}/api/v1/write` }],
+      exportDestinations: [{ name: 'own', kind: 'remote_write', url: `${to.url}/api/v1/write` }],
       exports: { folder: world.dir.join(`exports-${name}`) },
       tenants: [{ name: 'team-a', credentials: [{ certificate: { uri: 'spiffe://scrapeway/tenant/team-a' } }], query: [{ metrics: ['load'] }], exports: [{ name: 'slice', backend: 'main', destination: 'own', interval: '1s', metrics: ['load'] }] }],
     };
@@ -54,30 +56,32 @@ withKube('the exports of two gateways', () => {
   }
 
   /** Every sample that the source has up to now is at the receiver, once, and nothing else is. */
-  async function arrived(): Promise<void> {
+  async function arrived(to: RunningPrometheus): Promise<void> {
     const untilMs = Date.now();
     const expected = await dump(source.url, 'load', startedMs - 1000, untilMs);
     expect(expected.size).toBe(SERIES);
-    await eventually(async () => expect(await dump(receiver.url, '{__name__=~".+"}', startedMs - 1000, untilMs)).toEqual(expected), { timeoutMs: 60_000, intervalMs: 300, what: 'all that the source has' });
+    await eventually(async () => expect(await dump(to.url, '{__name__=~".+"}', startedMs - 1000, untilMs)).toEqual(expected), { timeoutMs: 60_000, intervalMs: 300, what: 'all that the source has' });
   }
 
-  it('are those of the leader, without a gap and without a sample twice, when it goes and when it is killed', async () => {
-    const first = await start('gw-1');
+  it.each(['2', '1'] as const)('are those of the leader, without a gap and without a sample twice, when it goes and when it is killed, on disks of their own (%s.0)', async (version) => {
+    const to = version === '2' ? receiver : receiverOf1;
+    const [one, two, three] = [`gw-1-${version}`, `gw-2-${version}`, `gw-3-${version}`];
+    const first = await start(one, to);
     await eventually(async () => expect(await metric(first, 'scrapeway_export_active')).toBe(1), { timeoutMs: 20_000 });
-    const second = await start('gw-2');
-    await arrived();
+    const second = await start(two, to);
+    await arrived(to);
     expect(await metric(second, 'scrapeway_export_active')).toBe(0);
     expect(await metric(second, 'scrapeway_export_requests_total')).toBe(0);
 
     await first.stop();
     await eventually(async () => expect(await metric(second, 'scrapeway_export_active')).toBe(1), { timeoutMs: 10_000 });
-    await arrived();
+    await arrived(to);
 
-    const third = await start('gw-1');
+    const third = await start(three, to);
     expect(await metric(third, 'scrapeway_export_requests_total')).toBe(0);
     second.process.signal('SIGKILL');
     await eventually(async () => expect(await metric(third, 'scrapeway_export_active')).toBe(1), { timeoutMs: 30_000, intervalMs: 200 });
-    await arrived();
+    await arrived(to);
     await third.stop();
   }, 180_000);
 

@@ -4,6 +4,7 @@ import type { Exporter } from '../../src/export/exporter.js';
 import type { ExportJob } from '../../src/export/job.js';
 import { silentLogger } from '../../src/lib/logger.js';
 import type { Logger } from '../../src/lib/logger.js';
+import type { HandOver } from '../../src/model/hand-over.js';
 import type { DesiredState, ExportDestination, QueryGrant, TenantExport } from '../../src/model/desired-state.js';
 import { exportJobs } from '../../src/main/export-jobs.js';
 import { desiredState } from './desired-state.js';
@@ -47,9 +48,11 @@ export interface ExportRig extends AsyncDisposable {
   readonly registry: Registry;
 }
 
-export async function startExportRig(folder: string, jobs: readonly ExportJob[], logger: Logger = silentLogger): Promise<ExportRig> {
+/** `left` is what a gateway before this one has left to it. */
+export async function startExportRig(folder: string, jobs: readonly ExportJob[], { logger = silentLogger, left = {} }: { readonly logger?: Logger; readonly left?: HandOver } = {}): Promise<ExportRig> {
   const registry = new Registry();
   const exporter = createExporter({ folder, logger, registry });
+  await exporter.setActive(true, left);
   await exporter.configure(jobs);
   return { exporter, registry, [Symbol.asyncDispose]: () => exporter.close() };
 }

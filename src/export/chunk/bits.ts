@@ -13,29 +13,35 @@ export interface Span {
 }
 
 export class BitReader {
-  private at: number;
-  private readonly end: number;
+  /** In bits, from the beginning of `bytes`. */
+  at = 0;
+  private end = 0;
 
   constructor(
-    private readonly bytes: Uint8Array,
-    firstByte: number,
+    public bytes: Uint8Array = new Uint8Array(0),
+    firstByte = 0,
   ) {
+    this.enter(bytes, firstByte, bytes.length);
+  }
+
+  /** Starts over, with other bytes. */
+  enter(bytes: Uint8Array, firstByte: number, endByte: number): void {
+    this.bytes = bytes;
     this.at = firstByte * 8;
-    this.end = bytes.length * 8;
+    this.end = endByte * 8;
   }
 
   /** At most 32, unsigned. */
   bits(count: number): number {
-    if (this.at + count > this.end) throw new BrokenChunk('it ends too early');
-    let value = 0;
-    for (let left = count; left > 0; ) {
-      const available = 8 - (this.at & 7);
-      const take = Math.min(available, left);
-      value = value * (1 << take) + (((this.bytes[this.at >>> 3] ?? 0) >>> (available - take)) & ((1 << take) - 1));
-      this.at += take;
-      left -= take;
-    }
-    return value;
+    const { at, bytes } = this;
+    if (at + count > this.end) throw new BrokenChunk('it ends too early');
+    if (count === 0) return 0;
+    this.at = at + count;
+    const byte = at >>> 3;
+    const shift = at & 7;
+    const word = ((bytes[byte] ?? 0) << 24) | ((bytes[byte + 1] ?? 0) << 16) | ((bytes[byte + 2] ?? 0) << 8) | (bytes[byte + 3] ?? 0);
+    const rest = shift + count <= 32 ? 0 : (bytes[byte + 4] ?? 0) >>> (8 - shift);
+    return ((word << shift) | rest) >>> (32 - count);
   }
 
   /** As many ones as there are before the first zero, which is read too; `max` of them are followed by none. */

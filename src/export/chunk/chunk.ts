@@ -1,9 +1,9 @@
 import { err, ok } from '../../lib/result.js';
 import type { Result } from '../../lib/result.js';
-import { STALE } from '../../remotewrite/series.js';
 import type { Histogram, Sample } from '../../remotewrite/series.js';
-import { BitReader, BrokenChunk, XorFloat } from './bits.js';
+import { BrokenChunk } from './bits.js';
 import type { Span } from './bits.js';
+import { FloatPoints, FloatReader } from './float-chunk.js';
 import { floatHistograms, intHistograms } from './histogram-chunk.js';
 
 /**
@@ -44,27 +44,8 @@ export function decodeChunk(encoding: number, bytes: Uint8Array, span: Span, int
   }
 }
 
-const HEADER_BYTES = 2;
-/** Of the change of the distance in time, by the number of ones before. */
-const TIME_BITS = [0, 14, 17, 20, 64];
-
-function floats(bytes: Uint8Array, { afterMs, untilMs }: Span, into: Sample[]): void {
-  const bits = new BitReader(bytes, 0);
-  const count = bits.bits(HEADER_BYTES * 8);
-  const value = new XorFloat();
-  let timestampMs = 0;
-  let distance = 0;
-  for (let read = 0; read < count; read += 1) {
-    if (read === 0) {
-      timestampMs = bits.varint();
-      value.readWhole(bits);
-    } else {
-      if (read === 1) distance = bits.uvarint();
-      else distance += bits.signed(TIME_BITS[bits.ones(4)] ?? 0);
-      timestampMs += distance;
-      value.readNext(bits);
-    }
-    if (timestampMs > untilMs) return;
-    if (timestampMs > afterMs) into.push({ timestampMs, value: value.isStale ? STALE : value.value });
-  }
+function floats(bytes: Uint8Array, span: Span, into: Sample[]): void {
+  const points = new FloatPoints();
+  new FloatReader().floats({ bytes, start: 0, end: bytes.length, minMs: 0 }, span, points);
+  for (let at = 0; at < points.count; at += 1) into.push({ timestampMs: points.times[at] ?? 0, value: points.value(at) });
 }

@@ -14,14 +14,22 @@ export interface RecordHead {
   readonly samples: number;
   /** Time of its newest sample. */
   readonly newestMs: number;
+  readonly certainty: Certainty;
 }
+
+/**
+ * Whether the receiver may have it already. `new`: no, but for a try of ours. `repeated`: most of it, from another gateway; it goes again
+ * for what became visible late. `doubtful`: some of it, from another gateway.
+ */
+export type Certainty = (typeof CERTAINTIES)[number];
+const CERTAINTIES = ['new', 'repeated', 'doubtful'] as const;
 
 export const HEAD_BYTES = 32;
 const KINDS = ['data', 'commit'] as const;
 /** A guard against garbage that looks like a length. */
 export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
 
-export function encodeRecord({ kind, group, groups, samples, newestMs }: RecordHead, payload: Buffer): Buffer {
+export function encodeRecord({ kind, group, groups, samples, newestMs, certainty }: RecordHead, payload: Buffer): Buffer {
   const record = Buffer.alloc(HEAD_BYTES + payload.length);
   record.writeUInt32LE(payload.length, 0);
   record.writeUInt32LE(KINDS.indexOf(kind), 8);
@@ -29,6 +37,7 @@ export function encodeRecord({ kind, group, groups, samples, newestMs }: RecordH
   record.writeUInt16LE(groups, 14);
   record.writeUInt32LE(samples, 16);
   record.writeDoubleLE(newestMs, 20);
+  record.writeUInt32LE(CERTAINTIES.indexOf(certainty), 28);
   payload.copy(record, HEAD_BYTES);
   record.writeUInt32LE(checksum(record), 4);
   return record;
@@ -44,8 +53,9 @@ export function payloadLength(head: Buffer): number | undefined {
 export function decodeRecord(record: Buffer): { readonly head: RecordHead; readonly payload: Buffer } | undefined {
   if (payloadLength(record) !== record.length - HEAD_BYTES || record.readUInt32LE(4) !== checksum(record)) return undefined;
   const kind = KINDS[record.readUInt32LE(8)];
-  if (kind === undefined) return undefined;
-  const head: RecordHead = { kind, group: record.readUInt16LE(12), groups: record.readUInt16LE(14), samples: record.readUInt32LE(16), newestMs: record.readDoubleLE(20) };
+  const certainty = CERTAINTIES[record.readUInt32LE(28)];
+  if (kind === undefined || certainty === undefined) return undefined;
+  const head: RecordHead = { kind, group: record.readUInt16LE(12), groups: record.readUInt16LE(14), samples: record.readUInt32LE(16), newestMs: record.readDoubleLE(20), certainty };
   return { head, payload: record.subarray(HEAD_BYTES) };
 }
 

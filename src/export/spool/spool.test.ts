@@ -24,7 +24,7 @@ function open(options: Partial<SpoolOptions> = {}): Spool {
 }
 
 function append(spool: Spool, ...payloads: readonly string[]): readonly RecordRef[] {
-  return payloads.map((text) => spool.append({ kind: 'data', group: 1, groups: 4, samples: 2, newestMs: 1_700_000_000_000 }, Buffer.from(text)));
+  return payloads.map((text) => spool.append({ kind: 'data', group: 1, groups: 4, samples: 2, newestMs: 1_700_000_000_000, certainty: 'doubtful' }, Buffer.from(text)));
 }
 
 function texts(spool: Spool, from: Cursor = spool.start): readonly string[] {
@@ -52,7 +52,7 @@ describe('a spool', () => {
     const again = open();
     append(again, 'c');
     expect(texts(again)).toEqual(['a', 'b', 'c']);
-    expect(again.next(again.start)).toMatchObject({ kind: 'data', group: 1, groups: 4, samples: 2, newestMs: 1_700_000_000_000 });
+    expect(again.next(again.start)).toMatchObject({ kind: 'data', group: 1, groups: 4, samples: 2, newestMs: 1_700_000_000_000, certainty: 'doubtful' });
     expect(again.tornBytes).toBe(0);
   });
 

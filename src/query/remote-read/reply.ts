@@ -58,7 +58,8 @@ async function* framesOf(body: Readable): AsyncGenerator<Buffer> {
       const frame = frames.next();
       if (!frame.ok) throw new Error(frame.error);
       if (frame.value === undefined) break;
-      yield frame.value;
+      // series of it may be kept
+      yield Buffer.from(frame.value);
     }
   }
   if (!frames.isEmpty) throw new Error('the answer ends in the middle of a frame');
