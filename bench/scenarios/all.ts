@@ -7,6 +7,7 @@ import { idleScenario } from './idle.js';
 import { matrixScenario } from './matrix.js';
 import type { Scenario } from './scenario.js';
 import { startScenario } from './start.js';
+import { wanScenario } from './wan.js';
 
 /** All scenarios, in the order of `--all`. */
-export const SCENARIOS: readonly Scenario[] = [matrixScenario, bulkScenario, doorScenario, idleScenario, agentScenario, churnScenario, herdScenario, startScenario];
+export const SCENARIOS: readonly Scenario[] = [matrixScenario, bulkScenario, doorScenario, idleScenario, agentScenario, churnScenario, herdScenario, wanScenario, startScenario];

@@ -153,6 +153,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
     logger,
     metrics,
     onScrape,
+    targetCount: () => live.size,
     registration: () => (settled ? { revision, targets: [...live.values()].map(({ spec }) => spec.target) } : undefined),
     onRegistered,
   });

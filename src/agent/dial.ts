@@ -10,7 +10,7 @@ import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { isReason, REASON_HEADER } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
-import { GATEWAY_HEADER, GATEWAYS_HEADER, readIds, upgradeRequest } from '../tunnel/handshake.js';
+import { GATEWAY_HEADER, GATEWAYS_HEADER, LANES_HEADER, readIds, upgradeRequest } from '../tunnel/handshake.js';
 import type { GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
 import { connectThroughProxy } from './proxy.js';
 
@@ -21,6 +21,8 @@ export interface DialOptions {
   readonly instance: string;
   /** Ids of the gateways that this process has another tunnel to. */
   readonly known: readonly string[];
+  /** Not a tunnel, but a lane of the one to the gateway of this id. */
+  readonly lane?: string;
   readonly timeoutMs: number;
   /** Gives the dial up. */
   readonly signal: AbortSignal;
@@ -37,6 +39,8 @@ export interface Dialled {
 export interface Met {
   readonly id: string;
   readonly all: readonly string[] | undefined;
+  /** Connections that a tunnel may have there. */
+  readonly maxLanes: number;
 }
 
 export interface DialFault {
@@ -62,7 +66,7 @@ export async function dial(options: DialOptions): Promise<Result<Dialled, DialFa
 }
 
 /** TLS and the upgrade, over a new TCP connection or one that a proxy has made. */
-function upgrade({ gateway, credentials, instance, known, timeoutMs, signal }: DialOptions, through: Socket | undefined): Promise<Result<Dialled, DialFault>> {
+function upgrade({ gateway, credentials, instance, known, lane, timeoutMs, signal }: DialOptions, through: Socket | undefined): Promise<Result<Dialled, DialFault>> {
   const { host, port, serverName } = gateway;
   return new Promise((resolve) => {
     const cancelled = err({ cause: 'cancelled', message: 'the agent stops' });
@@ -111,7 +115,7 @@ function upgrade({ gateway, credentials, instance, known, timeoutMs, signal }: D
       if (result !== undefined) settle(result);
     };
     socket.once('secureConnect', () => {
-      socket.write(upgradeRequest(`${serverName}:${port}`, instance, known), () => {
+      socket.write(upgradeRequest(`${serverName}:${port}`, instance, known, lane), () => {
         written = true;
         look();
       });
@@ -145,7 +149,8 @@ function readAnswer(answer: Buffer, socket: TLSSocket): Result<Dialled, DialFaul
 
 function metIn(headers: ReadonlyMap<string, string>): Met {
   const all = readIds(headers.get(GATEWAYS_HEADER));
-  return { id: headers.get(GATEWAY_HEADER) ?? '', all: all.length === 0 ? undefined : all };
+  const maxLanes = Number(headers.get(LANES_HEADER) ?? 1);
+  return { id: headers.get(GATEWAY_HEADER) ?? '', all: all.length === 0 ? undefined : all, maxLanes: Number.isInteger(maxLanes) ? maxLanes : 1 };
 }
 
 function refusal(statusLine: string, reason: Reason | undefined): string {
@@ -163,7 +168,7 @@ function refusal(statusLine: string, reason: Reason | undefined): string {
 
 /** What TLS alerts and verification errors mean to the person who has to mend them. */
 const SENTENCES: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: "the gateway's certificate has expired",
+  CERT_HAS_EXPIRED: "the gateway's certificate has expired, or its CA's",
   CERT_NOT_YET_VALID: "the gateway's certificate is not valid yet: compare the clocks",
   DEPTH_ZERO_SELF_SIGNED_CERT: "the gateway's certificate is self-signed and not in caFile",
   SELF_SIGNED_CERT_IN_CHAIN: "the gateway's certificate was signed by a CA that is not in caFile",
@@ -171,7 +176,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "the gateway's certificate was signed by a CA that is not in caFile",
   ALERT_UNKNOWN_CA: "the gateway does not trust the CA of this agent's certificate",
   ALERT_CERTIFICATE_REQUIRED: 'the gateway wants a client certificate and got none',
-  ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired",
+  ALERT_CERTIFICATE_EXPIRED: "this agent's certificate has expired, or its CA's",
   ALERT_CERTIFICATE_REVOKED: "this agent's certificate has been revoked",
   ALERT_CERTIFICATE_UNKNOWN: "the gateway does not accept this agent's certificate",
   ALERT_BAD_CERTIFICATE: "the gateway does not accept this agent's certificate",

@@ -16,7 +16,7 @@ import type { Link, LinkOptions } from './link.js';
 const MISSING_MAX_MS = 5_000;
 export const PROBE: BackoffOptions = { baseMs: 500, maxMs: 300_000 };
 
-export interface EndpointOptions extends Omit<LinkOptions, 'onUp' | 'onDown' | 'onKnown' | 'known'> {
+export interface EndpointOptions extends Omit<LinkOptions, 'onUp' | 'onDown' | 'onKnown' | 'onLanes' | 'known'> {
   readonly probe: BackoffOptions;
   /** Gateways behind this address; undefined = as many as they say, or as can be found. */
   readonly expect: () => number | undefined;
@@ -83,6 +83,7 @@ export function startEndpoint(options: EndpointOptions): Endpoint {
     const link: Link = startLink({
       ...options,
       known: () => options.knownBut(link),
+      onLanes: options.onChange,
       onUp: (met) => {
         probe.reset();
         metAgain = false;

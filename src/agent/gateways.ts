@@ -78,6 +78,10 @@ function startEntry(gateway: GatewayAddress, shared: Shared): Entry {
   const links = (): Link[] => [...endpoints.values()].flatMap((endpoint) => [...endpoint.links()]);
   const count = (): void => {
     metrics.tunnelUp.set(label, links().filter((link) => link.gatewayId() !== undefined).length);
+    const widths = links().map((link) => link.width());
+    metrics.tunnelLanes.set(label, widths.reduce((sum, { lanes }) => sum + lanes, 0));
+    const roundTrips = widths.flatMap(({ roundTripMs }) => roundTripMs ?? []);
+    if (roundTrips.length > 0) metrics.roundTrip.set(label, Math.max(...roundTrips) / 1000);
     metrics.gatewaysMissing.set(label, [...endpoints.values()].reduce((sum, endpoint) => sum + endpoint.missing(), 0));
   };
   const add = (host: string): Endpoint =>

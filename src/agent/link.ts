@@ -14,6 +14,8 @@ import type { Target } from '../model/target.js';
 import { createBackoff } from '../tunnel/backoff.js';
 import type { HubMessage } from '../tunnel/messages.js';
 import { dial } from './dial.js';
+import { startLanes } from './lanes.js';
+import type { Lanes } from './lanes.js';
 import type { Dialled, Met } from './dial.js';
 import type { GatewayAddress } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
@@ -26,6 +28,10 @@ export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConc
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onScrape: (stream: ServerHttp2Stream, headers: readonly string[]) => void;
+  /** Targets that are offered now. */
+  readonly targetCount: () => number;
+  /** The lanes of a tunnel, or what is known of its way, have changed. */
+  readonly onLanes: () => void;
   /** What to register, asked when a tunnel comes up; undefined while that is not known yet. */
   readonly registration: () => { readonly revision: number; readonly targets: readonly Target[] } | undefined;
   readonly onRegistered: (answer: HubMessage & { type: 'registered' }) => void;
@@ -44,7 +50,7 @@ export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConc
 type State =
   | { readonly kind: 'waiting'; readonly cancel: () => void }
   | { readonly kind: 'dialling'; readonly cancel: () => void }
-  | { readonly kind: 'up'; readonly session: Session; readonly gatewayId: string }
+  | { readonly kind: 'up'; readonly session: Session; readonly lanes: Lanes; readonly gatewayId: string }
   | { readonly kind: 'stopped' };
 
 /** A tunnel that held this long was a good one: the next reconnect starts quickly again. */
@@ -57,6 +63,8 @@ export interface Link {
   readonly isUp: () => boolean;
   /** Id of the gateway at the other end; undefined while there is no tunnel. */
   readonly gatewayId: () => string | undefined;
+  /** Connections of the tunnel, and the least round trip that was seen on it, ms; 0 and undefined while there is none. */
+  readonly width: () => { readonly lanes: number; readonly roundTripMs: number | undefined };
   /** Registers again; nothing to do while the tunnel is down. */
   register(): void;
   /** Finishes the scrapes in flight and closes for good. */
@@ -98,11 +106,9 @@ export function startLink(options: LinkOptions): Link {
   const up = (dialled: Dialled): void => {
     const upSinceMs = clock.nowMs();
     let gatewayDrains = false;
+    const common = { keepAlive, clock, maxConcurrentStreams: options.maxConcurrentScrapes + SPARE_STREAMS, onScrape: options.onScrape };
     const session = startSession(dialled, {
-      keepAlive,
-      clock,
-      maxConcurrentStreams: options.maxConcurrentScrapes + SPARE_STREAMS,
-      onScrape: options.onScrape,
+      ...common,
       onControl: register,
       onMessage: (message) => {
         if (message.type === 'draining') gatewayDrains = true;
@@ -114,13 +120,25 @@ export function startLink(options: LinkOptions): Link {
       onClose: (cause, detail) => down(session, cause, detail, gatewayDrains, clock.nowMs() - upSinceMs),
     });
     logger.info({ gatewayId: dialled.met.id }, 'tunnel up');
-    setState({ kind: 'up', session, gatewayId: dialled.met.id });
+    const lanes = startLanes({
+      setting: gateway.lanes ?? 'auto',
+      maxLanes: dialled.met.id === '' ? 1 : dialled.met.maxLanes,
+      targetCount: options.targetCount,
+      roundTrip: () => session.roundTrip(),
+      dial: (signal) => readAndDial(options, signal, dialled.met.id),
+      open: (lane, onClose) => startSession(lane, { ...common, onControl: () => undefined, onMessage: () => undefined, onClose }),
+      onChange: options.onLanes,
+      clock,
+      logger,
+    });
+    setState({ kind: 'up', session, lanes, gatewayId: dialled.met.id });
     options.onUp(dialled.met);
   };
 
   const down = (session: Session, cause: SessionEnd, detail: string, gatewayDrains: boolean, upMs: number): void => {
     registered = false;
     if (state.kind !== 'up' || state.session !== session) return;
+    void state.lanes.drain();
     if (upMs >= GOOD_AFTER_MS || gatewayDrains) backoff.reset();
     const delayMs = gatewayDrains ? 0 : backoff.next();
     logger.warn({ cause: gatewayDrains ? 'gateway_drained' : cause, retryInMs: Math.round(delayMs) }, `tunnel down: ${detail}`);
@@ -130,27 +148,31 @@ export function startLink(options: LinkOptions): Link {
 
   const register = (): void => {
     const registration = options.registration();
-    if (state.kind === 'up' && registration !== undefined) state.session.register(registration.revision, registration.targets);
+    if (state.kind !== 'up' || registration === undefined) return;
+    state.session.register(registration.revision, registration.targets);
+    state.lanes.review();
   };
 
   void dialNow();
   return {
     isUp: () => state.kind === 'up' && registered,
     gatewayId: () => (state.kind === 'up' ? state.gatewayId : undefined),
+    width: () => (state.kind === 'up' ? { lanes: 1 + state.lanes.count(), roundTripMs: state.lanes.roundTripMs() } : { lanes: 0, roundTripMs: undefined }),
     register,
     drain: async () => {
       const last = state;
       setState({ kind: 'stopped' });
-      if (last.kind === 'up') await last.session.drain();
+      if (last.kind === 'up') await Promise.all([last.session.drain(), last.lanes.drain()]);
     },
   };
 }
 
-/** Credentials are read for every dial: a renewed certificate is used from the next tunnel on. */
-async function readAndDial(options: LinkOptions, signal: AbortSignal): ReturnType<typeof dial> {
+/** Credentials are read for every dial: a renewed certificate is used from the next tunnel on. `lane`: of the tunnel to that gateway. */
+async function readAndDial(options: LinkOptions, signal: AbortSignal, lane?: string): ReturnType<typeof dial> {
   try {
     const credentials = await options.credentials();
-    return await dial({ gateway: options.gateway, credentials, instance: options.instance, known: options.known(), timeoutMs: options.dialTimeoutMs, signal });
+    const as = lane === undefined ? { known: options.known() } : { known: [], lane };
+    return await dial({ gateway: options.gateway, credentials, instance: options.instance, ...as, timeoutMs: options.dialTimeoutMs, signal });
   } catch (error) {
     return { ok: false, error: { cause: 'credentials', message: error instanceof Error ? error.message : String(error) } };
   }

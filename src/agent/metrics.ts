@@ -61,6 +61,8 @@ export function createAgentMetrics(registry: Registry) {
     },
     inFlight: new Gauge({ name: 'scrapeway_agent_scrapes_in_flight', help: 'Scrapes that this agent is answering now.', registers }),
     tunnelUp: new Gauge({ name: 'scrapeway_agent_tunnel_up', help: 'Tunnels that are up, by the address that is configured: 1 for a gateway, or as many as there are gateways behind it.', labelNames: ['gateway'], registers }),
+    tunnelLanes: new Gauge({ name: 'scrapeway_agent_tunnel_lanes', help: 'Connections that the tunnels have, by the address that is configured.', labelNames: ['gateway'], registers }),
+    roundTrip: new Gauge({ name: 'scrapeway_agent_tunnel_round_trip_seconds', help: 'The least time that a PING took there and back on the tunnel that is up, of several the longest, by the address that is configured.', labelNames: ['gateway'], registers }),
     gatewaysMissing: new Gauge({ name: 'scrapeway_agent_gateways_missing', help: 'Gateways that are known to be there and have no tunnel, by the address that is configured.', labelNames: ['gateway'], registers }),
     tunnelFailures: new Counter({
       name: 'scrapeway_agent_tunnel_failures_total',

@@ -2,7 +2,7 @@
  * One live tunnel at the agent: HTTP/2 with the roles reversed. The agent dialled, and is the server; the hub opens the streams.
  */
 import { constants, performServerHandshake } from 'node:http2';
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import type { Target } from '../model/target.js';
@@ -30,6 +30,8 @@ export type SessionEnd = 'gateway_closed' | 'keepalive' | 'protocol' | 'drained'
 
 export interface Session {
   register(revision: number, targets: readonly Target[]): void;
+  /** There and back of a PING, ms; undefined when the tunnel went before it came. */
+  roundTrip(): Promise<number | undefined>;
   /** Tells the gateway to send nothing new; resolves when the last stream has ended and the tunnel is closed. */
   drain(): Promise<void>;
   destroy(): void;
@@ -85,10 +87,21 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
   };
 
   const keepAlive = startKeepAlive(options.keepAlive, options.clock, {
-    ping: () => ping(session, keepAlive.received),
+    ping: () => void roundTrip(),
     dead: (silentMs) => giveUp('keepalive', `nothing came from the gateway for ${Math.round(silentMs)} ms`),
   });
   watchBytes();
+  const roundTrip = (): Promise<number | undefined> =>
+    new Promise((resolve) => {
+      if (session.destroyed) return resolve(undefined);
+      session.ping((error, durationMs) => {
+        if (error !== null) return resolve(undefined);
+        keepAlive.received();
+        keepAlive.measured(durationMs);
+        resolve(durationMs);
+      });
+    });
+  void roundTrip();
   session.on('ping', keepAlive.received);
   session.on('remoteSettings', keepAlive.received);
   session.on('error', (error) => {
@@ -121,6 +134,7 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     register: (revision, targets) => {
       if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'targets', revision, targets }));
     },
+    roundTrip,
     drain: async () => {
       draining = true;
       if (session.destroyed) return;
@@ -150,11 +164,4 @@ function openControl(stream: ServerHttp2Stream, options: SessionOptions, receive
     }
   });
   stream.respond({ ':status': 200 });
-}
-
-function ping(session: ServerHttp2Session, received: () => void): void {
-  if (session.destroyed) return;
-  session.ping((error) => {
-    if (error === null) received();
-  });
 }

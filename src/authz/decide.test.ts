@@ -282,7 +282,7 @@ describe('a tunnel', () => {
     expect(ask(handshake, agent)).toEqual({
       allow: true,
       stamp: { 'x-scrapeway-agent': 'site-1' },
-      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace', 'x-scrapeway-peer-issuer'],
+      remove: ['proxy-authorization', 'x-forwarded-client-cert', 'x-tenant-namespace'],
       audit: { door: 'agent', agent: 'site-1', rule: 'agents/site-1' },
     });
   });

@@ -73,7 +73,7 @@ function decideTunnel({ door, method, path, upgrade }: Question, agent: string, 
   if (!handshake && !renewal) return refuse('door_forbidden', { door, agent });
   // Envoy picks the data thread by x-scrapeway-agent: all tunnels of a site meet its scrapes in one (ADR 31). A certificate is a member's own.
   const stamp = site === undefined || renewal ? { 'x-scrapeway-agent': agent } : { 'x-scrapeway-agent': site.name, 'x-scrapeway-member': agent };
-  return { allow: true, stamp, remove: INTERNAL, audit: { door, agent, rule: `agents/${agent}` } };
+  return { allow: true, stamp, remove: OF_TUNNELS, audit: { door, agent, rule: `agents/${agent}` } };
 }
 
 /** Nobody is known here: the one path, and the two methods that it has. The join service judges the token. */
@@ -223,6 +223,8 @@ function isRead({ method }: Question): boolean {
 /** Of a scrape this ends at the hub, which cuts by it what a revoked certificate has open; by its serial too. */
 const CERTIFICATE = 'x-forwarded-client-cert';
 const INTERNAL = ['proxy-authorization', CERTIFICATE, 'x-tenant-namespace', 'x-scrapeway-peer-issuer'];
+/** Of a tunnel the hub wants to know who signed its certificate: an agent that was renewed is not a stranger. */
+const OF_TUNNELS = INTERNAL.filter((name) => name !== 'x-scrapeway-peer-issuer');
 const INTERNAL_AND_OURS = ['authorization', ...INTERNAL];
 
 /** Credentials end here; `authorization` goes on where it is the exporter's. */

@@ -88,11 +88,11 @@ function checkName(draft: Draft, name: string | undefined, certified: readonly s
   return name ?? certified.find(isName);
 }
 
-function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName, expect }: AgentFile['gateways'][number], proxyFor: ProxyFor): GatewayAddress | undefined {
+function compileGateway(draft: Draft, place: readonly (string | number)[], { address, serverName, expect, lanes }: AgentFile['gateways'][number], proxyFor: ProxyFor): GatewayAddress | undefined {
   const parsed = parseHostPort(address);
   if (parsed !== undefined && parsed.port > 0) {
     const proxy = proxyFor(parsed);
-    return { ...parsed, serverName: serverName ?? parsed.host, ...(expect !== undefined && { expect }), ...(proxy && { proxy }) };
+    return { ...parsed, serverName: serverName ?? parsed.host, ...(lanes !== 'auto' && { lanes }), ...(expect !== undefined && { expect }), ...(proxy && { proxy }) };
   }
   draft.fault(place, 'must be HOST:PORT such as gateway.example:8443');
   return undefined;

@@ -8,7 +8,7 @@ import type { FileLogLevel } from './gateway-file.js';
  */
 export interface AgentFile {
   readonly agent: { readonly name?: string };
-  readonly gateways: readonly { readonly address: string; readonly serverName?: string; readonly expect?: number }[];
+  readonly gateways: readonly { readonly address: string; readonly serverName?: string; readonly expect?: number; readonly lanes: 'auto' | number }[];
   readonly proxy?: { readonly url: string; readonly basic?: { readonly user: string; readonly passwordFile: string }; readonly caFile?: string; readonly noProxy: readonly string[] };
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];

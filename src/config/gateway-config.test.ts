@@ -70,7 +70,7 @@ describe('a sound file', () => {
       metrics: { host: '127.0.0.1', port: 9464 },
       logLevel: 'info',
       discovery: { settleMs: 20_000, retentionMs: 86_400_000 },
-      tunnel: { keepAlive: { intervalMs: 3500, timeoutMs: 8500 }, reconnectGraceMs: 10_000 },
+      tunnel: { keepAlive: { intervalMs: 3500, timeoutMs: 8500 }, reconnectGraceMs: 10_000, maxLanes: 16 },
     });
     expect(process.dataThreads).toBeGreaterThanOrEqual(1);
   });

@@ -59,7 +59,7 @@ export interface GatewayProcess {
   /** Of spools and positions; absolute. */
   readonly exportFolder: string;
   readonly discovery: { readonly settleMs: number; readonly retentionMs: number };
-  readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number };
+  readonly tunnel: { readonly keepAlive: KeepAliveOptions; readonly reconnectGraceMs: number; readonly maxLanes: number };
   /** Undefined = no cluster. */
   readonly kubernetes: KubernetesSettings | undefined;
 }
@@ -166,10 +166,10 @@ function compileDiscovery(draft: Draft, { settle, retention }: GatewayFile['disc
   return settleMs === undefined || retentionMs === undefined ? undefined : { settleMs, retentionMs };
 }
 
-function compileTunnel(draft: Draft, { keepAliveInterval, keepAliveTimeout, reconnectGrace }: GatewayFile['tunnel']): GatewayProcess['tunnel'] | undefined {
+function compileTunnel(draft: Draft, { keepAliveInterval, keepAliveTimeout, reconnectGrace, maxLanes }: GatewayFile['tunnel']): GatewayProcess['tunnel'] | undefined {
   const keepAlive = compileKeepAlive(draft, 'tunnel', { interval: ['keepAliveInterval', keepAliveInterval], timeout: ['keepAliveTimeout', keepAliveTimeout] });
   const reconnectGraceMs = draft.durationMs(['tunnel', 'reconnectGrace'], reconnectGrace, { minMs: 0, maxMs: 5 * MINUTE_MS });
-  return keepAlive === undefined || reconnectGraceMs === undefined ? undefined : { keepAlive, reconnectGraceMs };
+  return keepAlive === undefined || reconnectGraceMs === undefined ? undefined : { keepAlive, reconnectGraceMs, maxLanes };
 }
 
 function compileRuntimeDir(draft: Draft, runtimeDir: string): string {

@@ -42,7 +42,7 @@ export interface GatewayFile {
   readonly exportDestinations: readonly ExportDestinationFile[];
   readonly exports: { readonly folder: string };
   readonly discovery: { readonly settle: string; readonly retention: string };
-  readonly tunnel: { readonly keepAliveInterval: string; readonly keepAliveTimeout: string; readonly reconnectGrace: string };
+  readonly tunnel: { readonly keepAliveInterval: string; readonly keepAliveTimeout: string; readonly reconnectGrace: string; readonly maxLanes: number };
 }
 
 export interface RedisFile {

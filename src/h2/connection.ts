@@ -137,6 +137,10 @@ export class Connection<C> implements Receiver, Core<C> {
     if (!this.closed) this.outbound.ping(PING_PAYLOAD, false);
   }
 
+  pong(): void {
+    this.#handler.onPong?.();
+  }
+
   /** Takes no new streams, lets the open ones finish, then closes. */
   shutdown(): void {
     if (this.closed || this.refusing) return;

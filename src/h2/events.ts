@@ -58,6 +58,8 @@ export interface ConnectionHandler<C> {
   onReleased?(stream: Stream<C>, bytes: number): void;
   /** Once: the peer's settings have come, and it has acknowledged ours. */
   onReady?(): void;
+  /** The peer has answered a PING of ours; they are answered in the order in which they were sent. */
+  onPong?(): void;
   /** The peer accepts no new streams. */
   onGoaway?(code: number): void;
   /** A stream has ended in order, both halves, or by our `reset`. */

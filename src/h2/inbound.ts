@@ -49,6 +49,8 @@ export interface Core<C> {
   creditAutomatically(stream: Stream<C>, bytes: number): void;
   localSettingsAcknowledged(): void;
   peerSettings(bytes: Buffer, start: number, end: number): Violation | undefined;
+  /** The peer has answered a PING of ours. */
+  pong(): void;
   peerGoaway(lastStreamId: number, code: number): void;
   /** The stream has ended before its time. */
   abort(stream: Stream<C>, abort: Abort): void;
@@ -316,7 +318,10 @@ export class Inbound<C> implements FrameSink {
     if (streamId !== 0) return connectionViolation(ErrorCode.protocolError, 'PING on a stream');
     if (end - start !== 8) return connectionViolation(ErrorCode.frameSizeError, 'PING of a wrong length');
     // Its answer counts like any other byte: whoever waits for one sees that bytes come.
-    if ((flags & Flag.ack) !== 0) return undefined;
+    if ((flags & Flag.ack) !== 0) {
+      this.#connection.pong();
+      return undefined;
+    }
     if (!this.#guard.admit('ping')) return flood('PING');
     this.#connection.outbound.ping(bytes.subarray(start, end), true);
     return undefined;

@@ -215,12 +215,38 @@ describe('one name, two certificates', () => {
     expect(await changes(rig, 'other')).toBe(0);
   });
 
-  it('one that comes when the first is gone is let in, and shown', async () => {
+  it.each([
+    ['of the same issuer is a successor: renewed, then restarted', 'CN=ca', 'CN=ca', 'successor'],
+    ['of another issuer is somebody else', 'CN=ca', 'CN=another', 'other'],
+    ['of which Envoy says no issuer may be anybody', undefined, undefined, 'other'],
+  ])('one that comes when the first is gone is let in, and shown: one %s', async (_, first, second, process) => {
     await using rig = await startHubRig();
-    (await rig.agent('a', { serial: '01' })).socket.destroy();
+    (await rig.agent('a', { serial: '01', ...(first && { issuer: first }) })).socket.destroy();
     await eventually(() => expect(rig.states).toContain('down a'));
-    await rig.agent('a', { serial: '02' });
-    expect(await changes(rig, 'other')).toBe(1);
+    await rig.agent('a', { serial: '02', ...(second && { issuer: second }) });
+    expect(await changes(rig, process)).toBe(1);
+    expect(await rig.metric('scrapeway_hub_agent_certificate_changes_total')).toBe(1);
+  });
+
+  it('one that wanted the name while the first lived is no successor, though it comes in when the first has gone', async () => {
+    await using rig = await startHubRig();
+    const issuer = 'CN=ca';
+    const instance = randomUUID();
+    const first = await rig.agent('a', { serial: '01', issuer });
+    expect((await rig.dial('a', { serial: '02', issuer, instance })).accepted).toBe(false);
+    first.socket.destroy();
+    await eventually(() => expect(rig.states).toContain('down a'));
+    await rig.agent('a', { serial: '02', issuer, instance });
+    expect([await changes(rig, 'other'), await changes(rig, 'successor')]).toEqual([1, 0]);
+  });
+
+  it('one that takes the name over from a process that is silent, but not gone, is no successor', async () => {
+    await using rig = await startHubRig({ timing: { conflictPingMs: 50 } });
+    const issuer = 'CN=ca';
+    const first = await rig.agent('a', { serial: '01', issuer, freezable: true });
+    first.freeze();
+    await rig.agent('a', { serial: '02', issuer });
+    expect([await changes(rig, 'other'), await changes(rig, 'successor')]).toEqual([1, 0]);
   });
 
   it('one that knows the first one\'s Tunnel-Instance is shown: only a renewal looks like that', async () => {

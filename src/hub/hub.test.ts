@@ -345,7 +345,7 @@ describe('an agent that looks for other gateways and meets this one again', () =
     await using rig = await startHubRig();
     const state = stateWith(['a']);
     rig.hub.setState({ ...state, gateway: { ...state.gateway, id: 'gw-1', peers: ['gw-2'] } });
-    expect((await rig.dial('a')).head).toMatch(/\r\nx-scrapeway-gateways: gw-1,gw-2$/);
+    expect((await rig.dial('a')).head).toMatch(/\r\nx-scrapeway-gateways: gw-1,gw-2\r\n/);
   });
 });
 

@@ -11,11 +11,12 @@ import type { DesiredState, Site } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 import { sitesByMember } from '../model/sites.js';
 import type { Registration } from '../model/target.js';
-import { gatewayIdLines, upgradeAnswer } from '../tunnel/handshake.js';
+import { gatewayIdLines, MAX_LANES, upgradeAnswer } from '../tunnel/handshake.js';
 import type { GatewayIds, Upgrade } from '../tunnel/handshake.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import { CONNECT_IDLE_MS } from '../tunnel/streams.js';
 import { refusalOf } from './answers.js';
+import { CertificateChanges } from './certificate-changes.js';
 import { Deadlines } from './deadlines.js';
 import { ENVOY_CONNECTION, EnvoySide } from './envoy-side.js';
 import type { EnvoySideEvents } from './envoy-side.js';
@@ -53,6 +54,8 @@ export interface HubOptions {
   /** Default: `HUB_DEFAULTS`. */
   readonly timing?: Partial<HubTiming>;
   readonly clock?: Clock;
+  /** Connections that an agent's tunnel may have, itself included. */
+  readonly maxLanes?: number;
 }
 
 export interface HubTiming {
@@ -94,6 +97,7 @@ export function createHub(options: HubOptions): Hub {
 
 class HubServer implements Hub {
   readonly #options: HubOptions;
+  readonly #maxLanes: number;
   readonly #timing: HubTiming;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -110,8 +114,7 @@ class HubServer implements Hub {
   #state: DesiredState | undefined;
   #maxTargets: ReadonlyMap<string, number> = new Map();
   #sites: ReadonlyMap<string, Site> = new Map();
-  /** The certificate that each agent came with last, and the process that it came with, by agent. */
-  readonly #lastSeen = new Map<string, { readonly serial: string; readonly instance: string }>();
+  readonly #certificates = new CertificateChanges();
   #agentsUp = 0;
   #draining = false;
   #onDrained: (() => void)[] = [];
@@ -119,6 +122,7 @@ class HubServer implements Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#maxLanes = options.maxLanes ?? MAX_LANES;
     this.#timing = { ...HUB_DEFAULTS, ...options.timing };
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger;
@@ -172,7 +176,7 @@ class HubServer implements Hub {
     const isFirst = this.#state === undefined;
     this.#state = state;
     this.#maxTargets = new Map(state.agents.map((agent) => [agent.name, agent.maxTargets]));
-    for (const agent of this.#lastSeen.keys()) if (!this.#maxTargets.has(agent)) this.#lastSeen.delete(agent);
+    this.#certificates.keepOnly(this.#maxTargets);
     this.#setSites(sitesByMember(state), isFirst);
     this.#tenancy.setState(state);
     const revoked = this.#revokedAgents(state);
@@ -302,10 +306,12 @@ class HubServer implements Hub {
   #claim(io: SocketIo, upgrade: Upgrade): void {
     const refusal = this.#refusal(upgrade.agent) ?? this.#metAgain(upgrade);
     if (refusal !== undefined) return this.#refuse(io, upgrade, refusal);
-    this.#tunnels.claim(upgrade.agent, upgrade.instance, (conflict) => {
+    if (upgrade.lane !== undefined) return this.#openLane(io, upgrade);
+    this.#tunnels.claim(upgrade.agent, upgrade.instance, (verdict) => {
+      if (verdict !== 'free') this.#certificates.metRival(upgrade);
       if (io.destroyed) return;
       // The config may have changed while the old tunnel was asked.
-      const late = conflict ?? this.#refusal(upgrade.agent);
+      const late = verdict === 'agent_conflict' ? verdict : this.#refusal(upgrade.agent);
       if (late === undefined) this.#open(io, upgrade);
       else this.#refuse(io, upgrade, late);
     });
@@ -319,7 +325,14 @@ class HubServer implements Hub {
 
   /** The agent looks for other gateways behind one address. Where its tunnel is not known here, its word does not count: it is lost. */
   #metAgain({ agent, instance, known }: Upgrade): Reason | undefined {
-    return known.includes(this.#ids().id) && this.#tunnels.has(agent, instance) ? 'tunnel_known' : undefined;
+    return known.includes(this.#ids().id) && this.#tunnels.of(agent, instance) !== undefined ? 'tunnel_known' : undefined;
+  }
+
+  /** Behind a load balancer a lane may arrive at another gateway than its tunnel's; which of them it means, it says. */
+  #openLane(io: SocketIo, upgrade: Upgrade): void {
+    const main = upgrade.lane === this.#ids().id ? this.#tunnels.of(upgrade.agent, upgrade.instance) : undefined;
+    if (main === undefined || main.lanes.size + 1 >= this.#maxLanes) this.#refuse(io, upgrade, 'lane_refused');
+    else this.#open(io, upgrade, main);
   }
 
   #ids(): GatewayIds {
@@ -330,35 +343,28 @@ class HubServer implements Hub {
   #refuse(io: SocketIo, upgrade: Upgrade | undefined, reason: Reason): void {
     this.#newcomers.delete(io);
     this.#metrics.refuse(reason);
-    // an agent behind a load balancer is expected to meet a gateway again
-    if (reason === 'tunnel_known') this.#logger.debug({ ...upgrade, reason }, 'tunnel refused');
+    // an agent behind a load balancer is expected to meet a gateway again, and one that is not its lane's
+    if (reason === 'tunnel_known' || reason === 'lane_refused') this.#logger.debug({ ...upgrade, reason }, 'tunnel refused');
     else this.#logger.warn({ ...upgrade, reason }, 'tunnel refused');
     io.write(refusalOf(reason, gatewayIdLines(this.#ids())));
     io.end();
   }
 
   /** Another certificate under the same name is let in, if its holder is alone or proves to be the same process; never unseen. */
-  #noteCertificate({ agent, instance, serial }: Upgrade): void {
-    const now = normalSerial(serial);
-    const before = this.#lastSeen.get(agent);
-    if (now === undefined) return;
-    this.#lastSeen.set(agent, { serial: now, instance });
-    if (before === undefined || before.serial === now) return;
-    const process = before.instance === instance ? 'same' : 'other';
-    this.#metrics.countCertificateChange(process);
-    this.#logger.warn({ agent, before: before.serial, now, process }, 'an agent came with another certificate than before');
+  #noteCertificate(upgrade: Upgrade): void {
+    const change = this.#certificates.note(upgrade);
+    if (change === undefined) return;
+    this.#metrics.countCertificateChange(change.process);
+    this.#logger[change.process === 'other' ? 'warn' : 'info']({ agent: upgrade.agent, ...change }, 'an agent came with another certificate than before');
   }
 
-  #open(io: SocketIo, upgrade: Upgrade): void {
+  #open(io: SocketIo, upgrade: Upgrade, main?: Tunnel): void {
     const { agent, home, instance, serial } = upgrade;
     this.#newcomers.delete(io);
     this.#noteCertificate(upgrade);
-    io.write(Buffer.from(upgradeAnswer(this.#ids())));
+    io.write(Buffer.from(upgradeAnswer(this.#ids(), this.#maxLanes)));
     const options = {
-      agent,
-      home,
-      instance,
-      serial: normalSerial(serial),
+      agent, main, home, instance, serial: normalSerial(serial),
       keepAlive: this.#timing.keepAlive,
       connection: { ...TUNNEL_CONNECTION, nowMs: () => this.#clock.nowMs() },
       maxTargets: () => this.#maxTargets.get(agent) ?? 0,

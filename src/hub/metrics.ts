@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Holder } from './certificate-changes.js';
 import type { Registry } from 'prom-client';
 import type { Reason } from '../model/reasons.js';
 
@@ -36,7 +37,7 @@ export class HubMetrics {
   readonly failovers = new Map<string, Map<Reason, number>>();
   readonly hedges = new Map<HedgeCause, Map<HedgeOutcome, number>>();
   /** Agents that came back with another certificate; by whether it was the same process. */
-  readonly certificateChanges = new Map<'same' | 'other', number>();
+  readonly certificateChanges = new Map<Holder, number>();
   bodyBytes = 0;
   requestBodyBytes = 0;
   connectBytesToTarget = 0;
@@ -77,7 +78,7 @@ export class HubMetrics {
     countIn(this.hedges, cause, outcome);
   }
 
-  countCertificateChange(process: 'same' | 'other'): void {
+  countCertificateChange(process: Holder): void {
     this.certificateChanges.set(process, (this.certificateChanges.get(process) ?? 0) + 1);
   }
 
@@ -121,7 +122,7 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   const byTwo = (name: string, help: string, [outer, inner]: readonly [string, string], read: ReadonlyMap<string, ReadonlyMap<string, number>>): Counter =>
     new Counter({ name, help, registers, labelNames: [outer, inner], collect() { this.reset(); for (const [a, counts] of read) for (const [b, count] of counts) this.inc({ [outer]: a, [inner]: b }, count); } });
 
-  gauge('scrapeway_hub_tunnels', 'Tunnels that are open.', gauges.tunnels);
+  gauge('scrapeway_hub_tunnels', 'Connections of agents\' tunnels that are open: tunnels and their lanes.', gauges.tunnels);
   gauge('scrapeway_hub_agents', 'Agents that take scrapes now.', gauges.agents);
   gauge('scrapeway_hub_scrapes_in_flight', 'Scrapes that wait for their agent or its answer.', gauges.inFlight);
   gauge('scrapeway_hub_queued_bytes', 'Bytes of answers that wait for Envoy.', gauges.queuedBytes);
@@ -134,7 +135,7 @@ export function registerHubMetrics(registry: Registry, metrics: HubMetrics, gaug
   byReason('scrapeway_hub_handshakes_refused_total', 'Tunnels that were refused, by reason.', 'reason', metrics.refusals);
   byTwo('scrapeway_hub_failovers_total', 'Scrapes and CONNECTs that an agent of a site could not answer and that were given to another, by that agent and why.', ['agent', 'reason'], metrics.failovers);
   byTwo('scrapeway_hub_hedges_total', 'Second members of a site asked while the first owed its answer: because it was slow or silent, and whether the second answered first.', ['cause', 'outcome'], metrics.hedges);
-  byReason('scrapeway_hub_agent_certificate_changes_total', 'Tunnels whose agent came with another certificate than before: renewed by the same process, or another process under the same name.', 'process', metrics.certificateChanges);
+  byReason('scrapeway_hub_agent_certificate_changes_total', 'Tunnels whose agent came with another certificate than before: by whose it is: the same process\'s, which was renewed; a successor\'s, of the same issuer, after the one before had gone; or an other\'s.', 'process', metrics.certificateChanges);
   counter('scrapeway_hub_body_bytes_total', 'Bytes of answer bodies that came through tunnels.', () => metrics.bodyBytes);
   counter('scrapeway_hub_request_body_bytes_total', 'Bytes of request bodies that went into tunnels.', () => metrics.requestBodyBytes);
   counter('scrapeway_hub_scrapes_waited_total', 'Scrapes and CONNECTs that waited for their agent to reconnect.', () => metrics.waited);

@@ -12,6 +12,7 @@ import type { HubMetrics } from './metrics.js';
 import type { ClientStreamUser, TunnelStreamUser } from './stream-user.js';
 import type { Tenancy } from './tenancy.js';
 import type { Tunnel } from './tunnel.js';
+import { leastBusy } from './tunnels.js';
 import type { Tunnels, Waiter } from './tunnels.js';
 
 /**
@@ -176,6 +177,14 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
     return true;
   }
 
+  /** One lane was lost, and not the tunnel: the agent is still there. */
+  #takeOtherLane(): boolean {
+    const { tunnel } = this;
+    if (tunnel?.main?.state !== 'up' || this.#uploadBegan || !isRepeatable(this.request.method) || this.#attempts >= MAX_ATTEMPTS) return false;
+    this.#ask(leastBusy(tunnel.main));
+    return true;
+  }
+
   /** Strikes an agent off, and keeps what it has said. */
   protected failed(agent: string, reason: Reason): void {
     this.candidates.strike(agent);
@@ -313,6 +322,7 @@ export abstract class Switched<Outcome extends string> implements TunnelStreamUs
     // A GOAWAY says that the agent never looked at it: another tunnel may have it.
     if (abort.by === 'refused' && !this.#uploadBegan && this.#attempts < MAX_ATTEMPTS) return this.takeSecond() ? undefined : this.#dispatch();
     const reason = reasonOf(abort);
+    if (reason === 'agent_lost' && this.#takeOtherLane()) return;
     if (!this.passOn(reason)) this.fail(reason);
   }
 

@@ -28,6 +28,8 @@ export interface TunnelEvents {
 
 export interface TunnelOptions {
   readonly agent: string;
+  /** It is a lane of this tunnel: one more connection for scrapes, and nothing else. */
+  readonly main?: Tunnel | undefined;
   readonly home: string;
   readonly instance: string;
   readonly serial: string | undefined;
@@ -40,6 +42,8 @@ export interface TunnelOptions {
 const OPENING_TIMEOUT_MS = 10_000;
 /** No way is longer than this, ms. */
 const MAX_PATIENCE_MS = 1500;
+/** More than any tunnel has scrapes in flight. */
+const SILENT_BURDEN = 1e6;
 /** Identifiers that a tunnel keeps in reserve: below, it is replaced by a new one (trap 8). */
 const RESERVED_STREAM_IDS = 1024;
 
@@ -62,6 +66,9 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** Of the agent's certificate; undefined where Envoy says none. */
   readonly serial: string | undefined;
   readonly connection: Connection<TunnelStreamUser>;
+  readonly main: Tunnel | undefined;
+  /** Of a tunnel that is no lane itself: its lanes, but those that are leaving. */
+  readonly lanes = new Set<Tunnel>();
   readonly #io: SocketIo;
   readonly #clock: Clock;
   readonly #events: TunnelEvents;
@@ -77,6 +84,9 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** How long a byte may take after asking before the tunnel counts as silent, ms: learned from when it was wrongly taken for that. */
   patienceMs = 0;
   #silentSinceMs: number | undefined;
+  /** When our SETTINGS went, and each PING that is not answered yet. */
+  readonly #openedMs: number;
+  readonly #pingsMs: number[] = [];
   /** When the last byte came, on the clock's time. */
   heardMs: number;
   #probed = false;
@@ -84,21 +94,23 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** Takes `io` over, behind the handshake. */
   constructor(io: SocketIo, options: TunnelOptions, clock: Clock, events: TunnelEvents) {
     this.agent = options.agent;
+    this.main = options.main;
     this.home = options.home;
     this.instance = options.instance;
     this.serial = options.serial;
     this.#io = io;
     this.#clock = clock;
-    this.heardMs = clock.nowMs();
+    this.#openedMs = clock.nowMs();
+    this.heardMs = this.#openedMs;
     this.#events = events;
     this.connection = new Connection(io, options.connection, this);
     this.#control = new Control(options.agent, this.connection, options.maxTargets, {
-      onRegistration: (registration) => events.onRegistration(registration),
+      onRegistration: (registration) => (this.main === undefined ? events.onRegistration(registration) : undefined),
       onDraining: () => this.leave(),
       onBroken: (detail) => this.connection.close(ErrorCode.cancel, detail),
     });
     this.#keepAlive = startKeepAlive(options.keepAlive, clock, {
-      ping: () => this.connection.ping(),
+      ping: () => this.#ping(),
       dead: (silentMs) => {
         this.silent = true;
         this.destroy(`nothing heard for ${Math.round(silentMs)} ms`);
@@ -120,6 +132,11 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   /** Scrapes in flight (the control stream is none). */
   get scrapes(): number {
     return Math.max(0, this.connection.streams.size - 1);
+  }
+
+  /** How bad a choice it is for the next scrape: by scrapes in flight, and above all when it is silent. */
+  get burden(): number {
+    return this.scrapes + (this.silentOnAsk ? SILENT_BURDEN : 0);
   }
 
   /** Opens a stream for a scrape; undefined: the agent has as many as it takes (SETTINGS_MAX_CONCURRENT_STREAMS). */
@@ -156,7 +173,7 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
       answer(alive);
     };
     if (earlier !== undefined) return;
-    this.connection.ping();
+    this.#ping();
     this.#clock.after(timeoutMs, () => this.#answerChallenge(false));
   }
 
@@ -174,6 +191,11 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   probe(): void {
     if (this.#probed) return;
     this.#probed = true;
+    this.#ping();
+  }
+
+  #ping(): void {
+    this.#pingsMs.push(this.#clock.nowMs());
     this.connection.ping();
   }
 
@@ -213,9 +235,16 @@ export class Tunnel implements ConnectionHandler<TunnelStreamUser> {
   onReady(): void {
     if (this.#state !== 'opening') return;
     this.#cancelOpening();
+    // our SETTINGS have been there and back
+    this.#keepAlive.measured(this.#clock.nowMs() - this.#openedMs);
     this.#state = 'up';
     this.#control.open();
     if (this.state === 'up') this.#events.onUp(this);
+  }
+
+  onPong(): void {
+    const sentMs = this.#pingsMs.shift();
+    if (sentMs !== undefined) this.#keepAlive.measured(this.#clock.nowMs() - sentMs);
   }
 
   onHeaders(stream: Stream<TunnelStreamUser>, fields: FieldList, endStream: boolean): void {

@@ -1,10 +1,9 @@
 import type { Close } from '../h2/index.js';
 import type { Clock } from '../lib/clock.js';
-import type { Reason } from '../model/reasons.js';
 import type { Tunnel } from './tunnel.js';
 
 /**
- * Which tunnel an agent's scrapes go to. One tunnel of an agent is current; a newer one of the same process replaces it when
+ * Which tunnel an agent's scrapes go to, and which of its lanes. One tunnel of an agent is current; a newer one of the same process replaces it when
  * it is up; one of another process only if the old one is dead (contracts: "Same name twice"). A scrape that comes while an
  * agent is reconnecting waits, for as long as that usually takes.
  */
@@ -58,7 +57,7 @@ export class Tunnels {
   find(agent: string): Tunnel | 'wait' | 'away' {
     const site = this.#sites.get(agent);
     if (site === undefined) return 'away';
-    return site.current ?? (site.opening !== undefined || site.cancelGrace !== undefined ? 'wait' : 'away');
+    return (site.current && leastBusy(site.current)) ?? (site.opening !== undefined || site.cancelGrace !== undefined ? 'wait' : 'away');
   }
 
   /** Waits for an agent for which `find` said `wait`. */
@@ -81,27 +80,28 @@ export class Tunnels {
 
   /**
    * May a new tunnel of this agent's process `instance` be opened? Answers at once, or after a PING to the old tunnel of
-   * another process. Undefined: yes.
+   * another process: `free`, nobody else has the name; `taken_over`, somebody had it and is silent; `agent_conflict`, no.
    */
-  claim(agent: string, instance: string, answer: (refusal: Reason | undefined) => void): void {
+  claim(agent: string, instance: string, answer: (verdict: 'free' | 'taken_over' | 'agent_conflict') => void): void {
     const site = this.#sites.get(agent);
     const rival = [site?.current, site?.opening].find((tunnel) => tunnel !== undefined && tunnel.instance !== instance);
-    if (rival === undefined) return answer(undefined);
+    if (rival === undefined) return answer('free');
     rival.challenge(this.#options.conflictPingMs, (alive) => {
       if (alive) return answer('agent_conflict');
       rival.destroy('another process of this agent has come, and this one is silent');
-      answer(undefined);
+      answer('taken_over');
     });
   }
 
-  /** Is there a tunnel of this process already, or one that comes up? */
-  has(agent: string, instance: string): boolean {
+  /** The tunnel of this process, the newest if there are two: up, or coming up. */
+  of(agent: string, instance: string): Tunnel | undefined {
     const site = this.#sites.get(agent);
-    return [site?.current, site?.opening].some((tunnel) => tunnel?.instance === instance);
+    return [site?.opening, site?.current].find((tunnel) => tunnel?.instance === instance);
   }
 
-  /** A tunnel has been accepted; it becomes current when it is up. */
+  /** A tunnel has been accepted; it becomes current when it is up. A lane is one of its tunnel's from then on. */
   add(tunnel: Tunnel): void {
+    if (tunnel.main !== undefined) return void tunnel.main.lanes.add(tunnel);
     const site = this.#site(tunnel.agent);
     const overtaken = site.opening;
     site.opening = tunnel;
@@ -111,6 +111,7 @@ export class Tunnels {
   // ---- events of tunnels
 
   onUp(tunnel: Tunnel): void {
+    if (tunnel.main !== undefined) return;
     const site = this.#site(tunnel.agent);
     const old = site.current;
     if (site.opening === tunnel) site.opening = undefined;
@@ -127,12 +128,14 @@ export class Tunnels {
   onLeaving(tunnel: Tunnel): void {
     const site = this.#site(tunnel.agent);
     site.leaving.add(tunnel);
+    leaveLanes(tunnel);
     this.#withdraw(site, tunnel, 'it takes no new scrapes');
   }
 
   onClosed(tunnel: Tunnel, close: Close): void {
     const site = this.#site(tunnel.agent);
     site.leaving.delete(tunnel);
+    leaveLanes(tunnel);
     if (site.opening === tunnel) site.opening = undefined;
     this.#withdraw(site, tunnel, close.detail);
     this.#forgetIfEmpty(tunnel.agent, site);
@@ -199,6 +202,20 @@ export class Tunnels {
   }
 }
 
+/** Which connection of a tunnel the next scrape should take; the tunnel itself at a tie. */
+export function leastBusy(main: Tunnel): Tunnel {
+  let best = main;
+  for (const lane of main.lanes) if (lane.state === 'up' && !lane.connection.closed && lane.burden < best.burden) best = lane;
+  return best;
+}
+
+/** A lane that is no more, or whose tunnel is not, is not one of its lanes. */
+function leaveLanes(tunnel: Tunnel): void {
+  tunnel.main?.lanes.delete(tunnel);
+  for (const lane of tunnel.lanes) lane.leave();
+}
+
 function tunnelsOf(site: Site): Tunnel[] {
-  return [site.current, site.opening, ...site.leaving].filter((tunnel) => tunnel !== undefined);
+  const tunnels = [site.current, site.opening, ...site.leaving].filter((tunnel) => tunnel !== undefined);
+  return tunnels.flatMap((tunnel) => [tunnel, ...tunnel.lanes]);
 }

@@ -23,14 +23,17 @@ async function certificate(fromMs: number, lifeMs: number): Promise<Identity> {
 /** Lets what was begun go on. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function start(ask: () => Promise<Result<Identity, string>>, random = 0.5, jumpMs = () => 0) {
+function start(ask: () => Promise<Result<Identity, string>>, random = 0.5, jumpMs = () => 0, isFull = () => false) {
   const clock = manualClock();
   const asked: number[] = [];
   const outcomes: boolean[] = [];
   const kept: Identity[] = [];
   const renewal = startRenewal({
     ask: () => (asked.push(clock.nowMs()), ask()),
-    keep: async (next) => void kept.push(next),
+    keep: async (next) => {
+      if (isFull()) throw new Error('ENOSPC: no space left on device');
+      kept.push(next);
+    },
     onOutcome: (renewed) => outcomes.push(renewed),
     clock,
     logger: silentLogger,
@@ -78,6 +81,19 @@ describe('renewal', () => {
     expect(Math.max(...pauses)).toBeLessThanOrEqual(10 * 60_000);
     expect(asked.length - before).toBeLessThan(25);
     expect(outcomes.every((renewed) => !renewed)).toBe(true);
+    renewal.stop();
+  });
+
+  it('that is got but cannot be written, since the disk is full, has failed: the old certificate stays, and it is tried again', async () => {
+    const second = await certificate(START_MS + 16 * HOUR_MS, 24 * HOUR_MS);
+    let isFull = true;
+    const { renewal, outcomes, kept, pass } = start(async () => ok(second), 0.5, () => 0, () => isFull);
+    renewal.use(await certificate(START_MS, 24 * HOUR_MS));
+    await pass(17 * HOUR_MS);
+    expect([new Set(outcomes), kept]).toEqual([new Set([false]), []]);
+    isFull = false;
+    await pass(HOUR_MS);
+    expect([outcomes.at(-1), kept]).toEqual([true, [second]]);
     renewal.stop();
   });
 

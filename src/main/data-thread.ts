@@ -27,6 +27,7 @@ const authz = createAuthzServer({ reviewToken: questions.review, socketPath: joi
 const hub = createHub({
   hubSocketPath: join(options.runtimeDir, `hub-${options.index}.sock`),
   tunnelSocketPath: join(options.runtimeDir, `tunnel-${options.index}.sock`),
+  maxLanes: options.maxLanes,
   serviceSocketPath: join(options.runtimeDir, serviceSocketName(options.index)),
   timing: { keepAlive: options.keepAlive, reconnectGraceMs: options.reconnectGraceMs },
   logger,

@@ -21,6 +21,8 @@ export interface DataThreadOptions {
   readonly logLevel: LogLevel;
   readonly keepAlive: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly reconnectGraceMs: number;
+  /** Connections of one agent's tunnel. */
+  readonly maxLanes: number;
 }
 
 export type ToDataThread =

@@ -26,6 +26,8 @@ export interface GatewayAddress {
   readonly serverName: string;
   /** Gateways behind it; undefined = as many as they say, or as can be found. */
   readonly expect?: number;
+  /** Connections of the tunnel; undefined = as many as the way and the targets call for. */
+  readonly lanes?: number;
   /** The way out to it; undefined = directly. */
   readonly proxy?: EgressProxy;
 }

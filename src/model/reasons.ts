@@ -72,6 +72,7 @@ export const REASONS = {
   agent_misbehaved: { status: 502, hop: 'hub', text: 'the agent sent an invalid answer' },
   agent_conflict: { status: 409, hop: 'hub', text: 'another agent with this name is connected' },
   tunnel_known: { status: 409, hop: 'hub', text: 'this agent has a tunnel to this gateway already' },
+  lane_refused: { status: 409, hop: 'hub', text: 'this gateway has no tunnel of this agent that could have one more lane' },
   agent_busy: { status: 503, hop: 'hub', text: 'too many scrapes in flight at the agent' },
   tenant_busy: { status: 429, hop: 'hub', text: 'too many scrapes of this tenant in flight' },
   body_too_large: { status: 502, hop: 'hub', text: "the answer is over the tenant's size limit" },

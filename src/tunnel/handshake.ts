@@ -24,6 +24,12 @@ export const GATEWAYS_HEADER = 'x-scrapeway-gateways';
  * replacing the tunnel by a second one.
  */
 export const KNOWN_HEADER = 'tunnel-known';
+/** In the answer: how many connections, lanes, an agent's tunnel may have at this gateway; missing = one, as before there were lanes. */
+export const LANES_HEADER = 'x-scrapeway-lanes';
+/** In the request: not a tunnel, but one more lane of the tunnel that this process has to the gateway of this id. */
+export const LANE_HEADER = 'tunnel-lane';
+/** Lanes that an agent's tunnel may have, where the operator says nothing else. */
+export const MAX_LANES = 16;
 /** More gateways than that nobody has; it keeps the request's head small. */
 const MAX_IDS = 64;
 
@@ -34,9 +40,10 @@ export const MEMBER_HEADER = 'x-scrapeway-member';
 
 /** Stamped by Envoy from the handshake. */
 const SERIAL_HEADER = 'x-scrapeway-peer-serial';
+const ISSUER_HEADER = 'x-scrapeway-peer-issuer';
 
-/** The agent's request, as it is written to the socket. `host` is the gateway's name; `known`: ids of gateways with a tunnel. */
-export function upgradeRequest(host: string, instance: string, known: readonly string[] = []): string {
+/** The agent's request, as it is written to the socket. `host` is the gateway's name; `known`: ids of gateways with a tunnel; `lane`: `LANE_HEADER`. */
+export function upgradeRequest(host: string, instance: string, known: readonly string[] = [], lane?: string): string {
   return [
     `GET ${TUNNEL_PATH} HTTP/1.1`,
     `Host: ${host}`,
@@ -45,6 +52,7 @@ export function upgradeRequest(host: string, instance: string, known: readonly s
     `${VERSION_HEADER}: ${TUNNEL_VERSION}`,
     `${INSTANCE_HEADER}: ${instance}`,
     ...(known.length === 0 ? [] : [`${KNOWN_HEADER}: ${known.slice(0, MAX_IDS).join(',')}`]),
+    ...(lane === undefined ? [] : [`${LANE_HEADER}: ${lane}`]),
     '\r\n',
   ].join('\r\n');
 }
@@ -58,8 +66,12 @@ export interface Upgrade {
   readonly instance: string;
   /** Serial number of the agent's certificate, hex; undefined where Envoy stamped none. */
   readonly serial: string | undefined;
+  /** Who signed it, as Envoy writes the name; undefined where it stamped none. */
+  readonly issuer: string | undefined;
   /** Gateways that the process says it has a tunnel to. */
   readonly known: readonly string[];
+  /** Wanted is a lane of the tunnel to the gateway of this id; undefined = a tunnel. */
+  readonly lane: string | undefined;
 }
 
 /**
@@ -74,7 +86,11 @@ export function readUpgrade(headers: Readonly<Record<string, string | readonly s
   if (String(headers['upgrade']).toLowerCase() !== TUNNEL_PROTOCOL || headers[VERSION_HEADER] !== TUNNEL_VERSION) return undefined;
   if (typeof instance !== 'string' || !INSTANCE.test(instance)) return undefined;
   const serial = headers[SERIAL_HEADER];
-  return { agent, home, instance, serial: typeof serial === 'string' ? serial : undefined, known: readIds(headers[KNOWN_HEADER]) };
+  return { agent, home, instance, serial: single(serial), issuer: single(headers[ISSUER_HEADER]), known: readIds(headers[KNOWN_HEADER]), lane: single(headers[LANE_HEADER]) };
+}
+
+function single(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** Ids from a header; what is no id is left out. */
@@ -95,7 +111,8 @@ export function gatewayIdLines({ id, all }: GatewayIds): readonly string[] {
   return [`${GATEWAY_HEADER}: ${id}`, ...(all === undefined ? [] : [`${GATEWAYS_HEADER}: ${all.slice(0, MAX_IDS).join(',')}`])];
 }
 
-/** The hub's answer; HTTP/2 with the roles reversed follows at once. */
-export function upgradeAnswer(gateway: GatewayIds): string {
-  return ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${TUNNEL_PROTOCOL}`, ...gatewayIdLines(gateway), '\r\n'].join('\r\n');
+/** The hub's answer; HTTP/2 with the roles reversed follows at once. `lanes`: `LANES_HEADER`. */
+export function upgradeAnswer(gateway: GatewayIds, lanes = 1): string {
+  const laneLines = lanes > 1 ? [`${LANES_HEADER}: ${lanes}`] : [];
+  return ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${TUNNEL_PROTOCOL}`, ...gatewayIdLines(gateway), ...laneLines, '\r\n'].join('\r\n');
 }

@@ -28,10 +28,10 @@ function manualClock() {
   };
 }
 
-function watch() {
+function watch(options = { intervalMs: 3500, timeoutMs: 8500 }) {
   const clock = manualClock();
   const events: string[] = [];
-  const keepAlive = startKeepAlive({ intervalMs: 3500, timeoutMs: 8500 }, clock, {
+  const keepAlive = startKeepAlive(options, clock, {
     ping: () => events.push(`ping at ${clock.nowMs()}`),
     dead: (silentMs) => events.push(`dead after ${silentMs}`),
   });
@@ -63,6 +63,28 @@ describe('keep-alive', () => {
     expect(events).toEqual(['ping at 3500', 'ping at 8500']);
     clock.advance(1);
     expect(events.at(-1)).toBe('dead after 8500');
+  });
+
+  const TIGHT = { intervalMs: 300, timeoutMs: 1000 };
+  it.each<[string, number | undefined, typeof TIGHT, number]>([
+    ['a way of which nothing is known yet', undefined, TIGHT, 8500],
+    ['a short way', 10, TIGHT, 1000],
+    ['a long way, which may lose packets', 300, TIGHT, 300 + 10 * 300],
+    ['a way that is longer than any', 60_000, TIGHT, 8500],
+    ['a long way, and the default', 300, { intervalMs: 3500, timeoutMs: 8500 }, 8500],
+    ['a long way, and an operator who is patient', 300, { intervalMs: 3500, timeoutMs: 20_000 }, 20_000],
+  ])('gives an answer the time that the way needs: %s', (_, roundTripMs, options, deadMs) => {
+    const { clock, events, keepAlive } = watch(options);
+    if (roundTripMs !== undefined) keepAlive.measured(roundTripMs);
+    clock.advance(30_000);
+    expect(events.at(-1)).toBe(`dead after ${deadMs}`);
+  });
+
+  it('learns the way little by little: one PING that was lost does not make it long', () => {
+    const { clock, events, keepAlive } = watch(TIGHT);
+    for (const roundTripMs of [100, 100, 100, 1000, 100]) keepAlive.measured(roundTripMs);
+    clock.advance(10_000);
+    expect(events.at(-1)).toBe('dead after 2285');
   });
 
   it('leaves no timer when stopped', () => {

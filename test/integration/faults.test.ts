@@ -3,7 +3,7 @@ import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { createTestPki, readPair } from '../support/certificates.js';
 import { startAgent } from '../support/agent.js';
 import { eventually } from '../support/eventually.js';
-import { replaceByExpiring } from '../support/expired.js';
+import { replaceAuthorityByExpiring, replaceByExpiring } from '../support/expired.js';
 import { startExporter } from '../support/exporter.js';
 import { fetchRaw } from '../support/http.js';
 import { projectDir } from '../support/project.js';
@@ -43,10 +43,12 @@ async function metricIs(read: Promise<ReadonlyMap<string, number>>, label: strin
 }
 
 /** Kills it, or only makes everybody connect anew: the gateway starts another one. */
-async function killEnvoy(world: World): Promise<void> {
+const killEnvoy = (world: World): Promise<void> => signalEnvoy(world, 'SIGKILL');
+
+async function signalEnvoy(world: World, signal: NodeJS.Signals): Promise<void> {
   const childrenOf = async (pid: number): Promise<readonly number[]> => (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').filter(Boolean).map(Number);
   for (const guard of await childrenOf(world.gateway.process.pid)) {
-    for (const pid of await childrenOf(guard)) if ((await readFile(`/proc/${pid}/comm`, 'utf8')).startsWith('envoy')) process.kill(pid, 'SIGKILL');
+    for (const pid of await childrenOf(guard)) if ((await readFile(`/proc/${pid}/comm`, 'utf8')).startsWith('envoy')) process.kill(pid, signal);
   }
 }
 
@@ -131,6 +133,17 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    fault: 'Envoy frozen, or the gateway\'s host',
+    reason: '–',
+    says: 'context deadline exceeded',
+    act: async (world) => signalEnvoy(world, 'SIGSTOP'),
+    seen: async (world) => {
+      await world.siteA.agent.process.waitForLog(/nothing came from the gateway for \d+ ms/, { timeoutMs: 20_000 });
+      await signalEnvoy(world, 'SIGCONT');
+      await eventually(async () => expect((await world.ask('team-a', '/scrape/site-a/web')).status).toBe(200), { timeoutMs: 60_000 });
+    },
+  },
+  {
     fault: 'wall clock of gateway and agent jumps by two hours',
     reason: '–',
     says: '',
@@ -191,6 +204,18 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    fault: 'CA of the agents expired',
+    reason: 'agent_away',
+    says: 'HTTP status 503',
+    act: async (world) => {
+      const endMs = await replaceAuthorityByExpiring({ dir: pkiDir(world), authority: 'agents-ca', endsInMs: 8_000 });
+      await replaceByExpiring(await world.pki.agent('site-a'), { dir: pkiDir(world), authority: 'agents-ca', san: { type: 'uri', value: 'spiffe://scrapeway/agent/site-a' }, endsInMs: HOUR_MS });
+      await eventually(() => expect(Date.now()).toBeGreaterThan(endMs));
+      await killEnvoy(world); // a tunnel that is up stays up
+    },
+    seen: async (world) => void (await world.siteA.agent.process.waitForLog(/this agent's certificate has expired, or its CA's/, { timeoutMs: 20_000 })),
+  },
+  {
     fault: 'certificate of the gateway expired',
     reason: '–',
     says: 'certificate has expired',
@@ -249,6 +274,23 @@ const ROWS: readonly Row[] = [
       const agent = await startAgent({ dir: elsewhere.path, pki: world.pki, name: 'site-a', gatewayPort: 1, targets: [], config: { gateways: [{ address: 'gateway.invalid:8443' }] } });
       try {
         await agent.process.waitForLog(/the gateway's name (?:does not resolve|cannot be resolved now)/, { timeoutMs: 20_000 });
+      } finally {
+        await agent.stop();
+      }
+    },
+    seen: async (world) => metricIs(world.gateway.metric('scrapeway_hub_scrapes_total'), 'agent_away'),
+  },
+  {
+    fault: 'name of the egress proxy does not resolve at the site',
+    reason: 'agent_away',
+    says: 'HTTP status 503',
+    act: async (world) => {
+      await world.siteA.agent.stop();
+      await using elsewhere = await createTempDir();
+      const agent = await startAgent({ dir: elsewhere.path, pki: world.pki, name: 'site-a', gatewayPort: 1, targets: [], config: { proxy: { url: 'http://proxy.invalid:3128' } } });
+      try {
+        await agent.process.waitForLog(/no tunnel: the proxy [^"]+ cannot be used: (?:ENOTFOUND|EAI_AGAIN)/, { timeoutMs: 20_000 });
+        await metricIs(agent.metric('scrapeway_agent_tunnel_failures_total'), 'cause="proxy"');
       } finally {
         await agent.stop();
       }

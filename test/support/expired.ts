@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SubjectAltName } from '../../src/lib/certificate.js';
-import { issueLeaf } from '../../src/pki/certificate.js';
+import { createAuthority, issueLeaf } from '../../src/pki/certificate.js';
 import type { CertificateFiles } from './certificates.js';
 
 /** A certificate whose time ends now, in the place of another one. */
@@ -15,6 +15,15 @@ export interface ExpiringOptions {
   readonly san: SubjectAltName;
   /** Valid from an hour ago until then, ms from now; negative: it has ended already. */
   readonly endsInMs: number;
+}
+
+/** A new CA in the place of one, for as short a time. What it is to sign must be made anew. Resolves with its end, ms since the epoch. */
+export async function replaceAuthorityByExpiring({ dir, authority, endsInMs }: Omit<ExpiringOptions, 'san'>): Promise<number> {
+  const madeMs = Date.now() - 3_600_000;
+  const pair = await createAuthority({ commonName: authority, nowMs: madeMs, days: (3_600_000 + endsInMs) / DAY_MS });
+  await writeFile(path.join(dir, `${authority}.key`), pair.privateKeyPem);
+  await writeFile(path.join(dir, `${authority}.crt`), pair.certificatePem);
+  return madeMs + 3_600_000 + endsInMs;
 }
 
 /** Resolves with its end, ms since the epoch. */

@@ -54,6 +54,8 @@ export interface FakeGatewayOptions {
   readonly id?: string;
   /** Ids that it tells; default: its own; null: it tells nothing. */
   readonly all?: readonly string[] | null;
+  /** Connections that it allows a tunnel; default: it does not know of lanes. */
+  readonly maxLanes?: number;
   /** Accepts an agent that says it has a tunnel here. */
   readonly forgets?: boolean;
   /** Default: an address of its own, 127.0.0.1, and any free port. */
@@ -82,7 +84,7 @@ export async function startFakeGateway(options: FakeGatewayOptions): Promise<Fak
         return void socket.end(['HTTP/1.1 409 Conflict', ...gatewayIdLines(ids), 'x-scrapeway-reason: tunnel_known', 'content-length: 0', '', ''].join('\r\n'));
       }
       // Node's HTTP/2 must not see the end of a write that it did not start: it aborts the process
-      socket.write(upgradeAnswer(ids), () => {
+      socket.write(upgradeAnswer(ids, options.maxLanes), () => {
         const tunnel = openTunnel(socket);
         const first = waiting.shift();
         if (first === undefined) tunnels.push(tunnel);

@@ -46,10 +46,14 @@ export interface DialOptions {
   readonly instance?: string;
   /** Of the certificate. */
   readonly serial?: string;
+  /** Who signed it. */
+  readonly issuer?: string;
   /** The site that the agent is a member of. */
   readonly home?: string;
   /** Gateways that it says it has a tunnel to. */
   readonly known?: readonly string[];
+  /** Id of the gateway to whose tunnel it adds a lane. */
+  readonly lane?: string;
 }
 
 export interface RigAgentOptions extends DialOptions {
@@ -115,12 +119,12 @@ export async function startHubRig(options: Partial<HubOptions> = {}): Promise<Hu
   hub.setState(stateWith(AGENTS));
   const opened: { destroy(): void }[] = [];
 
-  const dial = async (agent: string, { instance = randomUUID(), serial, home, known }: DialOptions = {}): Promise<Dialled> => {
+  const dial = async (agent: string, { instance = randomUUID(), serial, issuer, home, known, lane }: DialOptions = {}): Promise<Dialled> => {
     const socket = connect(tunnelSocketPath);
     opened.push(socket);
     socket.on('error', () => {});
-    const stamped = [`x-scrapeway-agent: ${home ?? agent}`, ...(home === undefined ? [] : [`x-scrapeway-member: ${agent}`]), ...(serial === undefined ? [] : [`x-scrapeway-peer-serial: ${serial}`])];
-    socket.write(upgradeRequest('gateway', instance, known).replace(/\r\n$/, `${stamped.join('\r\n')}\r\n\r\n`));
+    const stamped = [`x-scrapeway-agent: ${home ?? agent}`, ...(home === undefined ? [] : [`x-scrapeway-member: ${agent}`]), ...(serial === undefined ? [] : [`x-scrapeway-peer-serial: ${serial}`]), ...(issuer === undefined ? [] : [`x-scrapeway-peer-issuer: ${issuer}`])];
+    socket.write(upgradeRequest('gateway', instance, known, lane).replace(/\r\n$/, `${stamped.join('\r\n')}\r\n\r\n`));
     const head = await readHead(socket);
     return { socket, head, accepted: head.startsWith('HTTP/1.1 101 ') };
   };

@@ -10,13 +10,19 @@ import { projectDir } from './project.js';
  * test. A second link without faults is for the test's own questions.
  */
 
+/** Which packets a fault takes. */
+export type Ways = keyof typeof WAYS;
+const WAYS = { none: 0, 'to the site': 1, 'to the gateway': 2, both: 3 } as const;
+
 export interface Wan extends AsyncDisposable {
   readonly namespace: string;
   /** Of the machine, as the site sees it through the WAN. */
   readonly gatewayAddress: string;
   /** Of the site, past the WAN. */
   readonly siteAddress: string;
-  shape(change: { readonly rttMs?: number; readonly lossPercent?: number; readonly isSilent?: boolean }): void;
+  /** Of what the site sends from now on, whatever is the machine's own: `cubic`, `bbr`. */
+  setCongestionControl(name: string): Promise<void>;
+  shape(change: { readonly rttMs?: number; readonly lossPercent?: number; readonly silent?: Ways; readonly noReset?: Ways }): void;
 }
 
 const run = promisify(execFile);
@@ -54,6 +60,8 @@ export async function startWan(): Promise<Wan> {
   await once(link.stdout, 'data');
   await ip('link', 'set', far, 'netns', namespace);
   await ip('link', 'add', asked, 'type', 'veth', 'peer', 'name', answers, 'netns', namespace);
+  // the namespace takes its end along, but not at once
+  undo.defer(async () => void (await ip('link', 'del', asked)));
   for (const [device, address, where] of [[near, `${subnet}.1/30`, []], [far, `${subnet}.2/30`, ['-n', namespace]], [asked, `${subnet}.5/30`, []], [answers, `${subnet}.6/30`, ['-n', namespace]]] as const) {
     await ip(...where, 'address', 'add', address, 'dev', device);
     await ip(...where, 'link', 'set', device, 'up');
@@ -64,10 +72,13 @@ export async function startWan(): Promise<Wan> {
     namespace,
     gatewayAddress: `${subnet}.1`,
     siteAddress: `${subnet}.6`,
-    shape: ({ rttMs, lossPercent, isSilent }) => {
+    // by the route: the namespace's setting takes only what the machine's own allows everybody
+    setCongestionControl: async (name) => void (await ip('-n', namespace, 'route', 'change', `${subnet}.0/30`, 'dev', far, 'src', `${subnet}.2`, 'congctl', name)),
+    shape: ({ rttMs, lossPercent, silent, noReset }) => {
       if (rttMs !== undefined) link.stdin.write(`delay ${rttMs / 2}\n`);
       if (lossPercent !== undefined) link.stdin.write(`loss ${lossPercent}\n`);
-      if (isSilent !== undefined) link.stdin.write(`silence ${isSilent ? 1 : 0}\n`);
+      if (silent !== undefined) link.stdin.write(`silence ${WAYS[silent]}\n`);
+      if (noReset !== undefined) link.stdin.write(`noreset ${WAYS[noReset]}\n`);
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
