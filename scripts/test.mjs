@@ -3,7 +3,7 @@
  * `npm test -- PATTERN…` runs the tests whose path matches (other arguments are jest's), without the linter.
  *
  * Two runs of jest: what runs in one process, two files at a time; then what starts real servers, one file at a time, so
- * that a deadline in one test never fails for the load of another. What failed there gets a second try, and is named (lib/test-counts.mjs).
+ * that a deadline in one test never fails for the load of another. What failed gets a second try, alone, and is named (lib/test-counts.mjs).
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -17,7 +17,7 @@ const projectDir = dirname(dirname(fileURLToPath(import.meta.url)));
 const LINT_TIMEOUT_MS = 2 * 60_000;
 const UNIT = { project: 'unit', maxWorkers: 2, timeoutMs: 15 * 60_000 };
 const SERVERS = { project: 'servers', maxWorkers: 1, timeoutMs: 35 * 60_000 };
-const SECOND_TRY_TIMEOUT_MS = 8 * 60_000;
+const SECOND_TRY = { maxWorkers: 1, timeoutMs: 8 * 60_000 };
 
 /** Patterns are regular expressions on paths of sources, relative to the project; jest sees absolute ones of compiled files. */
 function jestArguments(argv) {
@@ -44,13 +44,16 @@ async function runJest({ project, maxWorkers, timeoutMs }, argv, env) {
   return unexplained ? [...counts, { path: `the run of ${project}`, passed: 0, failed: 1, skipped: 0 }] : counts;
 }
 
+/** Both kinds, each with its second try. */
 async function runTests(argv, env) {
-  const unit = await runJest(UNIT, argv, env);
-  const servers = await runJest(SERVERS, argv, env);
-  const again = secondTry(servers).filter((path) => existsSync(path));
-  if (again.length === 0) return [...unit, ...servers];
-  process.stdout.write(`\nonce more: ${again.map((path) => relative(projectDir, path)).join(', ')}\n`);
-  return [...unit, ...withSecondTry(servers, await runJest({ ...SERVERS, timeoutMs: SECOND_TRY_TIMEOUT_MS }, ['--runTestsByPath', ...again], env))];
+  const all = [];
+  for (const project of [UNIT, SERVERS]) {
+    const counts = await runJest(project, argv, env);
+    const again = secondTry(counts).filter((path) => existsSync(path));
+    if (again.length > 0) process.stdout.write(`\nonce more: ${again.map((path) => relative(projectDir, path)).join(', ')}\n`);
+    all.push(...(again.length === 0 ? counts : withSecondTry(counts, await runJest({ ...project, ...SECOND_TRY }, ['--runTestsByPath', ...again], env))));
+  }
+  return all;
 }
 
 await runCommand(async () => {

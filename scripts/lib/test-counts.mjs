@@ -1,12 +1,12 @@
 /**
  * What the tests came to, file by file, and the closing line that is true of it. Pure.
  *
- * A file of the servers' tests that failed gets one second try: real servers on a machine that somebody else loads miss a deadline now and
- * then. What passed only then is named, so that a test which needs it often is seen and mended.
+ * A file of tests that failed gets one second try, alone: real servers on a machine that somebody else loads miss a deadline now and then.
+ * What passed only then is named, so that a test which needs it often is seen and mended.
  */
 
 /** More files than this have not failed by chance. */
-const SECOND_TRY_MAX_FILES = 3;
+const SECOND_TRY_MAX_FILES = 4;
 
 /** Of one file's result as jest gives it: `{ path, passed, failed, skipped }`. */
 export function countsOf({ testFilePath, numPassingTests, numFailingTests, numPendingTests, numTodoTests, testExecError }) {

@@ -12,7 +12,7 @@ describe('counts of a file', () => {
 
 describe('a second try', () => {
   it('is for the files that failed', () => expect(secondTry([file('a', 1), file('b', 0, 1)])).toEqual(['b']));
-  it('is for nobody where much failed', () => expect(secondTry(['a', 'b', 'c', 'd'].map((path) => file(path, 9, 1)))).toEqual([]));
+  it('is for nobody where much failed', () => expect(secondTry(['a', 'b', 'c', 'd', 'e'].map((path) => file(path, 9, 1)))).toEqual([]));
 });
 
 describe('the closing line', () => {

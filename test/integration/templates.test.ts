@@ -54,7 +54,7 @@ describe('a template', () => {
         const startMs = performance.now();
         const answer = await world.ask('team-a', WEB, { headers: { 'x-prometheus-scrape-timeout-seconds': '20' }, timeoutMs: 10_000 });
         expect(answer.status).toBe(504);
-        expect(performance.now() - startMs).toBeLessThan(3000);
+        expect(performance.now() - startMs).toBeLessThan(8000);
       },
       { timeoutMs: 20_000 },
     );
