@@ -135,7 +135,8 @@ export class Collector {
     const oldestMs = nowMs - Math.max(job.spec.catchUpMs, OVERLAP_MS);
     const firstMs = !isFirst ? oldestMs : handedOverMs === undefined ? nowMs - OVERLAP_MS : Math.max(oldestMs, Math.min(handedOverMs, nowMs) - OVERLAP_MS);
     const sliceMs = isFirst ? Math.max(job.spec.intervalMs, FIRST_SLICE_MS) : SLICE_MS;
-    this.certainty = (newestMs) => (!isFirst ? 'new' : newestMs <= (handedOverMs ?? -Infinity) ? 'repeated' : 'doubtful');
+    // Where nobody was before, a refusal is what it says, and nothing is tried again.
+    this.certainty = (newestMs) => (!isFirst || handedOverMs === undefined ? 'new' : newestMs <= handedOverMs ? 'repeated' : 'doubtful');
     let endMs = Math.max(firstMs, this.collectedMs ?? firstMs);
     do {
       const startMs = Math.max(firstMs, endMs - OVERLAP_MS);

@@ -20,7 +20,7 @@ await using source = await startPrometheus({
 });
 // The suite gives a sender five seconds, which a loaded machine takes to start a Prometheus; what it serves need not be good.
 await source.waitForUp(1, 30_000).catch(() => {});
-const jobs = jobsOf({ source: source.url, urls: [receiveUrl], query: [{ backends: undefined, metrics: ['.*'], labels: {} }] });
+const jobs = jobsOf({ source: source.url, urls: [receiveUrl], query: [{ backends: undefined, metrics: ['{__name__=~".+"}'], labels: {} }], spec: { intervalMs: 3000 } });
 await using rig = await startExportRig(dir.path, jobs);
 process.stdout.write('ready\n');
 await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
