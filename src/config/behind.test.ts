@@ -45,7 +45,7 @@ describe('in the gateway\'s file', () => {
 describe('in an object of a cluster', () => {
   it('is as in the file; that there is such an agent is not known there', async () => {
     const compiled = await compileObjectEntry({ kind: 'backends', name: 'a', spec: { agent: { name: 'far', service: 'prometheus' } }, nowMs: 0, secret: () => err('is not there') });
-    expect(compiled).toMatchObject({ ok: true, value: { entry: { backend: { url: 'http://prometheus.far.scrapeway', agent: { agent: 'far', service: 'prometheus' } } } } });
+    expect(compiled).toMatchObject({ ok: true, value: { entry: { kind: 'backends', value: { url: 'http://prometheus.far.scrapeway', agent: { agent: 'far', service: 'prometheus' } } } } });
   });
 });
 
