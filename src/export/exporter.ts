@@ -66,7 +66,7 @@ export function createExporter(options: ExporterOptions): Exporter {
 
   function start(job: ExportJob): Running {
     const log = logger.child({ tenant: job.tenant, export: job.spec.name });
-    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), handedOverMs: left[handOverKey(job.tenant, job.spec.name)], metrics, logger: log, wayTo, nowMs });
+    const open = (): Promise<Export> => openExport({ job, folder: join(folder, folderName(job)), handedOverMs: left[handOverKey({ tenant: job.tenant, name: job.spec.name, urls: job.destination.urls })], metrics, logger: log, wayTo, nowMs });
     const started = new Running({ job, open, metrics, logger: log, clock });
     alive.add(started);
     return started;

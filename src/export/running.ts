@@ -72,10 +72,10 @@ export class Running {
   }
 
   report(): ExportReport {
-    const { tenant, spec } = this.job;
+    const { tenant, spec, destination } = this.job;
     const { any = false, problem, series = 0, deliveredMs } = this.export_?.delivered() ?? {};
     const why = this.failure ?? problem;
-    return { tenant, name: spec.name, state: why === undefined ? { kind: any ? 'running' : 'pending' } : { kind: 'failing', why }, lastCollectionMs: this.lastCollectionMs, deliveredMs, series };
+    return { tenant, name: spec.name, urls: destination.urls, state: why === undefined ? { kind: any ? 'running' : 'pending' } : { kind: 'failing', why }, lastCollectionMs: this.lastCollectionMs, deliveredMs, series };
   }
 
   get isHalted(): boolean {

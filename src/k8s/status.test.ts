@@ -46,13 +46,13 @@ describe('the status of a MetricAccess', () => {
     ['fails', { active: true, tenant: 'a', name: 'x' }, { state: { kind: 'failing', why: 'source_refused' } }, { status: 'False', reason: 'Failing', message: 'source_refused' }, { active: false, lastCollection: '2026-01-01T12:00:00Z', metricsCollected: 7, lastError: 'source_refused' }],
     ['runs', { active: true, tenant: 'a', name: 'x' }, { state: { kind: 'running' } }, { status: 'True', reason: 'Exporting' }, { active: true, lastCollection: '2026-01-01T12:00:00Z', metricsCollected: 7, lastError: null }],
   ] as const)('says of an export that it %s', (_what, exported, report, condition, remoteWrite) => {
-    const status = metricAccessStatus({ ...GOOD, exported }, { previous: undefined, nowMs: NOON, report: report && { tenant: 'a', name: 'x', lastCollectionMs: NOON, deliveredMs: undefined, series: 7, ...report } });
+    const status = metricAccessStatus({ ...GOOD, exported }, { previous: undefined, nowMs: NOON, report: report && { tenant: 'a', name: 'x', urls: [], lastCollectionMs: NOON, deliveredMs: undefined, series: 7, ...report } });
     expect(status?.conditions[2]).toMatchObject({ type: 'RemoteWrite', ...condition });
     expect(status?.remoteWrite).toMatchObject(remoteWrite);
   });
 
   it('says when a running export has collected last, but not each time', () => {
-    const report = (lastCollectionMs: number) => ({ tenant: 'a', name: 'x', state: { kind: 'running' }, lastCollectionMs, deliveredMs: undefined, series: 7 }) as const;
+    const report = (lastCollectionMs: number) => ({ tenant: 'a', name: 'x', urls: [], state: { kind: 'running' }, lastCollectionMs, deliveredMs: undefined, series: 7 }) as const;
     const verdict: Verdict = { ...GOOD, exported: { active: true, tenant: 'a', name: 'x' } };
     const before = metricAccessStatus(verdict, { previous: undefined, nowMs: NOON, report: report(NOON) });
     expect(metricAccessStatus(verdict, { previous: before, nowMs: NOON + 30_000, report: report(NOON + 30_000) })).toBeUndefined();

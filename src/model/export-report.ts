@@ -2,6 +2,8 @@
 export interface ExportReport {
   readonly tenant: string;
   readonly name: string;
+  /** Of its receivers. */
+  readonly urls: readonly string[];
   readonly state: ExportState;
   /** Of the last collection that succeeded, ms since the epoch. */
   readonly lastCollectionMs: number | undefined;

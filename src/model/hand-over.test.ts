@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { ExportReport } from './export-report.js';
 import { handOverKey, handOverOf, parseHandOver } from './hand-over.js';
 
-const report = (name: string, deliveredMs: number | undefined): ExportReport => ({ tenant: 'a', name, state: { kind: 'running' }, lastCollectionMs: undefined, deliveredMs, series: 1 });
-const [x, y] = [handOverKey('a', 'x'), handOverKey('a', 'y')];
+const report = (name: string, deliveredMs: number | undefined): ExportReport => ({ tenant: 'a', name, urls: ['http://r'], state: { kind: 'running' }, lastCollectionMs: undefined, deliveredMs, series: 1 });
+const [x, y] = [handOverKey(report('x', 0)), handOverKey(report('y', 0))];
 
 describe('what one gateway leaves to the next', () => {
   it.each<readonly [string, readonly ExportReport[], Readonly<Record<string, number>>, Readonly<Record<string, number>>]>([
@@ -16,8 +16,11 @@ describe('what one gateway leaves to the next', () => {
     expect(handOverOf(reports, before)).toEqual(expected);
   });
 
-  it('is told apart by tenant and name', () => {
-    expect(handOverKey('a', 'b')).not.toBe(handOverKey('ab', ''));
+  it.each([
+    ['tenant and name', { tenant: 'ab', name: '' }],
+    ['receivers', { urls: ['http://other'] }],
+  ])('is told apart by %s', (_, other) => {
+    expect(handOverKey({ ...report('b', 0), ...other })).not.toBe(handOverKey(report('b', 0)));
   });
 
   it.each([[undefined, {}], ['{"k":5}', { k: 5 }], ['{"k":"5","l":null}', {}], ['garbage', {}], ['7', {}], ['null', {}]])('is read from %s', (text, expected) => {

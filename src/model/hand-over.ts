@@ -10,15 +10,19 @@ export type HandOver = Readonly<Record<string, number>>;
 /** A Lease's annotations may be 256 KiB together. */
 const MAX_ENTRIES = 5000;
 
-/** Names may be long; what is left of them is short, and told apart well enough. */
-export function handOverKey(tenant: string, name: string): string {
-  return createHash('sha256').update(JSON.stringify([tenant, name])).digest('base64url').slice(0, 16);
+/**
+ * Names may be long; what is left of them is short, and told apart well enough. Where an export goes is part of it: what has arrived at one
+ * receiver has not arrived at another.
+ */
+export function handOverKey({ tenant, name, urls }: Pick<ExportReport, 'tenant' | 'name' | 'urls'>): string {
+  return createHash('sha256').update(JSON.stringify([tenant, name, urls])).digest('base64url').slice(0, 16);
 }
 
 /** `before` holds for exports that have not delivered anything yet. */
 export function handOverOf(reports: readonly ExportReport[], before: HandOver): HandOver {
-  const entries = reports.flatMap(({ tenant, name, deliveredMs }) => {
-    const key = handOverKey(tenant, name);
+  const entries = reports.flatMap((report) => {
+    const { deliveredMs } = report;
+    const key = handOverKey(report);
     const atMs = Math.max(deliveredMs ?? -Infinity, before[key] ?? -Infinity);
     return atMs === -Infinity ? [] : [[key, atMs] as const];
   });

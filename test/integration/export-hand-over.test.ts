@@ -51,8 +51,9 @@ describe.each(['1', '2'] as const)('an export by remote write %s.0 that another 
 
   it('goes on where that one ended: nothing is missing, and only what is there already is refused', async () => {
     await using dir = await createTempDir();
-    const jobs = jobsOf({ source: source.url, urls: [`${receiver.url}/api/v1/write`], query: [{ backends: undefined, metrics: ['load'], labels: {} }], destination: { version } });
-    await using rig = await startExportRig(dir.path, jobs, { left: { [handOverKey('team-a', 'slice')]: leftMs } });
+    const urls = [`${receiver.url}/api/v1/write`];
+    const jobs = jobsOf({ source: source.url, urls, query: [{ backends: undefined, metrics: ['load'], labels: {} }], destination: { version } });
+    await using rig = await startExportRig(dir.path, jobs, { left: { [handOverKey({ tenant: 'team-a', name: 'slice', urls })]: leftMs } });
     const expected = await dump(source.url, 'load', startMs - 1, nowMs + 1);
     expect(expected.size).toBe(SERIES);
     await eventually(async () => expect(await dump(receiver.url, 'load', startMs - 1, nowMs + 1)).toEqual(expected), { timeoutMs: 40_000, intervalMs: 300 });
