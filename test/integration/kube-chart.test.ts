@@ -4,6 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
+import { parse as parseQuery } from '../../src/promql/parse.js';
 import { loadAgentConfig } from '../../src/config/agent-config.js';
 import { readEnvironment } from '../../src/config/env.js';
 import { loadGatewayConfig } from '../../src/config/gateway-config.js';
@@ -14,7 +15,7 @@ import { at, chartDir, listAt, renderChart } from '../support/helm.js';
 import type { Manifest } from '../support/helm.js';
 import { projectDir } from '../support/project.js';
 import { createTempDir } from '../support/temp-dir.js';
-import { sourcesBelow } from '../house/sources.js';
+import { readProjectFile, sourcesBelow } from '../house/sources.js';
 
 /**
  * The chart, rendered by Helm in every way that an operator may want it. What the API server says of the result is in
@@ -141,6 +142,20 @@ withHelm.each(rendered)('the chart, $name', ({ manifests }) => {
       const metrics = [...JSON.stringify(at(rule, 'spec')).matchAll(/\bscrapeway_\w+/g)].map(([name]) => name);
       expect(metrics.filter((name) => !known.includes(`'${name}'`))).toEqual([]);
     }
+  });
+});
+
+describe('the dashboards', () => {
+  it.each(['gateway', 'agents'])('%s: every panel asks, in PromQL, for metrics that exist', (name) => {
+    const known = sourcesBelow('src').map(({ code }) => code).join('\n');
+    const { panels }: { panels: readonly { readonly title: string; readonly type: string; readonly targets?: readonly { readonly expr: string }[] }[] } = JSON.parse(readProjectFile(`deploy/chart/files/dashboards/${name}.json`));
+    const asked = panels.filter(({ type }) => type !== 'row').map(({ title, targets = [] }) => ({ title, exprs: targets.map(({ expr }) => expr) }));
+    expect(asked.filter(({ exprs }) => exprs.length === 0)).toEqual([]);
+    const exprs = asked.flatMap((each) => each.exprs);
+    // Grafana's own variables stand where a duration and a value are
+    expect(exprs.filter((expr) => !parseQuery(expr.replaceAll('$__rate_interval', '5m')).ok)).toEqual([]);
+    const metrics = new Set(exprs.flatMap((expr) => [...expr.matchAll(/\bscrapeway_\w+/g)].map(([metric]) => metric.replace(/_bucket$/, ''))));
+    expect([...metrics].filter((metric) => !known.includes(`'${metric}'`))).toEqual([]);
   });
 });
 

@@ -68,6 +68,7 @@ export const CHART_VARIANTS: readonly Variant[] = [
     },
   }),
   gateway('monitored', {
+    'dashboards.enabled': true,
     'serviceMonitor.enabled': true,
     'serviceMonitor.labels': { release: 'prometheus' },
     'prometheusRule.enabled': true,
