@@ -10,6 +10,11 @@ import { createTempDir } from '../../support/temp-dir.js';
 const [scrapeUrl = '', receiveUrl = ''] = process.argv.slice(2);
 const target = new URL(scrapeUrl);
 
+// The suite watches a sender for eight seconds and counts requests: with one collection in that time, whatever comes besides was tried again.
+const INTERVAL_MS = 10_000;
+/** Prometheus's own defaults. */
+const queue = { minShards: 1, maxShards: 50, maxSamplesPerSend: 2000, minBackoffMs: 30, maxBackoffMs: 5000, retryOnRateLimit: true, sampleAgeLimitMs: undefined };
+
 await using dir = await createTempDir();
 await using source = await startPrometheus({
   config: {
@@ -20,7 +25,7 @@ await using source = await startPrometheus({
 });
 // The suite gives a sender five seconds, which a loaded machine takes to start a Prometheus; what it serves need not be good.
 await source.waitForUp(1, 30_000).catch(() => {});
-const jobs = jobsOf({ source: source.url, urls: [receiveUrl], query: [{ backends: undefined, metrics: ['{__name__=~".+"}'], labels: {} }], spec: { intervalMs: 3000 } });
+const jobs = jobsOf({ source: source.url, urls: [receiveUrl], query: [{ backends: undefined, metrics: ['{__name__=~".+"}'], labels: {} }], spec: { intervalMs: INTERVAL_MS, queue } });
 await using rig = await startExportRig(dir.path, jobs);
 process.stdout.write('ready\n');
 await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
