@@ -166,7 +166,7 @@ function envoyNotReady(controlPlane: ControlPlane): readonly string[] {
 }
 
 async function allMetrics(registry: Registry, dataThreads: DataThreads, exports: Exports, doors: Doors): Promise<{ contentType: string; body: string }> {
-  const all = [await registry.getMetricsAsJSON(), await exports.collect(), await doors.collect(), ...(await dataThreads.collect())];
-  const merged = AggregatorRegistry.aggregate(all);
+  const [own, ofData] = await Promise.all([Promise.all([registry.getMetricsAsJSON(), exports.collect(), doors.collect()]), dataThreads.collect()]);
+  const merged = AggregatorRegistry.aggregate([...own, ...ofData]);
   return { contentType: merged.contentType, body: await merged.metrics() };
 }

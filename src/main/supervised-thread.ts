@@ -55,7 +55,9 @@ export function superviseThread<To, From extends Word>({ file, name, workerData,
     else answers.get(message.id)?.(message);
   }
 
+  /** Who asks for it during the pause before a restart gets it at once, and the restart finds it there: two would share a socket, or a spool. */
   function start(): void {
+    if (closing || worker !== undefined) return;
     const next = new Worker(new URL(file, import.meta.url), { workerData, name, ...(youngMib !== undefined && { resourceLimits: { maxYoungGenerationSizeMb: youngMib } }) });
     worker = next;
     next.on('message', hear);
@@ -65,7 +67,7 @@ export function superviseThread<To, From extends Word>({ file, name, workerData,
       onEnd?.();
       if (closing) return closed.resolve();
       logger.error({ code, thread: name, restartInMs: RESTART_PAUSE_MS }, 'a thread ended; starting it again');
-      setTimeout(() => closing || start(), RESTART_PAUSE_MS).unref();
+      setTimeout(start, RESTART_PAUSE_MS).unref();
     });
     for (const message of greeting()) post(message);
   }

@@ -2,6 +2,7 @@
  * Targets from a cluster, as Prometheus's kubernetes_sd. Watches only say that something has changed; a moment later the whole list
  * is handed on. A cluster that is away, or does not let us look any more, keeps its last targets.
  */
+import { gatherChanges } from '../gathered.js';
 import type { Clock } from '../../../lib/clock.js';
 import type { KubernetesDiscovery } from '../../../model/agent-settings.js';
 import type { Labels } from '../../../relabel/relabel.js';
@@ -17,24 +18,17 @@ export interface KubernetesSourceOptions extends SourceEvents {
   readonly clock: Clock;
 }
 
-/** Changes within it are one: a deployment that is rolled out is a hundred of them. */
-const GATHER_MS = 250;
-
 /** Connects at once. */
 export function startKubernetesSource({ discovery, maxTargets, clusters, clock, onTargets, onLook }: KubernetesSourceOptions): Source {
   let cluster: Cluster | undefined;
   let views: readonly View[] = [];
-  let stopped = false;
-  let looking = Promise.resolve();
-  let cancel: (() => void) | undefined;
   let last: readonly Labels[] | undefined;
-  let told: string | undefined;
 
   async function look(): Promise<void> {
-    if (stopped || views.some((view) => view.isPending())) return;
+    if (isStopped() || views.some((view) => view.isPending())) return;
     const ready = views.filter((view) => view.isReady());
     const sets = (await Promise.all(ready.map(async (view) => view.targets()))).flat();
-    if (stopped) return;
+    if (isStopped()) return;
     const tooMany = sets.length > maxTargets ? [`the cluster has ${sets.length} of them before relabelling, more than maxTargets (${maxTargets}); selectors narrow it`] : [];
     if (tooMany.length === 0 && ready.length > 0 && !isSame(sets, last)) {
       last = sets;
@@ -42,23 +36,10 @@ export function startKubernetesSource({ discovery, maxTargets, clusters, clock, 
     }
     tell([...views.flatMap((view) => view.faults()), ...tooMany]);
   }
-  /** Once for each state: a busy cluster changes four times a second, its faults do not. */
-  const tell = (faults: readonly string[]): void => {
-    const text = JSON.stringify(faults);
-    if (text === told) return;
-    told = text;
-    onLook(faults);
-  };
-  const changed = (): void => {
-    if (stopped || cancel !== undefined) return;
-    cancel = clock.after(GATHER_MS, () => {
-      cancel = undefined;
-      looking = looking.then(look);
-    });
-  };
+  const { changed, tell, isStopped, stop } = gatherChanges({ clock, look, onLook });
   const open = async (): Promise<void> => {
     const opened = await clusters.open(discovery.access, changed);
-    if (stopped) {
+    if (isStopped()) {
       opened.close();
       return;
     }
@@ -70,8 +51,7 @@ export function startKubernetesSource({ discovery, maxTargets, clusters, clock, 
   open().catch((error: unknown) => tell([error instanceof Error ? error.message : String(error)]));
   return {
     stop: () => {
-      stopped = true;
-      cancel?.();
+      stop();
       cluster?.close();
     },
   };

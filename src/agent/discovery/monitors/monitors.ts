@@ -2,6 +2,7 @@
  * Monitors of a cluster, as a source of jobs. Watches only say that something has changed; a moment later all objects are judged, and
  * those that are what they were cost nothing. A cluster that is away keeps its last objects; one without the kind has none.
  */
+import { gatherChanges } from '../gathered.js';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../../lib/clock.js';
 import type { Logger } from '../../../lib/logger.js';
@@ -32,8 +33,6 @@ export interface MonitorsOptions {
   readonly onLook: (faults: readonly string[]) => void;
 }
 
-/** Changes within it are one. */
-const GATHER_MS = 250;
 /** Objects that are judged in one go. */
 const SLICE = 50;
 
@@ -49,13 +48,9 @@ export function startMonitors({ discovery, clusters, clock, logger, metrics, onJ
   let cluster: Cluster | undefined;
   let assets: MonitorAssets | undefined;
   let watches: readonly KindWatch[] = [];
-  let stopped = false;
-  let looking = Promise.resolve();
-  let cancel: (() => void) | undefined;
-  let told: string | undefined;
 
   async function look(): Promise<void> {
-    if (stopped || watches.some(({ watched }) => watched.waitingFor() === FIRST_LIST)) return;
+    if (isStopped() || watches.some(({ watched }) => watched.waitingFor() === FIRST_LIST)) return;
     const found: Found[] = [];
     for (const { kind, watched, translate } of watches) {
       // a copy: watches go on meanwhile
@@ -64,7 +59,7 @@ export function startMonitors({ discovery, clusters, clock, logger, metrics, onJ
         found.push({ kind, object, translation: translate(object) });
       }
     }
-    if (stopped) return;
+    if (isStopped()) return;
     assets?.sweep();
     const { jobs, counts, isPending } = ledger.judge(found);
     for (const kind of discovery.kinds) {
@@ -74,23 +69,10 @@ export function startMonitors({ discovery, clusters, clock, logger, metrics, onJ
     onJobs(jobs);
     if (!isPending) tell([...new Set(watches.flatMap(({ watched }) => watched.failing() ?? []))]);
   }
-  /** Once for each state. */
-  const tell = (faults: readonly string[]): void => {
-    const text = JSON.stringify(faults);
-    if (text === told) return;
-    told = text;
-    onLook(faults);
-  };
-  const changed = (): void => {
-    if (stopped || cancel !== undefined) return;
-    cancel = clock.after(GATHER_MS, () => {
-      cancel = undefined;
-      looking = looking.then(look);
-    });
-  };
+  const { changed, tell, isStopped, stop } = gatherChanges({ clock, look, onLook });
   const open = async (): Promise<void> => {
     const opened = await clusters.open(discovery.access, changed);
-    if (stopped) return opened.close();
+    if (isStopped()) return opened.close();
     cluster = opened;
     const namespaces = namespacesOf(discovery, opened);
     assets = followAssets({ clusters, access: discovery.access, clock, onChange: changed });
@@ -104,8 +86,7 @@ export function startMonitors({ discovery, clusters, clock, logger, metrics, onJ
   open().catch((error: unknown) => tell([error instanceof Error ? error.message : String(error)]));
   return {
     stop: () => {
-      stopped = true;
-      cancel?.();
+      stop();
       assets?.close();
       cluster?.close();
     },
