@@ -18,14 +18,14 @@ interface GroupQuestion {
 }
 
 export function groupEvaluation(question: Question, path: '/api/v1/query' | '/api/v1/query_range', { times, options, group }: GroupQuestion): Result<Plan, Refusal> {
-  const distributed = distributeQuery(queryText(question.form), question, times, group.disjointBy);
+  const window = windowOf(path, times.parameters);
+  const distributed = distributeQuery(queryText(question.form), question, times, { disjointBy: group.disjointBy, ...(window !== undefined && { window }) });
   if (!distributed.ok) return distributed;
   const asking = (query: string, others: Parameters, at: string = path): UpstreamRequest => ({ method: 'POST', path: at, parameters: [['query', query], ...others] });
   if (distributed.value.kind === 'whole') {
     const { query, merge } = distributed.value;
     return ok({ kind: 'forward', request: asking(query.query, [...times.parameters, ...options]), contentType: JSON_TYPE, merge });
   }
-  const window = windowOf(path, times.parameters);
   if (window === undefined) return refuse('query_malformed', 'a time that is out of range');
   const limit = Number(options.find(([name]) => name === 'limit')?.[1] ?? 0);
   // A limit is for the whole; statistics would be those of the parts.

@@ -34,6 +34,12 @@ export interface RangeCacheOptions {
   readonly shared?: SharedCache | undefined;
 }
 
+/** What is asked for a tenant, and where it is kept. */
+export interface Memory {
+  readonly cache: RangeCache;
+  readonly tenant: string;
+}
+
 const SETTLE_MS = 10 * 60_000;
 const MAX_AGE_MS = 60 * 60_000;
 /** Of a point in memory, about. */

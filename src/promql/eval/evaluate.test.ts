@@ -173,7 +173,7 @@ function overMinutes(query: string, steps: Steps): readonly string[] {
   const expr = read(query);
   const given = new Map<Expr, readonly Series[]>();
   visit(expr, (node) => {
-    const inner = node.kind === 'subquery' ? subquerySteps(node, steps) : undefined;
+    const inner = node.kind === 'subquery' ? subquerySteps(node, steps, undefined) : undefined;
     if (node.kind !== 'subquery' || inner === undefined) return;
     const values = Float64Array.from({ length: inner.count }, (_, step) => (inner.startMs + step * inner.stepMs) / 60_000);
     given.set(node.expr, [{ labels: labelSet([['__name__', 'm'], ['a', '1']]), values, present: new Uint8Array(inner.count).fill(1) }]);
