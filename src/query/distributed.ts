@@ -35,7 +35,7 @@ const MAX_PARTS = 32;
 
 /** Judged by what the caller wrote: what is asked instead is, over the allowed series, the same. */
 export function distributeQuery(text: string, view: View, times: Times, { disjointBy, window }: { readonly disjointBy: readonly string[]; /** When exactly, where that is known. */ readonly window?: EvaluationWindow }): Result<Distributed, Refusal> {
-  const expr = readWithin(text, view.limits, times);
+  const expr = readWithin(text, view, times);
   if (!expr.ok) return expr;
   const merge = distribute(expr.value, disjointBy);
   if (merge.ok) {

@@ -25,7 +25,7 @@ describe('an explanation', () => {
   it('shows each question that the members of a group are asked', () => {
     const state = { ...STATE, backendGroups: [{ name: 'world', members: ['main'], disjointBy: ['cluster'], onFailure: 'fail' as const }] };
     expect(explainQuery(state, 't', 'world', 'stddev(zeta) / sum(z)')).toMatchObject({ rewritten: 'zeta\nsum(z)', refusal: undefined });
-    expect(explainQuery(state, 't', 'world', 'max_over_time(avg(z)[1h:])')).toMatchObject({ rewritten: undefined, refusal: { reason: 'query_not_distributable' } });
+    expect(explainQuery(state, 't', 'world', 'quantile_over_time(scalar(avg(z)), z[1h])')).toMatchObject({ rewritten: undefined, refusal: { reason: 'query_not_distributable' } });
   });
 
   it.each([

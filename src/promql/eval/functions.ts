@@ -62,9 +62,8 @@ export function openMetricsNumber(value: number): string {
   return Number.isNaN(value) || /[.e]/.test(text) ? text : `${text}.0`;
 }
 
-/** Go's 'g': an exponent of at least two digits below 1e-4 and from 1e21 on. */
+/** Go's 'g': an exponent of at least two digits below 1e-4 and from 1e6 on. */
 function goExponent(value: number): string {
-  const isSmall = value !== 0 && Math.abs(value) < 1e-4;
-  const text = isSmall || Math.abs(value) >= 1e21 ? value.toExponential() : `${value}`;
-  return text.replace(/e([+-])(\d)$/, 'e$10$2');
+  const isPlain = value === 0 || (Math.abs(value) >= 1e-4 && Math.abs(value) < 1e6);
+  return isPlain ? `${value}` : value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
 }

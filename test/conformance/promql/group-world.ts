@@ -87,19 +87,26 @@ export const GROUP_QUESTIONS: readonly string[] = [
   'rate(sum(requests_total)[5m:30s])', 'increase(sum by (code) (requests_total)[10m:1m])', 'rate(sum by (pod) (sometimes)[9m:45s])', 'delta(avg by (pod) (x)[5m:30s])', 'irate(sum by (code) (requests_total)[5m:20s])', 'idelta(avg(x)[5m:1m])',
   'rate(sum(requests_total)[20s:15s])', 'rate(count(x)[5m:1m] offset 1m)', 'increase((sum(requests_total) - 2000)[5m:1m])', 'deriv(avg by (pod) (x)[5m:30s])', 'deriv(sum(odd)[5m:1m])', 'deriv(count(info)[5m:1m])', 'predict_linear(avg(x)[5m:30s], 600)',
   'predict_linear(avg(x)[5m:30s], scalar(avg(y)))', 'predict_linear(x[5m], scalar(avg(y)))', 'predict_linear(sometimes[5m], scalar(count(y)) * 60)', 'resets(sum by (code) (requests_total)[15m:30s])', 'changes(sum(sometimes)[10m:20s])', 'changes(count(x)[10m:1m])',
-  'double_exponential_smoothing(avg by (pod) (x)[5m:30s], 0.5, 0.3)', 'double_exponential_smoothing(avg(x)[5m:30s], 2, 0.3)', 'double_exponential_smoothing(avg(x)[5m:30s], scalar(count(x)) / 100, 0.3)', 'mad_over_time(avg(x)[5m:30s])', 'ts_of_max_over_time(avg(x)[5m:30s])',
-  'ts_of_min_over_time(sum by (pod) (x)[5m:30s])', 'ts_of_last_over_time(sum(sometimes)[5m:30s])', 'ts_of_first_over_time(sum(sometimes)[5m:30s])', 'sum(rate(sum by (pod, code) (requests_total)[5m:30s]))', 'max_over_time(rate(sum(requests_total)[2m:30s])[5m:1m])', 'rate(min_over_time(sum(requests_total)[1m:15s])[5m:1m])',
+  
+  'sum(rate(sum by (pod, code) (requests_total)[5m:30s]))', 'max_over_time(rate(sum(requests_total)[2m:30s])[5m:1m])', 'rate(min_over_time(sum(requests_total)[1m:15s])[5m:1m])',
   // At the server's own step, and at other times.
   'max_over_time(avg(x)[10m:])', 'rate(sum(requests_total)[10m:])', 'avg_over_time(max_over_time(avg(x)[3m:])[5m:30s])', 'max_over_time(avg(x)[5m:1m] @ end())', 'avg_over_time(avg by (pod) (x)[5m:1m] @ start() offset 1m)', 'max_over_time(avg(x @ start())[5m:1m])',
   'max_over_time(avg(x)[5m:1m] @ 1000)', 'rate(sum(requests_total)[5m:30s] @ end())', 'max_over_time(avg_over_time(stddev(x)[3m:30s] @ end())[5m:1m])', 'quantile_over_time(scalar(avg(x)) / 100, avg(y)[5m:1m] @ end())',
-  // Some of them, and in order.
-  'count(limitk(2, x))', 'count(limitk by (pod) (1, x))', 'limitk(100, x)', 'limitk(0, x)', 'limit_ratio(0.5, x)', 'limit_ratio(-0.3, {__name__=~"x|y"})', 'sum(limit_ratio(0.5, x))', 'avg(limit_ratio by (pod) (0.8, requests_total))', 'sort_by_label(x, "cluster")', 'sort_by_label_desc(x, "pod", "cluster")',
-  'sort_by_label(avg by (pod, job) (x), "nothing", "job")', 'sort_by_label(label_replace(x, "n", "n$1$1", "pod", "(.*)"), "n")', 'vector(max_of(scalar(avg(x)), scalar(avg(y))))', 'vector(min_of(scalar(avg(x)), 70))',
   // What dashboards make of it.
   'sum by (code) (rate(requests_total[5m])) / on () group_left sum(rate(requests_total[5m]))', '100 * (1 - avg(rate(errors_total[5m])) / avg(rate(requests_total[5m])))', 'sum(rate(requests_total{code="500"}[5m])) / sum(rate(requests_total[5m])) > 0.01', 'topk(5, sum by (pod) (increase(requests_total[10m])))',
   'avg(max_over_time(x[5m])) - avg(min_over_time(x[5m]))', 'sum(x offset 5m) / sum(x)', 'avg(avg_over_time(x[5m:1m]))', 'quantile(0.95, max_over_time(rate(requests_total[2m])[10m:1m]))', 'max(x) - min(x)', 'sum(x > 50) / count(x)', 'count(x > 60) or vector(0)', 'count(x == 0) or vector(0)', '(avg(x) > 1) * 100', 'stddev(x) / avg(x)',
   'sum(deriv(x[5m])) + sum(delta(y[5m]))', 'avg(predict_linear(x[5m], 600))', 'avg(changes(sometimes[5m])) + avg(resets(requests_total[5m]))', 'abs(x - on () group_left avg(x)) > 2 * on () group_left stddev(x)', 'avg(only_eu) + avg(only_us) + avg(only_ap)', 'sum({__name__=~"only_.*"})', '1 + 1', 'vector(time())', 'sum(vector(1)) + avg(info)',
   'sum_over_time(vector(1)[5m:1m]) + on () avg(info)', 'count(x{cluster="eu"}) + count(x{cluster!="eu"})', 'avg(timestamp(info))', 'avg(last_over_time(sometimes[10m])) by (pod)', 'sum(irate(requests_total[2m])) by (code)',
+];
+
+/** With `promql-experimental-functions`. */
+export const EXPERIMENTAL_QUESTIONS: readonly string[] = [
+  // Some of them, and in order.
+  'count(limitk(2, x))', 'count(limitk by (pod) (1, x))', 'limitk(100, x)', 'limitk(0, x)', 'limit_ratio(0.5, x)', 'limit_ratio(-0.3, {__name__=~"x|y"})', 'sum(limit_ratio(0.5, x))', 'avg(limit_ratio by (pod) (0.8, requests_total))', 'sort_by_label(x, "cluster")', 'sort_by_label_desc(x, "pod", "cluster")',
+  'sort_by_label(avg by (pod, job) (x), "nothing", "job")', 'sort_by_label(label_replace(x, "n", "n$1$1", "pod", "(.*)"), "n")', 'vector(max_of(scalar(avg(x)), scalar(avg(y))))', 'vector(min_of(scalar(avg(x)), 70))',
+  'double_exponential_smoothing(avg by (pod) (x)[5m:30s], 0.5, 0.3)', 'double_exponential_smoothing(avg(x)[5m:30s], 2, 0.3)', 'double_exponential_smoothing(avg(x)[5m:30s], scalar(count(x)) / 100, 0.3)', 'mad_over_time(avg(x)[5m:30s])',
+  'ts_of_max_over_time(avg(x)[5m:30s])', 'ts_of_min_over_time(sum by (pod) (x)[5m:30s])', 'ts_of_last_over_time(sum(sometimes)[5m:30s])', 'ts_of_first_over_time(sum(sometimes)[5m:30s])',
+  'histogram_quantiles(sum(rate(duration[5m])), "q", 0.5, 0.9, 1)', 'histogram_quantiles(sum by (le) (latency_bucket), "q", 0, 1e-7, 123456789)', 'limitk(100, duration)',
 ];
 
 /** A question whose upper part is not any cluster's own. */
