@@ -127,7 +127,7 @@ function dataOf(value: Value, { kind }: Window, steps: Steps): unknown {
   if (value.kind === 'scalar') return { resultType: 'matrix', result: [{ metric: {}, values: Array.from({ length: steps.count }, (_, step) => pair(value.values, step)) }] };
   const result = value.series.toSorted((a, b) => compareLabelSets(a.labels, b.labels)).map(({ labels, values, present, histograms }) => ({
     metric: Object.fromEntries(labels.labels),
-    ...(present.includes(NUMBER) && { values: Array.from(present.entries()).flatMap(([step, kind]) => (kind === NUMBER ? [pair(values, step)] : [])) }),
+    ...(present.includes(NUMBER) && { values: Array.from(present.entries()).flatMap(([step, is]) => (is === NUMBER ? [pair(values, step)] : [])) }),
     ...(present.includes(HISTOGRAM) && histograms !== undefined && { histograms: histogramsOf(histograms, steps) }),
   }));
   return { resultType: 'matrix', result };

@@ -32,7 +32,7 @@ const TABLE: readonly (readonly [query: string, disjoint: readonly string[], ove
   ['max_over_time(min_over_time(stddev(x)[3m:1m])[1h:1m]) + x', ['union x in [1h:1m] in [3m:1m]', 'union x'], ['union x in [1h:1m] in [3m:1m]', 'union x']],
   ['rate(sum(x)[1h:1m])', ['sum sum(x) in [1h:1m]'], ['union x in [1h:1m]']],
   ['predict_linear(stddev(x)[1h:], scalar(y))', ['union y', 'union x in [1h:]'], ['union y', 'union x in [1h:]']],
-  ['max_over_time(stddev(x)[1h:1m] @ 7)', ['union x in [1h:1m] @ 7.000'], ['union x in [1h:1m] @ 7.000']],
+  ['max_over_time(stddev(x)[1h:1m] @ 7)', ['union x in [1h:1m] @ 7'], ['union x in [1h:1m] @ 7']],
   ['count(limitk(2, x))', ['union limitk(2, x)'], ['union x']],
   ['avg(limit_ratio(0.5, x))', ['mean label_replace(avg(limit_ratio(0.5, x)), "__scrapeway_part__", "mean", "", "") or label_replace(count(limit_ratio(0.5, x)), "__scrapeway_part__", "count", "", "")'], ['union limit_ratio(0.5, x)']],
   ['sort_by_label(x, "pod")', ['union x'], ['union x']],

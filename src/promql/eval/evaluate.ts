@@ -198,7 +198,7 @@ class Evaluator {
   }
 
   #call({ name, args }: Call): Value {
-    const [first, second, third] = args;
+    const [first, second] = args;
     const valueFunction = VALUE_FUNCTIONS.get(name);
     if (valueFunction !== undefined && first !== undefined) {
       const parameters = args.slice(1).map((arg) => this.#scalar(arg));
@@ -219,12 +219,6 @@ class Evaluator {
       case 'absent':
       case 'absent_over_time':
         return this.#absent(first, this.#series(first));
-      case 'sort':
-      case 'sort_desc':
-        return vector(sortedByValue(this.#series(first), name === 'sort' ? 'ascending' : 'descending', this.#context));
-      case 'sort_by_label':
-      case 'sort_by_label_desc':
-        return vector(sortedByLabels(this.#series(first), args.slice(1).map(textOf), name === 'sort_by_label' ? 'ascending' : 'descending'));
       case 'max_of':
       case 'min_of': {
         const [left, right] = [this.#scalar(first), this.#scalar(argument(second))];
@@ -234,14 +228,29 @@ class Evaluator {
         return vector(labelReplace(this.#series(first), args.slice(1).map(textOf), this.#context));
       case 'label_join':
         return vector(labelJoin(this.#series(first), args.slice(1).map(textOf), this.#context));
+      default:
+        return vector(this.#orderedOrSummed(name, args));
+    }
+  }
+
+  /** What looks at more than one series. */
+  #orderedOrSummed(name: string, args: readonly Expr[]): readonly Series[] {
+    const [first, second, third] = [argument(args[0]), args[1], args[2]];
+    switch (name) {
+      case 'sort':
+      case 'sort_desc':
+        return sortedByValue(this.#series(first), name === 'sort' ? 'ascending' : 'descending', this.#context);
+      case 'sort_by_label':
+      case 'sort_by_label_desc':
+        return sortedByLabels(this.#series(first), args.slice(1).map(textOf), name === 'sort_by_label' ? 'ascending' : 'descending');
       case 'histogram_quantile':
-        return vector(overHistograms(this.#series(argument(second)), this.#context, this.#quantile(first).evaluate));
+        return overHistograms(this.#series(argument(second)), this.#context, this.#quantile(first).evaluate);
       case 'histogram_quantiles':
-        return vector(this.#quantiles(this.#series(first), textOf(second), args.slice(2)));
+        return this.#quantiles(this.#series(first), textOf(second), args.slice(2));
       case 'histogram_fraction': {
         const [lower, upper] = [this.#scalar(first), this.#scalar(argument(second))];
         const between = (step: number): readonly [number, number] => [lower[step] ?? Number.NaN, upper[step] ?? Number.NaN];
-        return vector(overHistograms(this.#series(argument(third)), this.#context, { classic: (buckets, step) => bucketFraction(...between(step), buckets), native: (histogram, step) => fractionOf(...between(step), histogram, this.#note) }));
+        return overHistograms(this.#series(argument(third)), this.#context, { classic: (buckets, step) => bucketFraction(...between(step), buckets), native: (histogram, step) => fractionOf(...between(step), histogram, this.#note) });
       }
       default:
         throw new TypeError(`${name} is not evaluated here`);

@@ -6,7 +6,7 @@ import type { Operation } from './elements.js';
 import { dropping, keeping, labelOf, labelSet, matchedLabels, NO_LABELS, perLabelSet, printLabels, withoutMetadata } from './labels.js';
 import type { LabelSet } from './labels.js';
 import { Collector, countAt, EvaluationFault, place, sampleAt } from './series.js';
-import type { Context, Series } from './series.js';
+import type { Context, Sample, Series } from './series.js';
 
 /** Binary operators between two vectors: who meets whom is decided by the labels, step by step (Prometheus's VectorBinop and its set operators). */
 
@@ -65,14 +65,14 @@ export function vectorOperation({ op, bool, hasGauge }: Operation, matching: Mat
   const pairs = new Pairs(many, one, { context, matching, labelsOf: resultLabels(op, bool, matching) });
   const meetings = new Meetings(groups.count, matching);
   const partners = new Int32Array(groups.count);
+  const isThere = (series: Series | undefined, step: number): boolean => series !== undefined && series.present[step] !== 0;
+  const sampleOf = (series: Series | undefined, fill: number | undefined, step: number): Sample => (series === undefined ? (fill ?? 0) : (sampleAt(series, step) ?? Number.NaN));
   for (let step = 0; step < context.steps.count; step += 1) {
     if (countAt(many, step) === 0 && fillLeft === undefined) continue;
     if (countAt(one, step) === 0 && fillRight === undefined) continue;
     choosePartners(partners, one, groups.right, { step, matching });
     const meet = (index: number, partner: number, group: number): void => {
-      const [manyOne, oneOne] = [many[index], one[partner]];
-      const a = manyOne === undefined ? (fillLeft ?? 0) : (sampleAt(manyOne, step) ?? Number.NaN);
-      const b = oneOne === undefined ? (fillRight ?? 0) : (sampleAt(oneOne, step) ?? Number.NaN);
+      const [a, b] = [sampleOf(many[index], fillLeft, step), sampleOf(one[partner], fillRight, step)];
       const result = elementOf({ op, bool, hasGauge }, swapped ? [b, a] : [a, b], context);
       // Samples that nothing can be made of have not met.
       if (result === 'incompatible') return;
@@ -82,12 +82,12 @@ export function vectorOperation({ op, bool, hasGauge }: Operation, matching: Mat
     for (let index = 0; index < many.length; index += 1) {
       const group = groups.left[index] ?? 0;
       const partner = partners[group] ?? NOBODY;
-      if ((many[index]?.present[step] ?? 0) !== 0 && (partner !== NOBODY || fillRight !== undefined)) meet(index, partner, group);
+      if (isThere(many[index], step) && (partner !== NOBODY || fillRight !== undefined)) meet(index, partner, group);
     }
     if (fillLeft === undefined) continue;
     for (let partner = 0; partner < one.length; partner += 1) {
       const group = groups.right[partner] ?? 0;
-      if ((one[partner]?.present[step] ?? 0) !== 0 && !meetings.hasMet(step, group)) meet(NOBODY, partner, group);
+      if (isThere(one[partner], step) && !meetings.hasMet(step, group)) meet(NOBODY, partner, group);
     }
   }
   return pairs.results;

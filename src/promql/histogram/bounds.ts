@@ -6,8 +6,8 @@
 export const COARSEST = -4;
 export const FINEST = 8;
 const MAX_EXPONENT = 1024;
-/** 2^(1/2), 2^(1/4) and so on, of which Prometheus's bounds are products; the first is one digit below what it would be if rounded. */
-const ROOTS = [1.414213562373095, 1.189207115002721, 1.0905077326652577, 1.0442737824274138, 1.0218971486541166, 1.0108892860517005, 1.0054299011128027, 1.0027112750502025];
+/** 2^(1/2), 2^(1/4) and so on, of which Prometheus's bounds are products; its first one is the number below the nearest. */
+const ROOTS = [Math.SQRT2 - Number.EPSILON, 1.189207115002721, 1.0905077326652577, 1.0442737824274138, 1.0218971486541166, 1.0108892860517005, 1.0054299011128027, 1.0027112750502025];
 
 /** From 1 to 2, in the finest schema: each schema has the bounds of the coarser one and, between them, these times its root. */
 const BETWEEN = ROOTS.reduce<readonly number[]>((coarser, root) => coarser.flatMap((bound) => [bound, bound * root]), [1]);

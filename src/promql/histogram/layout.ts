@@ -50,7 +50,7 @@ function checkCount({ count, sum, buckets }: ShownHistogram): void {
   if (Number.isNaN(sum)) return;
   const inside = buckets.reduce((all, bucket) => all + bucket.count, 0);
   const most = buckets.reduce((all, bucket) => all + Math.abs(bucket.count), Math.abs(count));
-  if (!(Math.abs(count - inside) <= ROUNDING * most)) throw new Inexact('a native histogram whose buckets do not add up to its count');
+  if (!Number.isFinite(count) || !(Math.abs(count - inside) <= ROUNDING * most)) throw new Inexact('a native histogram whose buckets do not add up to its count');
 }
 
 function look({ buckets }: ShownHistogram): Seen {
@@ -91,7 +91,7 @@ function layoutOf(buckets: readonly ShownBucket[]): Layout | undefined {
 function schemaOf(...sides: readonly (readonly Bucket[])[]): number | undefined {
   const whole = sides.flatMap((side) => side.slice(1)).filter(({ upper }) => upper !== Infinity);
   for (const { lower, upper } of [...whole, ...sides.flatMap((side) => side.slice(0, 1))]) {
-    const schema = -Math.round(Math.log2(Math.log2(upper) - Math.log2(lower)));
+    const schema = 0 - Math.round(Math.log2(Math.log2(upper) - Math.log2(lower)));
     if (schema >= COARSEST && schema <= FINEST && isNear(boundOf(indexOf(upper, schema), schema), upper) && isNear(boundOf(indexOf(upper, schema) - 1, schema), lower)) return schema;
   }
   return undefined;

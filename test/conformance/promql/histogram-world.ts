@@ -1,18 +1,19 @@
 import type { Random } from './generate.js';
 import type { HistogramSample, Series } from './remote-write.js';
 
-/** Native histograms of one of several clusters, whose schemas and zero buckets differ, and questions about them. */
+/** Native histograms of one of several clusters, whose schemas and zero buckets differ, and questions about them. One's zero bucket ends within a bucket of the others, and of its own. */
 
 const STEP_MS = 15_000;
 const SAMPLES = 80;
 const SCHEMAS: Readonly<Record<string, number>> = { ap: 3, eu: 2, us: 3 };
-const THRESHOLDS: Readonly<Record<string, number>> = { ap: 0.001, eu: 0.001, us: 0.01 };
+const THRESHOLDS: Readonly<Record<string, number>> = { ap: 0.001, eu: 0.001, us: 1.1 };
+const FIRST: Readonly<Record<string, number>> = { ap: -30, eu: 0, us: 2 };
 const BOUNDS = [0.1, 0.25, 0.5, 1, 2.5];
 
 export function nativeSeries(random: Random, endMs: number, cluster: string): readonly Series[] {
   const [schema, threshold] = [SCHEMAS[cluster] ?? 0, THRESHOLDS[cluster] ?? 0];
   return ['1', '2'].flatMap((pod) => [
-    series({ __name__: 'duration', pod, cluster, ns: 'a' }, counted(random, endMs, 12, (buckets) => ({ buckets, schema, zero: { threshold, count: 1 + (buckets[0] ?? 0) } }))),
+    series({ __name__: 'duration', pod, cluster, ns: 'a' }, counted(random, endMs, 12, (buckets) => ({ buckets, schema, from: FIRST[cluster] ?? 0, zero: { threshold, count: 1 + (buckets[0] ?? 0) } }))),
     series({ __name__: 'signed', pod, cluster, ns: 'a' }, counted(random, endMs, 8, (buckets) => ({ buckets: buckets.slice(0, 4), negative: buckets.slice(4), schema: 0 }))),
     series({ __name__: 'size', pod, cluster, ns: 'a' }, counted(random, endMs, BOUNDS.length + 1, (buckets) => ({ buckets, custom: BOUNDS }))),
   ]);

@@ -7,13 +7,15 @@ export interface FloatSample {
   readonly value: number;
 }
 
-/** A native histogram with one bucket per entry, from the first one after 0.5 on (with `custom`, from the first one on). */
+/** A native histogram with one bucket per entry. */
 export interface HistogramSample {
   readonly timestampMs: number;
   readonly buckets: readonly number[];
   readonly sum: number;
   /** 0 where it is not given. */
   readonly schema?: number;
+  /** Index of the first bucket: 0 where it is not given, which is the one that ends at 1 (with `custom`, the first of all). */
+  readonly from?: number;
   readonly zero?: { readonly threshold: number; readonly count: number };
   /** As `buckets`, below zero. */
   readonly negative?: readonly number[];
@@ -51,10 +53,9 @@ function timeSeries({ labels, samples, histograms }: Series): Buffer {
   ]);
 }
 
-function histogram({ timestampMs, buckets, sum, schema = 0, zero = { threshold: 0, count: 0 }, negative = [], custom }: HistogramSample): Buffer {
+function histogram({ timestampMs, buckets, sum, schema = 0, from = 0, zero = { threshold: 0, count: 0 }, negative = [], custom }: HistogramSample): Buffer {
   const count = [...buckets, ...negative, zero.count].reduce((total, bucket) => total + bucket, 0);
-  // The bucket that ends at 1 has the index 0 in every schema.
-  const span = (length: number): Buffer => Buffer.concat([integer(1, zigzag(0)), integer(2, BigInt(length))]);
+  const span = (length: number): Buffer => Buffer.concat([integer(1, zigzag(from)), integer(2, BigInt(length))]);
   return Buffer.concat([
     integer(1, BigInt(count)), double(3, sum), integer(4, zigzag(custom === undefined ? schema : CUSTOM_SCHEMA)), double(5, zero.threshold), integer(6, BigInt(zero.count)),
     ...(negative.length > 0 ? [field(8, span(negative.length)), field(9, deltas(negative))] : []),
