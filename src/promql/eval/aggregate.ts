@@ -101,13 +101,13 @@ export function rank(op: 'topk' | 'bottomk', grouping: Grouping, series: readonl
   if (parameter.every((k) => k < 1)) return [];
   checkCounts(parameter);
   const collector = new Collector(context);
-  const groups = grouped(series, grouping);
+  const groups = grouped(series, grouping).map((group) => ({ group, natives: group.filter(({ histograms }) => histograms !== undefined) }));
   const order = op === 'topk' ? largestFirst : smallestFirst;
   for (let step = 0; step < context.steps.count; step += 1) {
     const k = Math.trunc(parameter[step] ?? 0);
     if (k < 1) continue;
-    for (const group of groups) {
-      if (group.some(({ present }) => present[step] === HISTOGRAM)) context.infos.add(`PromQL info: ignored histogram in ${op} aggregation`);
+    for (const { group, natives } of groups) {
+      if (natives.some(({ present }) => present[step] === HISTOGRAM)) context.infos.add(`PromQL info: ignored histogram in ${op} aggregation`);
       for (const { series: chosen, value } of best(group, { step, k, order })) collector.add(chosen.labels, step, value);
     }
   }

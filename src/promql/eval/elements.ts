@@ -16,7 +16,7 @@ export interface Operation {
 }
 
 /** Undefined: a comparison that does not hold. `incompatible`: there is nothing such as the result. */
-export function elementOf({ op, bool, hasGauge }: Operation, [a, b]: readonly [Sample, Sample], context: Context): Sample | undefined | 'incompatible' {
+export function elementOf({ op, bool, hasGauge }: Operation, a: Sample, b: Sample, context: Context): Sample | undefined | 'incompatible' {
   if (typeof a === 'number' && typeof b === 'number') {
     if (isArithmetic(op)) return calculate(op, a, b);
     const holds = compare(op, a, b);

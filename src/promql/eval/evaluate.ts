@@ -181,16 +181,18 @@ class Evaluator {
     }
     if (!isArithmetic(op) && !isComparison(op)) throw new TypeError(`${op} is not evaluated here`);
     if (left.kind === 'scalar' && right.kind === 'scalar') return this.#everywhere((step) => ofScalars(op, left.values[step] ?? Number.NaN, right.values[step] ?? Number.NaN));
-    if (left.kind === 'vector' && right.kind === 'scalar') return this.#withScalar(op, bool, left.series, (sample, step) => [sample, right.values[step] ?? Number.NaN]);
-    if (left.kind === 'scalar' && right.kind === 'vector') return this.#withScalar(op, bool, right.series, (sample, step) => [left.values[step] ?? Number.NaN, sample]);
+    if (left.kind === 'vector' && right.kind === 'scalar') return this.#withScalar(op, bool, left.series, right.values, 'right');
+    if (left.kind === 'scalar' && right.kind === 'vector') return this.#withScalar(op, bool, right.series, left.values, 'left');
     if (left.kind !== 'vector' || right.kind !== 'vector' || matching === undefined) throw new TypeError(`${op} of texts`);
     return vector(vectorOperation({ op, bool, hasGauge: isGauge(lhs) || isGauge(rhs) }, matching, left.series, right.series, this.#context));
   }
 
-  /** A comparison keeps the vector's value, on whichever side it stands, and its name. */
-  #withScalar(op: NumericOp, bool: boolean, series: readonly Series[], sides: (sample: Sample, step: number) => readonly [Sample, Sample]): Value {
+  /** A comparison keeps the vector's value, on whichever side it stands, and its name. `side`: the scalar's. */
+  #withScalar(op: NumericOp, bool: boolean, series: readonly Series[], values: Float64Array, side: 'left' | 'right'): Value {
+    const operation = { op, bool, hasGauge: false };
     const result = (sample: Sample, step: number): Sample | undefined => {
-      const element = elementOf({ op, bool, hasGauge: false }, sides(sample, step), this.#context);
+      const value = values[step] ?? Number.NaN;
+      const element = side === 'left' ? elementOf(operation, value, sample, this.#context) : elementOf(operation, sample, value, this.#context);
       return element === 'incompatible' ? undefined : element;
     };
     if (isArithmetic(op) || bool) return this.#sampled(series, result);

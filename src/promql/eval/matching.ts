@@ -57,12 +57,12 @@ export function setOperation(op: 'and' | 'or' | 'unless', matching: Matching, le
 }
 
 /** Arithmetic and comparisons. Throws EvaluationFault where it is not clear who meets whom. */
-export function vectorOperation({ op, bool, hasGauge }: Operation, matching: Matching, left: readonly Series[], right: readonly Series[], context: Context): readonly Series[] {
+export function vectorOperation(operation: Operation, matching: Matching, left: readonly Series[], right: readonly Series[], context: Context): readonly Series[] {
   const swapped = matching.card === 'one-to-many';
   const [many, one] = swapped ? [right, left] : [left, right];
   const groups = groupsOf(many, one, matching);
   const { fillLeft, fillRight } = matching;
-  const pairs = new Pairs(many, one, { context, matching, labelsOf: resultLabels(op, bool, matching) });
+  const pairs = new Pairs(many, one, { context, matching, labelsOf: resultLabels(operation.op, operation.bool, matching) });
   const meetings = new Meetings(groups.count, matching);
   const partners = new Int32Array(groups.count);
   const isThere = (series: Series | undefined, step: number): boolean => series !== undefined && series.present[step] !== 0;
@@ -72,8 +72,9 @@ export function vectorOperation({ op, bool, hasGauge }: Operation, matching: Mat
     if (countAt(one, step) === 0 && fillRight === undefined) continue;
     choosePartners(partners, one, groups.right, { step, matching });
     const meet = (index: number, partner: number, group: number): void => {
-      const [a, b] = [sampleOf(many[index], fillLeft, step), sampleOf(one[partner], fillRight, step)];
-      const result = elementOf({ op, bool, hasGauge }, swapped ? [b, a] : [a, b], context);
+      const a = sampleOf(many[index], fillLeft, step);
+      const b = sampleOf(one[partner], fillRight, step);
+      const result = swapped ? elementOf(operation, b, a, context) : elementOf(operation, a, b, context);
       // Samples that nothing can be made of have not met.
       if (result === 'incompatible') return;
       const { series } = meetings.note(step, group, pairs.of(index, partner));

@@ -1,5 +1,4 @@
 import { Inexact } from '../histogram/histogram.js';
-import type { Histogram } from '../histogram/histogram.js';
 import { accumulator } from './accumulators.js';
 import type { AccumulatingOp } from './accumulators.js';
 import { withHistograms } from './aggregate.js';
@@ -13,8 +12,9 @@ import type { Context, Sample, Series, Steps } from './series.js';
 export interface Window {
   readonly series: Series;
   readonly steps: Steps;
-  /** The steps at which there is something; at least one. */
-  readonly places: readonly number[];
+  /** Its steps, both included; at some there may be nothing. */
+  readonly from: number;
+  readonly to: number;
   readonly rangeStartMs: number;
   readonly rangeEndMs: number;
   /** When the function is evaluated; offsets are not in it. */
@@ -26,13 +26,13 @@ export type RangeFunction = (window: Window, ...parameters: readonly number[]) =
 
 export const RANGE_FUNCTIONS: ReadonlyMap<string, (context: Context) => RangeFunction> = new Map<string, (context: Context) => RangeFunction>([
   ...(['avg', 'sum', 'max', 'min', 'stddev', 'stdvar', 'quantile'] as const).map((op) => [`${op}_over_time`, folding(op)] as const),
-  ['count_over_time', () => ({ places }) => places.length],
-  ['present_over_time', () => () => 1],
-  ['absent_over_time', () => () => 1],
-  ['first_over_time', () => ({ series, places: [first = 0] }) => sampleAt(series, first)],
-  ['last_over_time', () => ({ series, places }) => sampleAt(series, places.at(-1) ?? 0)],
-  ['ts_of_first_over_time', () => ({ steps, places: [first = 0] }) => timeMs(steps, first) / 1000],
-  ['ts_of_last_over_time', () => ({ steps, places }) => timeMs(steps, places.at(-1) ?? 0) / 1000],
+  ['count_over_time', ofPlaces((places) => places.length)],
+  ['present_over_time', ofPlaces(() => 1)],
+  ['absent_over_time', ofPlaces(() => 1)],
+  ['first_over_time', ofPlaces(([first = 0], { series }) => sampleAt(series, first))],
+  ['last_over_time', ofPlaces((places, { series }) => sampleAt(series, places.at(-1) ?? 0))],
+  ['ts_of_first_over_time', ofPlaces(([first = 0], { steps }) => timeMs(steps, first) / 1000)],
+  ['ts_of_last_over_time', ofPlaces((places, { steps }) => timeMs(steps, places.at(-1) ?? 0) / 1000)],
   ['ts_of_max_over_time', ofNumbers((points) => extreme(points, (value, most) => value >= most) / 1000)],
   ['ts_of_min_over_time', ofNumbers((points) => extreme(points, (value, least) => value <= least) / 1000)],
   ['mad_over_time', ofNumbers((points) => medianDeviation(points.map(({ value }) => value)))],
@@ -56,38 +56,50 @@ function folding(op: AccumulatingOp): (context: Context) => RangeFunction {
   return (context) => {
     let parameter = Number.NaN;
     const state = accumulator(op, () => parameter);
-    return ({ series, places }, first = Number.NaN) => {
+    return (window, first = Number.NaN) => {
+      const { series, from, to } = window;
       parameter = first;
       let begun = false;
-      const histograms: Histogram[] = [];
-      for (const place of places) {
-        const histogram = series.histograms?.get(place);
-        if (histogram !== undefined) {
-          histograms.push(histogram);
-          continue;
-        }
+      for (let place = from; place <= to; place += 1) {
+        if (series.present[place] !== NUMBER) continue;
         const value = series.values[place] ?? Number.NaN;
         if (begun) state.add(value);
         else state.begin(value);
         begun = true;
       }
       const result = begun ? state.result(0) : undefined;
+      const histograms = series.histograms === undefined ? [] : placesIn(window).flatMap((place) => series.histograms?.get(place) ?? []);
       return histograms.length === 0 ? result : withHistograms(op, histograms, result, context);
     };
+  };
+}
+
+/** Where there is something. */
+function placesIn({ series: { present }, from, to }: Window): readonly number[] {
+  const places: number[] = [];
+  for (let place = from; place <= to; place += 1) if (present[place] !== 0) places.push(place);
+  return places;
+}
+
+function ofPlaces(make: (places: readonly number[], window: Window) => Sample | undefined): () => RangeFunction {
+  return () => (window) => {
+    const places = placesIn(window);
+    return places.length === 0 ? undefined : make(places, window);
   };
 }
 
 /** Native histograms are passed over. */
 function ofNumbers(make: (points: readonly Point[], window: Window, ...parameters: readonly number[]) => number | undefined): (context: Context) => RangeFunction {
   return ({ infos }) => (window, ...parameters) => {
-    const points = pointsOf(window);
+    const places = placesIn(window);
+    const points = pointsAt(places, window);
     if (points.length === 0) return undefined;
-    if (points.length < window.places.length) infos.add('PromQL info: ignored histograms in a range containing both floats and histograms');
+    if (points.length < places.length) infos.add('PromQL info: ignored histograms in a range containing both floats and histograms');
     return make(points, window, ...parameters);
   };
 }
 
-function pointsOf({ series: { values, present }, steps, places }: Window): readonly Point[] {
+function pointsAt(places: readonly number[], { series: { values, present }, steps }: Window): readonly Point[] {
   return places.flatMap((place) => (present[place] === NUMBER ? [{ timeMs: timeMs(steps, place), value: values[place] ?? Number.NaN }] : []));
 }
 
@@ -100,9 +112,10 @@ const MIXED = 'PromQL warning: encountered a mix of histograms and floats for me
 
 function rating(kind: { readonly isCounter: boolean; readonly isRate: boolean }): (context: Context) => RangeFunction {
   return ({ warnings }) => (window) => {
-    const points = pointsOf(window);
-    if (points.length === 0) return window.places.length < 2 ? undefined : refuseHistograms();
-    if (points.length === window.places.length) return extrapolated(points, window, kind);
+    const places = placesIn(window);
+    const points = pointsAt(places, window);
+    if (points.length === 0) return places.length < 2 ? undefined : refuseHistograms();
+    if (points.length === places.length) return extrapolated(points, window, kind);
     warnings.add(MIXED);
     return undefined;
   };
@@ -110,9 +123,9 @@ function rating(kind: { readonly isCounter: boolean; readonly isRate: boolean })
 
 function ofLast(isRate: boolean): (context: Context) => RangeFunction {
   return ({ warnings }) => (window) => {
-    const last = { ...window, places: window.places.slice(-2) };
-    if (last.places.length < 2) return undefined;
-    const points = pointsOf(last);
+    const places = placesIn(window).slice(-2);
+    if (places.length < 2) return undefined;
+    const points = pointsAt(places, window);
     if (points.length === 0) return refuseHistograms();
     if (points.length === 2) return differenceOfLast(points, isRate);
     warnings.add(MIXED);
@@ -122,7 +135,7 @@ function ofLast(isRate: boolean): (context: Context) => RangeFunction {
 
 /** How often, from one sample to the next, it is so; a number after a histogram or a histogram after a number counts too. */
 function ofSteps(counts: (before: number, value: number) => boolean): () => RangeFunction {
-  return () => ({ series: { values, present }, places }) => {
+  return ofPlaces((places, { series: { values, present } }) => {
     let count = 0;
     for (const [index, place] of places.entries()) {
       const before = places[index - 1];
@@ -131,7 +144,7 @@ function ofSteps(counts: (before: number, value: number) => boolean): () => Rang
       if (present[place] !== present[before] || counts(values[before] ?? Number.NaN, values[place] ?? Number.NaN)) count += 1;
     }
     return count;
-  };
+  });
 }
 
 /** When it was; of several, the last. */

@@ -82,7 +82,7 @@ export function overWindows(name: string, { subquery }: Windowed, inner: readonl
     const result = newSeries(KEEP_NAMES.has(name) ? series.labels : withoutMetadata(series.labels), context);
     for (let step = 0; step < context.steps.count; step += 1) {
       const window = windowAt(series, { steps, rangeMs, untilMs: untilMs(subquery, context.steps, step) - offsetMs, atMs: timeMs(context.steps, step) });
-      const sample = window === undefined ? undefined : fold(window, ...parameters.map((values) => values[step] ?? Number.NaN));
+      const sample = fold(window, ...parameters.map((values) => values[step] ?? Number.NaN));
       if (sample !== undefined) place(result, step, sample, context);
     }
     if (isSomewhere(result)) results.push(result);
@@ -103,12 +103,9 @@ interface Around {
   readonly atMs: number;
 }
 
-/** Undefined where nothing is in it. */
-function windowAt(series: Series, { steps, rangeMs, untilMs: until, atMs }: Around): Window | undefined {
+function windowAt(series: Series, { steps, rangeMs, untilMs: until, atMs }: Around): Window {
   // From the first step after the window's beginning on, which is not part of it.
   const from = Math.max(0, Math.floor((until - rangeMs - steps.startMs) / steps.stepMs) + 1);
   const to = Math.min(steps.count - 1, Math.floor((until - steps.startMs) / steps.stepMs));
-  const places: number[] = [];
-  for (let index = from; index <= to; index += 1) if (series.present[index] !== 0) places.push(index);
-  return places.length === 0 ? undefined : { series, steps, places, rangeStartMs: until - rangeMs, rangeEndMs: until, atMs };
+  return { series, steps, from, to, rangeStartMs: until - rangeMs, rangeEndMs: until, atMs };
 }

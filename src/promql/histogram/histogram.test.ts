@@ -8,19 +8,19 @@ import type { ShownBucket, ShownHistogram } from './layout.js';
 import { fractionOf, quantileOf, varianceOf } from './statistics.js';
 
 /** `(1,2]:3`, with square brackets where the bound belongs to the bucket. */
-function bucket(text: string): ShownBucket {
+function read(text: string): ShownBucket {
   const [, left, lower, upper, right, count] = /^([[(])(.+),(.+)([\])]):(.+)$/.exec(text) ?? [];
   const number = (bound: string | undefined): number => Number(bound?.replace('Inf', 'Infinity'));
   return { lower: number(lower), upper: number(upper), count: number(count), lowerInclusive: left === '[', upperInclusive: right === ']' };
 }
 
-function shown(texts: readonly string[], totals: Partial<ShownHistogram> = {}): ShownHistogram {
-  const buckets = texts.map(bucket);
+function shown(written: readonly string[], totals: Partial<ShownHistogram> = {}): ShownHistogram {
+  const buckets = written.map(read);
   return { count: buckets.reduce((sum, { count }) => sum + count, 0), sum: 0, buckets, ...totals };
 }
 
-function histogram(texts: readonly string[], totals?: Partial<ShownHistogram>): Histogram {
-  const [only] = histogramsFrom([shown(texts, totals)]);
+function histogram(written: readonly string[], totals?: Partial<ShownHistogram>): Histogram {
+  const [only] = histogramsFrom([shown(written, totals)]);
   if (only === undefined) throw new Error('no histogram');
   return only;
 }
