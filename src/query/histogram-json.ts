@@ -1,4 +1,4 @@
-import { bucketsOf } from '../promql/histogram/histogram.js';
+import { bucketsOf, pointsOfBuckets } from '../promql/histogram/histogram.js';
 import type { Bucket, Histogram } from '../promql/histogram/histogram.js';
 import { histogramsFrom } from '../promql/histogram/layout.js';
 import type { ShownBucket, ShownHistogram } from '../promql/histogram/layout.js';
@@ -15,7 +15,17 @@ const CLOSED = 3;
 
 /** All of one answer, since some tell what others leave open. Throws Inexact, and Error where it is no answer of the API. */
 export function readHistograms(values: readonly unknown[]): readonly Histogram[] {
-  return histogramsFrom(values.map(shown));
+  return histogramsFrom(each(values));
+}
+
+/** One after the other, since they are large. */
+function* each(values: readonly unknown[]): Iterable<ShownHistogram> {
+  for (const value of values) yield shown(value);
+}
+
+/** As how many numbers it will count. */
+export function pointsShown(value: unknown): number {
+  return pointsOfBuckets(isObject(value) && Array.isArray(value.buckets) ? value.buckets.length : 0);
 }
 
 function shown(value: unknown): ShownHistogram {
@@ -25,9 +35,10 @@ function shown(value: unknown): ShownHistogram {
 }
 
 function shownBucket(value: unknown): ShownBucket {
-  const [boundaries, lower, upper, count]: readonly unknown[] = Array.isArray(value) ? value : [];
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [];
+  const boundaries = parts[0];
   if (typeof boundaries !== 'number') throw new Error('not an answer of the API: a bucket');
-  return { lower: readValue(lower), upper: readValue(upper), count: readValue(count), lowerInclusive: boundaries === RIGHT_OPEN || boundaries === CLOSED, upperInclusive: boundaries === LEFT_OPEN || boundaries === CLOSED };
+  return { lower: readValue(parts[1]), upper: readValue(parts[2]), count: readValue(parts[3]), lowerInclusive: boundaries === RIGHT_OPEN || boundaries === CLOSED, upperInclusive: boundaries === LEFT_OPEN || boundaries === CLOSED };
 }
 
 export function histogramJson(histogram: Histogram): JsonObject {

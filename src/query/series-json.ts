@@ -1,7 +1,7 @@
 import { labelSet } from '../promql/eval/labels.js';
-import { newSeries, place } from '../promql/eval/series.js';
+import { newSeries, place, TooManyPoints } from '../promql/eval/series.js';
 import type { Context, Series } from '../promql/eval/series.js';
-import { readHistograms } from './histogram-json.js';
+import { pointsShown, readHistograms } from './histogram-json.js';
 import { isObject, labelsOf, objectsOf } from './json.js';
 import { readValue } from './numbers.js';
 
@@ -25,6 +25,8 @@ export function seriesOf(data: unknown, context: Pick<Context, 'steps' | 'budget
     for (const [seconds, content] of samplesOf(item.histogram, item.histograms)) histograms.push({ series, step: stepOf(seconds, context), content });
     return series;
   });
+  // Known before they are read, which takes the time.
+  if (histograms.reduce((sum, { content }) => sum + pointsShown(content), 0) > context.budget.points) throw new TooManyPoints();
   for (const [index, histogram] of readHistograms(histograms.map(({ content }) => content)).entries()) {
     const where = histograms[index];
     if (where !== undefined) place(where.series, where.step, histogram, context);

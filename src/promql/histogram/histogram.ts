@@ -53,18 +53,24 @@ export const NO_CELLS: Cells = { indexes: new Int32Array(0), counts: new Float64
 /** What answers of servers do not tell, so that nobody can say what one server would; the text is for the caller. */
 export class Inexact extends Error {}
 
-/** A histogram counts as so many numbers, and one for each bucket. */
+/** Beside a number, by the time that reading, adding and writing them takes. */
 const POINTS_OF_TOTALS = 16;
+const POINTS_OF_BUCKET = 4;
 
+/** As how many numbers it counts. */
 export function pointsOf(histogram: Histogram): number {
   switch (histogram.kind) {
     case 'exponential':
-      return POINTS_OF_TOTALS + histogram.positive.counts.length + histogram.negative.counts.length;
+      return pointsOfBuckets(histogram.positive.counts.length + histogram.negative.counts.length);
     case 'custom':
-      return POINTS_OF_TOTALS + histogram.buckets.length;
+      return pointsOfBuckets(histogram.buckets.length);
     case 'empty':
-      return POINTS_OF_TOTALS;
+      return pointsOfBuckets(0);
   }
+}
+
+export function pointsOfBuckets(count: number): number {
+  return POINTS_OF_TOTALS + POINTS_OF_BUCKET * count;
 }
 
 export function scaled(histogram: Histogram, factor: number): Histogram {
@@ -94,11 +100,11 @@ function mapped(histogram: Histogram, map: (value: number) => number): Histogram
 }
 
 function mappedCells({ indexes, counts }: Cells, map: (value: number) => number): Cells {
-  const changed = counts.map(map);
-  return changed.includes(0) ? withoutEmpty({ indexes, counts: changed }) : { indexes, counts: changed };
+  return withoutEmpty({ indexes, counts: counts.map(map) });
 }
 
 export function withoutEmpty({ indexes, counts }: Cells): Cells {
+  if (!counts.includes(0)) return { indexes, counts };
   return { indexes: indexes.filter((_, place) => counts[place] !== 0), counts: counts.filter((count) => count !== 0) };
 }
 

@@ -1,6 +1,6 @@
 import { boundOf, COARSEST, FINEST, indexOf } from './bounds.js';
 import { Inexact, NO_CELLS } from './histogram.js';
-import type { Bucket, Cells, ExponentialHistogram, Histogram } from './histogram.js';
+import type { Bucket, Cells, CustomHistogram, ExponentialHistogram, Histogram } from './histogram.js';
 
 /**
  * What an answer of the API shows of native histograms is their buckets that hold something, with bounds and counts. Of which kind and schema
@@ -25,41 +25,51 @@ const NEAR = 1e-12;
 const ROUNDING = 1e-6;
 
 type Seen =
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'custom' }
-  | { readonly kind: 'exponential'; readonly layout: Layout; /** Powers of two may be custom bounds as well. */ readonly isCertain: boolean };
+  | { readonly kind: 'certain'; readonly histogram: Histogram }
+  /** Powers of two may be custom bounds as well. */
+  | { readonly kind: 'either'; readonly exponential: ExponentialHistogram; readonly custom: CustomHistogram };
 type Layout = Pick<ExponentialHistogram, 'schema' | 'zeroThreshold' | 'zeroCount' | 'positive' | 'negative'>;
 
 /** Those of one answer; what one of them leaves open, the others may tell. Throws Inexact. */
-export function histogramsFrom(shown: readonly ShownHistogram[]): readonly Histogram[] {
-  const seen = shown.map(look);
-  const isCustom = seen.some(({ kind }) => kind === 'custom');
-  const isExponential = seen.some((one) => one.kind === 'exponential' && one.isCertain);
-  return shown.map((histogram, index) => {
-    const { count, sum, buckets } = histogram;
-    checkCount(histogram);
-    const one = seen[index] ?? { kind: 'empty' };
-    if (one.kind === 'exponential' && !one.isCertain && isCustom && isExponential) throw new Inexact('native histograms of which it cannot be told whether their buckets are custom');
-    if (one.kind === 'custom' || (one.kind === 'exponential' && !one.isCertain && isCustom)) return { kind: 'custom', count, sum, buckets: buckets.map(({ lower, upper, count: inside }) => ({ lower, upper, count: inside })) };
-    return one.kind === 'empty' ? { kind: 'empty', count, sum } : { kind: 'exponential', count, sum, ...one.layout };
+export function histogramsFrom(shown: Iterable<ShownHistogram>): readonly Histogram[] {
+  const seen = Array.from(shown, look);
+  const isSome = (kind: Histogram['kind']): boolean => seen.some((one) => one.kind === 'certain' && one.histogram.kind === kind);
+  const [isCustom, isExponential] = [isSome('custom'), isSome('exponential')];
+  return seen.map((one) => {
+    if (one.kind === 'certain') return one.histogram;
+    if (isCustom && isExponential) throw new Inexact('native histograms of which it cannot be told whether their buckets are custom');
+    return isCustom ? one.custom : one.exponential;
   });
 }
 
 /** A zero bucket with less than nothing in it is not shown, and would be missed in every sum. Observations of NaN are in no bucket. */
 function checkCount({ count, sum, buckets }: ShownHistogram): void {
   if (Number.isNaN(sum)) return;
-  const inside = buckets.reduce((all, bucket) => all + bucket.count, 0);
-  const most = buckets.reduce((all, bucket) => all + Math.abs(bucket.count), Math.abs(count));
+  let [inside, most] = [0, Math.abs(count)];
+  for (const bucket of buckets) {
+    inside += bucket.count;
+    most += Math.abs(bucket.count);
+  }
   if (!Number.isFinite(count) || !(Math.abs(count - inside) <= ROUNDING * most)) throw new Inexact('a native histogram whose buckets do not add up to its count');
 }
 
-function look({ buckets }: ShownHistogram): Seen {
-  if (buckets.length === 0) return { kind: 'empty' };
-  if (buckets.some(isCustomOnly)) return { kind: 'custom' };
+function look(shown: ShownHistogram): Seen {
+  checkCount(shown);
+  const { count, sum, buckets } = shown;
+  if (buckets.length === 0) return { kind: 'certain', histogram: { kind: 'empty', count, sum } };
+  if (buckets.some(isCustomOnly)) return { kind: 'certain', histogram: customOf(shown) };
   const layout = layoutOf(buckets);
   const isExponential = buckets.some(({ lower, upper, lowerInclusive }) => lowerInclusive || upper === Infinity || isOfSchema(lower) || isOfSchema(upper));
-  if (layout === undefined && isExponential) throw new Inexact('a native histogram whose schema cannot be told from its buckets');
-  return layout === undefined ? { kind: 'custom' } : { kind: 'exponential', layout, isCertain: isExponential };
+  if (layout === undefined) {
+    if (isExponential) throw new Inexact('a native histogram whose schema cannot be told from its buckets');
+    return { kind: 'certain', histogram: customOf(shown) };
+  }
+  const exponential: ExponentialHistogram = { kind: 'exponential', count, sum, ...layout };
+  return isExponential ? { kind: 'certain', histogram: exponential } : { kind: 'either', exponential, custom: customOf(shown) };
+}
+
+function customOf({ count, sum, buckets }: ShownHistogram): CustomHistogram {
+  return { kind: 'custom', count, sum, buckets: buckets.map(({ lower, upper, count: inside }) => ({ lower, upper, count: inside })) };
 }
 
 /** Exponential ones are open to the side of zero, and end at the largest number. */
@@ -106,17 +116,20 @@ interface Side {
 function cellsOf(side: readonly Bucket[], schema: number | undefined): Side | undefined {
   if (side.length === 0) return { cells: NO_CELLS, cutAt: undefined };
   if (schema === undefined) return undefined;
-  const indexes = Int32Array.from(side, ({ upper }) => indexOf(upper, schema));
+  const indexes = new Int32Array(side.length);
+  const counts = new Float64Array(side.length);
   let cutAt: number | undefined;
-  for (const [place, { lower, upper }] of side.entries()) {
-    const index = indexes[place] ?? 0;
+  for (const [place, { lower, upper, count }] of side.entries()) {
+    const index = indexOf(upper, schema);
+    indexes[place] = index;
+    counts[place] = count;
     const begins = boundOf(index - 1, schema);
     if (upper !== Infinity && !isNear(boundOf(index, schema), upper)) return undefined;
     if (isNear(begins, lower)) continue;
     if (place > 0 || lower < begins) return undefined;
     cutAt = lower;
   }
-  return { cells: { indexes, counts: Float64Array.from(side, ({ count }) => count) }, cutAt };
+  return { cells: { indexes, counts }, cutAt };
 }
 
 function isNear(a: number, b: number): boolean {
