@@ -12,7 +12,7 @@ describe('a native histogram in an answer of the API', () => {
     expect(histogram && histogramJson(histogram)).toEqual(json);
   });
 
-  it.each([[undefined], ['text'], [{ count: 1, sum: '2' }], [{ count: '1', sum: '2', buckets: [['x']] }]])('is none: %j', (value) => {
+  it.each([[undefined], ['text'], [{ count: 1, sum: '2' }], [{ count: '1', sum: '2', buckets: [['x']] }], [{ count: '1', sum: '2', buckets: [[3, 'x', 'y', '1']] }], [{ count: '1', sum: '2', buckets: [[0, '2', '1', '1']] }]])('is none: %j', (value) => {
     expect(() => readHistograms([value])).toThrow('not an answer of the API');
   });
 });

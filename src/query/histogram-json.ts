@@ -37,8 +37,9 @@ function shown(value: unknown): ShownHistogram {
 function shownBucket(value: unknown): ShownBucket {
   const parts: readonly unknown[] = Array.isArray(value) ? value : [];
   const boundaries = parts[0];
-  if (typeof boundaries !== 'number') throw new Error('not an answer of the API: a bucket');
-  return { lower: readValue(parts[1]), upper: readValue(parts[2]), count: readValue(parts[3]), lowerInclusive: boundaries === RIGHT_OPEN || boundaries === CLOSED, upperInclusive: boundaries === LEFT_OPEN || boundaries === CLOSED };
+  const [lower, upper] = [readValue(parts[1]), readValue(parts[2])];
+  if (typeof boundaries !== 'number' || !(lower <= upper)) throw new Error('not an answer of the API: a bucket');
+  return { lower, upper, count: readValue(parts[3]), lowerInclusive: boundaries === RIGHT_OPEN || boundaries === CLOSED, upperInclusive: boundaries === LEFT_OPEN || boundaries === CLOSED };
 }
 
 export function histogramJson(histogram: Histogram): JsonObject {

@@ -58,6 +58,7 @@ describe('what the buckets of a native histogram tell', () => {
     ['a schema that no bound shows', [shown([`(1.2,${FINE}]:1`])]],
     ['one that could be both among both', [shown(['(1,2]:3']), shown(['[-Inf,1]:3']), shown([`(1,${FINE}]:3`])]],
     ['a zero bucket with less than nothing in it', [shown(['(1,2]:3'], { count: 1 })]],
+    ['a zero bucket that is not around zero', [shown(['[-1,2]:1'])]],
     ['a count that is none', [shown(['(1,2]:3'], { count: Infinity })]],
   ])('is not guessed: %s', (_, all) => {
     expect(() => histogramsFrom(all)).toThrow(Inexact);

@@ -87,6 +87,7 @@ function isOfSchema(bound: number): boolean {
 /** Undefined: bounds that are of no schema. */
 function layoutOf(buckets: readonly ShownBucket[]): Layout | undefined {
   const zero = buckets.find(({ lowerInclusive, upperInclusive }) => lowerInclusive && upperInclusive);
+  if (zero !== undefined && zero.lower !== -zero.upper) return undefined;
   const above = buckets.filter(({ lowerInclusive }) => !lowerInclusive);
   const below = buckets.filter((bucket) => bucket.lowerInclusive && bucket !== zero).map(({ lower, upper, count }) => ({ lower: -upper, upper: -lower, count })).toReversed();
   const schema = schemaOf(above, below);
