@@ -84,7 +84,7 @@ async function askParts({ parts }: EvaluationPlan, { window, steps, group, askin
     for (const { merge, nodes, gathered, steps: own } of all) {
       if (!gathered.ok) return gathered;
       note(notes, gathered.value);
-      const series = own === undefined ? [] : seriesOf(mergeEvaluations(gathered.value, merge), { steps: own, budget });
+      const series = own === undefined ? [] : seriesOf(mergeEvaluations(gathered.value, merge, notes.infos), { steps: own, budget });
       for (const node of nodes) given.set(node, series);
     }
     return ok({ given, maxPoints: budget.points, subqueryStepMs: subqueryStep.value });

@@ -36,7 +36,7 @@ export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Ask
     for (const text of gathered.value.warnings) notes.warnings.add(text);
     for (const text of gathered.value.infos) notes.infos.add(text);
     try {
-      merged.push(mergedData(plan, request, gathered.value));
+      merged.push(mergedData(plan, request, gathered.value, notes.infos));
     } catch (error) {
       if (error instanceof Unmergeable || error instanceof Inexact) return refuse('query_not_distributable', error.message);
       throw error;
@@ -49,12 +49,12 @@ export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Ask
   return ok(jsonReply(body));
 }
 
-function mergedData(plan: GroupPlan, { path, parameters }: UpstreamRequest, gathered: Gathered): unknown {
+function mergedData(plan: GroupPlan, { path, parameters }: UpstreamRequest, gathered: Gathered, infos: Set<string>): unknown {
   const { data } = gathered;
   if (ALIKE.has(path)) return data[0];
   const limit = Number(parameters.find(([name]) => name === 'limit')?.[1] ?? 0);
   if (plan.kind !== 'forward' || plan.merge === undefined) return mergeLists(path, data, limit);
-  return cutResult(mergeEvaluations(gathered, plan.merge), limit);
+  return cutResult(mergeEvaluations(gathered, plan.merge, infos), limit);
 }
 
 export function cutResult(data: unknown, limit: number): unknown {

@@ -6,7 +6,7 @@ import { compare, labelsKey } from './label-order.js';
 import { mergeMeans } from './merge-means.js';
 import { histogramJson, readHistograms } from './histogram-json.js';
 import { formatValue, readValue } from './numbers.js';
-import { added } from '../promql/histogram/add.js';
+import { added, isPartlyUnseen, PARTLY_UNSEEN } from '../promql/histogram/add.js';
 import type { Histogram } from '../promql/histogram/histogram.js';
 import { Unmergeable } from './unmergeable.js';
 
@@ -29,8 +29,8 @@ type Known = Map<unknown, Histogram>;
 /** A group with both has no sum, and the member that has them leaves it out. */
 const MIXED = 'PromQL warning: encountered a mix of histograms and floats';
 
-/** `data` of the answers to one query, in the members' order. Throws Unmergeable, and Error where it is no answer of the API. */
-export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge): unknown {
+/** `data` of the answers to one query, in the members' order; `infos`: what is to be said of it. Throws Unmergeable, Inexact, and Error where it is no answer of the API. */
+export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge, infos: Set<string>): unknown {
   if ((merge.kind === 'combine' || merge.kind === 'mean') && warnings.some((text) => text.startsWith(MIXED))) throw new Unmergeable('a sum of native histograms and numbers in one of several backends');
   const [first] = data;
   if (merge.kind === 'any' || !isObject(first)) return first;
@@ -39,6 +39,7 @@ export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'wa
   if (type !== 'vector' && type !== 'matrix') throw new Error('not an answer of the API');
   const all = new Map<string, Series>();
   const known = merge.kind === 'combine' ? histogramsIn(data) : new Map<unknown, Histogram>();
+  if (isPartlyUnseen(known.values())) infos.add(PARTLY_UNSEEN);
   for (const one of data) {
     if (!isObject(one) || one.resultType !== type) throw new Error('not an answer of the API');
     for (const item of objectsOf(one.result)) add(all, item, merge, known);

@@ -6,7 +6,7 @@ import { accumulator, largestFirst, smallestFirst } from './accumulators.js';
 import type { AccumulatingOp } from './accumulators.js';
 import { dropping, keeping, perLabelSet, withLabel } from './labels.js';
 import type { LabelSet } from './labels.js';
-import { meanOf, sumOf } from '../histogram/add.js';
+import { isPartlyUnseen, meanOf, PARTLY_UNSEEN, sumOf } from '../histogram/add.js';
 import { Inexact } from '../histogram/histogram.js';
 import type { Histogram } from '../histogram/histogram.js';
 import { Collector, EvaluationFault, HISTOGRAM, isSomewhere, newSeries, NUMBER, place, sampleAt } from './series.js';
@@ -72,6 +72,7 @@ export function withHistograms(op: AccumulatingOp, histograms: readonly Histogra
     warnings.add('PromQL warning: encountered a mix of histograms and floats for aggregation');
     return undefined;
   }
+  if (isPartlyUnseen(histograms)) infos.add(PARTLY_UNSEEN);
   const result = op === 'sum' ? sumOf(histograms) : meanOf(histograms);
   if (result === undefined) warnings.add('PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name ""');
   return result;

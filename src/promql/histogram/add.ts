@@ -22,6 +22,19 @@ export function sumOf(histograms: readonly Histogram[]): Histogram | undefined {
   return others.reduce<Histogram | undefined>((sum, other) => sum && added(sum, other), first);
 }
 
+/** Where they differ in what is seen of them, what is not seen of the others might be different too. */
+export const PARTLY_UNSEEN = 'native histograms whose resolution cannot be seen were taken to be as fine as the others';
+
+export function isPartlyUnseen(histograms: Iterable<Histogram>): boolean {
+  const [schemas, widths] = [new Set<number | undefined>(), new Set<number | undefined>()];
+  for (const histogram of histograms) {
+    if (histogram.kind === 'custom') continue;
+    schemas.add(histogram.kind === 'empty' ? undefined : histogram.schema);
+    widths.add(histogram.kind === 'empty' ? undefined : histogram.zeroThreshold);
+  }
+  return [schemas, widths].some((seen) => seen.has(undefined) && seen.size > 2);
+}
+
 /** As `added`. Where the sum would overflow, the mean is carried on from one to the next. */
 export function meanOf(histograms: readonly Histogram[]): Histogram | undefined {
   const sum = sumOf(histograms);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { added, meanOf, sumOf } from './add.js';
+import { added, isPartlyUnseen, meanOf, sumOf } from './add.js';
 import { boundOf, indexOf } from './bounds.js';
 import { bucketsOf, divided, Inexact, pointsOf, scaled } from './histogram.js';
 import type { Histogram } from './histogram.js';
@@ -103,6 +103,15 @@ describe('a sum of native histograms', () => {
     expect(sumOf([huge, huge])).toMatchObject({ sum: Infinity });
     expect(meanOf([huge, huge])).toMatchObject({ sum: 1e308, count: 1e308 });
     expect(texts(meanOf([histogram(['(1,2]:3', '(2,4]:1']), histogram(['(1,2]:5', '(2,4]:1'])]))).toEqual(['1..2:4', '2..4:1']);
+  });
+
+  it.each<readonly [string, boolean, readonly (readonly string[])[]]>([
+    ['of one schema', false, [['(1,2]:1'], ['(2,4]:1'], []]],
+    ['of two schemas', true, [['(1,2]:1'], ['(1,16]:1'], []]],
+    ['of two schemas, all seen', false, [['(1,2]:1'], ['(1,16]:1']]],
+    ['of two zero buckets', true, [['[-0.1,0.1]:1', '(1,2]:1'], ['[-0.2,0.2]:1', '(1,2]:1'], ['(1,2]:1']]],
+  ])('may be coarser than it seems where others differ: %s', (_, isUnseen, all) => {
+    expect(isPartlyUnseen(all.map((buckets) => histogram(buckets)))).toBe(isUnseen);
   });
 
   it('counts by its buckets', () => {
