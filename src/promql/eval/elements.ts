@@ -1,8 +1,9 @@
 import { added } from '../histogram/add.js';
 import { divided, Inexact, scaled } from '../histogram/histogram.js';
 import type { Histogram } from '../histogram/histogram.js';
+import { trimmed } from '../histogram/trim.js';
 import type { Aggregation, Binary, Call, Expr } from '../ast.js';
-import { calculate, compare, isArithmetic } from './arithmetic.js';
+import { calculate, compare, isArithmetic, isTrim } from './arithmetic.js';
 import type { NumericOp } from './arithmetic.js';
 import type { Context, Sample } from './series.js';
 
@@ -19,31 +20,36 @@ export interface Operation {
 export function elementOf({ op, bool, hasGauge }: Operation, a: Sample, b: Sample, context: Context): Sample | undefined | 'incompatible' {
   if (typeof a === 'number' && typeof b === 'number') {
     if (isArithmetic(op)) return calculate(op, a, b);
+    if (isTrim(op)) return incompatible(op, a, b, context);
     const holds = compare(op, a, b);
     return bool ? Number(holds) : holds ? a : undefined;
   }
   if (typeof a !== 'number' && typeof b !== 'number') return ofHistograms(op, [a, b], hasGauge, context);
   if (op === '*') return typeof a === 'number' ? (typeof b === 'number' ? a * b : scaled(b, a)) : typeof b === 'number' ? scaled(a, b) : 'incompatible';
   if (op === '/' && typeof a !== 'number' && typeof b === 'number') return divided(a, b);
-  context.infos.add(`PromQL info: incompatible sample types encountered for binary operator "${op}": ${kindOf(a)} ${op} ${kindOf(b)}`);
+  if (isTrim(op) && typeof a !== 'number' && typeof b === 'number') return trimmed(a, b, op === '</' ? 'below' : 'above');
+  return incompatible(op, a, b, context);
+}
+
+function incompatible(op: NumericOp, a: Sample, b: Sample, { infos }: Context): 'incompatible' {
+  infos.add(`PromQL info: incompatible sample types encountered for binary operator "${op}": ${kindOf(a)} ${op} ${kindOf(b)}`);
   return 'incompatible';
 }
 
-function ofHistograms(op: NumericOp, [a, b]: readonly [Histogram, Histogram], hasGauge: boolean, { warnings, infos }: Context): Histogram | 'incompatible' {
+function ofHistograms(op: NumericOp, [a, b]: readonly [Histogram, Histogram], hasGauge: boolean, context: Context): Histogram | 'incompatible' {
   switch (op) {
     case '+':
     case '-': {
       if (!hasGauge) throw new Inexact(`${op} between native histograms that are counters: answers do not tell where they were reset`);
       const result = added(a, b, op === '+' ? 1 : -1);
-      if (result === undefined) warnings.add(`PromQL warning: incompatible bucket layout encountered for binary operator ${op}`);
+      if (result === undefined) context.warnings.add(`PromQL warning: incompatible bucket layout encountered for binary operator ${op}`);
       return result ?? 'incompatible';
     }
     case '==':
     case '!=':
       throw new Inexact(`${op} between native histograms: answers do not tell of their empty buckets`);
     default:
-      infos.add(`PromQL info: incompatible sample types encountered for binary operator "${op}": histogram ${op} histogram`);
-      return 'incompatible';
+      return incompatible(op, a, b, context);
   }
 }
 

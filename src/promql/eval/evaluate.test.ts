@@ -238,7 +238,7 @@ describe('an evaluation over given vectors', () => {
     expect(ask('-x', TWO, 5)).toEqual({ ok: false, error: { kind: 'too_many_points' } });
   });
 
-  it.each(['rate(x[5m])', 'limit_ratio(0.5, x)', 'info(x)', 'start_timestamp(x)', 'x </ 2', 'x', 'double_exponential_smoothing(x[5m], 0.1, 0.1)'])('leaves %s to a server', (query) => {
+  it.each(['rate(x[5m])', 'limit_ratio(0.5, x)', 'info(x)', 'start_timestamp(x)', 'x', 'double_exponential_smoothing(x[5m], 0.1, 0.1)'])('leaves %s to a server', (query) => {
     expect(unevaluable(read(query))).toEqual(expect.any(String));
   });
 });

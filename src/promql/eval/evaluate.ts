@@ -6,7 +6,7 @@ import { unwrapped } from '../walk.js';
 import { Inexact, scaled } from '../histogram/histogram.js';
 import { fractionOf, quantileOf } from '../histogram/statistics.js';
 import { aggregate, countValues, firstOf, isAggregated, rank } from './aggregate.js';
-import { calculate, compare, isArithmetic, isComparison } from './arithmetic.js';
+import { calculate, compare, isArithmetic, isTrim } from './arithmetic.js';
 import type { NumericOp } from './arithmetic.js';
 import { bucketFraction, bucketQuantile, overHistograms } from './buckets.js';
 import type { Evaluate } from './buckets.js';
@@ -84,7 +84,7 @@ export function unevaluable(node: Expr): string | undefined {
     case 'aggregation':
       return isAggregated(node.op) ? undefined : node.op;
     case 'binary':
-      return node.op === '</' || node.op === '>/' ? node.op : undefined;
+      return undefined;
     case 'call':
       return VALUE_FUNCTIONS.has(node.name) || DATE_FUNCTIONS.has(node.name) || HISTOGRAM_FUNCTIONS.has(node.name) || OTHER_FUNCTIONS.has(node.name) ? undefined : node.name;
   }
@@ -179,7 +179,6 @@ class Evaluator {
       if (left.kind !== 'vector' || right.kind !== 'vector' || matching === undefined) throw new TypeError(`${op} without two vectors`);
       return vector(setOperation(op, matching, left.series, right.series, this.#context));
     }
-    if (!isArithmetic(op) && !isComparison(op)) throw new TypeError(`${op} is not evaluated here`);
     if (left.kind === 'scalar' && right.kind === 'scalar') return this.#everywhere((step) => ofScalars(op, left.values[step] ?? Number.NaN, right.values[step] ?? Number.NaN));
     if (left.kind === 'vector' && right.kind === 'scalar') return this.#withScalar(op, bool, left.series, right.values, 'right');
     if (left.kind === 'scalar' && right.kind === 'vector') return this.#withScalar(op, bool, right.series, left.values, 'left');
@@ -196,7 +195,7 @@ class Evaluator {
       return element === 'incompatible' ? undefined : element;
     };
     if (isArithmetic(op) || bool) return this.#sampled(series, result);
-    return vector(mapSamples(series, this.#context, (labels) => labels, (sample, step) => (result(sample, step) === undefined ? undefined : sample)));
+    return vector(mapSamples(series, this.#context, (labels) => labels, isTrim(op) ? result : (sample, step) => (result(sample, step) === undefined ? undefined : sample)));
   }
 
   #call({ name, args }: Call): Value {
@@ -321,6 +320,7 @@ function vector(series: readonly Series[]): Value {
 }
 
 function ofScalars(op: NumericOp, a: number, b: number): number {
+  if (isTrim(op)) throw new EvaluationFault(`operator "${op}" not allowed for Scalar operations`);
   return isArithmetic(op) ? calculate(op, a, b) : Number(compare(op, a, b));
 }
 

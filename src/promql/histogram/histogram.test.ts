@@ -6,6 +6,7 @@ import type { Histogram } from './histogram.js';
 import { histogramsFrom } from './layout.js';
 import type { ShownBucket, ShownHistogram } from './layout.js';
 import { fractionOf, quantileOf, varianceOf } from './statistics.js';
+import { trimmed } from './trim.js';
 
 /** `(1,2]:3`, with square brackets where the bound belongs to the bucket. */
 function read(text: string): ShownBucket {
@@ -121,6 +122,32 @@ describe('a sum of native histograms', () => {
   it('is scaled in all its parts; by nothing, its buckets are gone', () => {
     const one = histogram(['[-0.5,0.5]:1', '(1,2]:2'], { sum: 3 });
     expect([texts(scaled(one, 2)), texts(scaled(one, 0)), texts(scaled(one, -1)), texts(divided(one, 0))]).toEqual([['-0.5..0.5:2', '1..2:4'], [], ['1..2:-2'], ['-0.5..0.5:Infinity']]);
+  });
+});
+
+describe('what of a native histogram is below or above a value', () => {
+  const BOTH = ['[-2,-1):2', '[-0.5,0.5]:2', '(1,2]:4', '(2,4]:4'];
+  const CUSTOM = ['[-Inf,1]:2', '(1,3]:4', '(3,Inf]:4'];
+
+  it.each<readonly [readonly string[], number, readonly string[], readonly string[]]>([
+    [BOTH, 2, ['-2..-1:2', '-0.5..0.5:2', '1..2:4'], ['2..4:4']],
+    [BOTH, 0, ['-2..-1:2', '-0.5..0.5:1'], ['-0.5..0.5:1', '1..2:4', '2..4:4']],
+    [BOTH, -9, [], BOTH.map((text) => text.replaceAll(/[[\])(]/g, '').replace(',', '..'))],
+    [CUSTOM, 2, ['-Infinity..1:2', '1..3:2'], ['1..3:2', '3..Infinity:4']],
+    [CUSTOM, 0.5, ['-Infinity..1:1'], ['-Infinity..1:1', '1..3:4', '3..Infinity:4']],
+    [CUSTOM, 5, ['-Infinity..1:2', '1..3:4'], ['3..Infinity:4']],
+  ])('of %j at %d', (buckets, value, below, above) => {
+    expect([texts(trimmed(histogram(buckets), value, 'below')), texts(trimmed(histogram(buckets), value, 'above'))]).toEqual([below, above]);
+  });
+
+  it('divides a bucket evenly on a logarithmic scale', () => {
+    const one = histogram(['(1,2]:4', '(2,4]:4']);
+    expect([trimmed(one, Math.SQRT2, 'below').count, trimmed(one, Math.SQRT2, 'above').count]).toEqual([expect.closeTo(2, 12), expect.closeTo(6, 12)]);
+  });
+
+  it('has a count and a sum of its own, unless it is all', () => {
+    const one = histogram(['(1,2]:4', '(2,4]:4'], { sum: 17 });
+    expect([trimmed(one, 2, 'below'), trimmed(one, 9, 'below'), trimmed(histogram([], { sum: 3 }), 1, 'above')]).toMatchObject([{ count: 4, sum: 4 * Math.SQRT2 }, { count: 8, sum: 17 }, { count: 0, sum: 3 }]);
   });
 });
 

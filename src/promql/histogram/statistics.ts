@@ -87,7 +87,8 @@ function rankBelow(value: number, histogram: Histogram, buckets: readonly Bucket
   return undefined;
 }
 
-function fractionBelow({ lower, upper }: Bucket, value: number, isLinear: boolean): number {
+/** How much of the bucket is below a value in it, evenly spread. */
+export function fractionBelow({ lower, upper }: Bucket, value: number, isLinear: boolean): number {
   if (isLinear) return (value - lower) / (upper - lower);
   const [low, high, here] = [Math.log2(Math.abs(lower)), Math.log2(Math.abs(upper)), Math.log2(Math.abs(value))];
   return value > 0 ? (here - low) / (high - low) : 1 - (here - high) / (low - high);

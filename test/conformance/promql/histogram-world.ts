@@ -37,6 +37,8 @@ function counted(random: Random, endMs: number, count: number, shape: (buckets: 
 export const MIXED_QUESTIONS: readonly string[] = ['sum({__name__=~"duration|x"})', 'avg by (pod) ({__name__=~"duration|x"})'];
 
 export const HISTOGRAM_QUESTIONS: readonly string[] = [
+  'sum(duration) </ 2.2', 'sum(rate(duration[5m])) >/ 2.2', 'sum(duration) </ 0.5', 'sum(duration) >/ 1', 'sum(signed) </ -0.7', 'sum(signed) >/ -0.7', 'avg(signed) </ 100', 'sum(size) </ 0.05', 'sum(size) >/ 0.05', 'sum(rate(size[5m])) </ 0.7', 'sum(size) >/ 3', 'sum(size) </ 3',
+  'sum(duration) >/ scalar(avg(x) / 50)', 'sum(x) </ 2', 'histogram_quantile(0.5, sum by (pod) (duration) >/ 1.5)', 'sum(duration) </ on () sum(x)', '{__name__=~"duration|x"} >/ on (pod, cluster) group_left info * 1.7',
   'sum(duration)', 'sum by (pod) (rate(duration[5m]))', 'avg(rate(duration[5m]))', 'avg by (pod) (duration)', 'count(duration)', 'group by (pod) (duration)', 'max(duration)', 'quantile(0.5, duration)', 'stddev(duration)', 'topk(2, duration)', 'min({__name__=~"duration|x"})', 'topk(2, {__name__=~"duration|x"})',
   'histogram_quantile(0.9, sum(rate(duration[5m])))', 'histogram_quantile(0.01, sum(rate(duration[5m])))', 'histogram_quantile(0.5, duration)', 'histogram_quantile(0.5, sum by (pod) (rate(signed[5m])))', 'histogram_quantile(0.1, sum(signed))', 'histogram_quantile(0.9, sum(rate(size[5m])))', 'histogram_quantile(0.01, sum(size))',
   'histogram_quantile(1, sum(size))', 'histogram_quantile(0, sum(duration))', 'histogram_quantile(1, sum(duration))', 'histogram_quantile(2, sum(duration))', 'histogram_quantile(-1, sum(signed))', 'histogram_quantile(scalar(avg(x)) / 200, sum(rate(duration[5m])))', 'histogram_quantile(0.9, {__name__=~"duration|latency_bucket"})',
