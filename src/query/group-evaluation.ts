@@ -19,7 +19,7 @@ import type { Refusal, Reply } from './refusal.js';
 import { fromMemory } from './remembered.js';
 import { seriesOf } from './series-json.js';
 import { askForStep } from './subquery-step.js';
-import { Unmergeable } from './unmergeable.js';
+import { MixedSum, Unmergeable } from './unmergeable.js';
 import { valueJson } from './value-json.js';
 
 /** The parts of a query are asked of all members at once; what is above them is evaluated over what they say (docs/adr/0022). */
@@ -32,7 +32,7 @@ interface Notes {
   readonly infos: Set<string>;
 }
 
-/** Rejects as `gather` does. */
+/** Rejects as `gather` does, and with MixedSum where the plan has another one. */
 export async function askAndEvaluate(plan: EvaluationPlan, group: BackendGroup, asking: Omit<GroupAsking, 'budget'>): Promise<Result<Reply, Reply | Refusal>> {
   const { expr, times, limit } = plan;
   const window: Window = times.kind === 'range' ? times : { kind: 'instant', timeMs: times.timeMs ?? Date.now() };
@@ -67,7 +67,7 @@ interface PartsAsking {
 /** What the evaluation is given: the parts' answers, and how many points are left for it. */
 type Given = Pick<Evaluation, 'given' | 'maxPoints' | 'subqueryStepMs'>;
 
-async function askParts({ parts }: EvaluationPlan, { window, steps, group, asking, notes }: PartsAsking): Promise<Result<Given, Reply | Refusal>> {
+async function askParts({ parts, otherwise }: EvaluationPlan, { window, steps, group, asking, notes }: PartsAsking): Promise<Result<Given, Reply | Refusal>> {
   const given = new Map<Expr, readonly Series[]>();
   const budget = { points: MAX_POINTS };
   const enough = new AbortController();
@@ -89,6 +89,7 @@ async function askParts({ parts }: EvaluationPlan, { window, steps, group, askin
     }
     return ok({ given, maxPoints: budget.points, subqueryStepMs: subqueryStep.value });
   } catch (error) {
+    if (error instanceof MixedSum && otherwise !== undefined) throw error;
     if (error instanceof Unmergeable || error instanceof Inexact) return refuse('query_not_distributable', error.message);
     if (error instanceof TooManyPoints) return tooManyPoints();
     throw error;

@@ -13,7 +13,7 @@ import { TooLarge } from './reading.js';
 import { jsonReply, refuse } from './refusal.js';
 import type { Refusal, Reply } from './refusal.js';
 import { fromMemory } from './remembered.js';
-import { Unmergeable } from './unmergeable.js';
+import { MixedSum, Unmergeable } from './unmergeable.js';
 
 /** A group's answer: each member is asked the same at once, and what they say is put together in the members' order (docs/adr/0022). */
 
@@ -23,7 +23,7 @@ const ALIKE: ReadonlySet<string> = new Set(['/api/v1/format_query', '/api/v1/par
 type GroupPlan = Extract<Plan, { kind: 'forward' | 'filter' }>;
 type Asking = Omit<GroupAsking, 'budget'>;
 
-/** Rejects as `asked` does where all members fail, or one that must not. */
+/** Rejects as `asked` does where all members fail, or one that must not, and with MixedSum where the plan has another one. */
 export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Asking): Promise<Result<Reply, Reply | Refusal>> {
   if (plan.kind === 'forward' && plan.request.path === '/federate') return askFederation(plan.request, group, asking);
   const requests = plan.kind === 'forward' ? [plan.request] : plan.requests;
@@ -38,6 +38,7 @@ export async function askGroup(plan: GroupPlan, group: BackendGroup, asking: Ask
     try {
       merged.push(mergedData(plan, request, gathered.value, notes.infos));
     } catch (error) {
+      if (error instanceof MixedSum && 'otherwise' in plan) throw error;
       if (error instanceof Unmergeable || error instanceof Inexact) return refuse('query_not_distributable', error.message);
       throw error;
     }

@@ -7,7 +7,7 @@ import { formatValue, readValue } from './numbers.js';
 import { added } from '../promql/histogram/add.js';
 import { scaled } from '../promql/histogram/histogram.js';
 import type { Histogram } from '../promql/histogram/histogram.js';
-import { Unmergeable } from './unmergeable.js';
+import { MixedSum } from './unmergeable.js';
 
 /**
  * Means of what is spread over members: each is asked for its mean and for how many values it is of, in one question, so that both are
@@ -74,7 +74,7 @@ function together(known: Mean | undefined, { time, mean, count }: Mean): Mean {
   const [mine, others] = [known.count / total, count / total];
   if (typeof known.mean === 'number' && typeof mean === 'number') return { time, mean: known.mean * mine + mean * others, count: total };
   const both = typeof known.mean === 'number' || typeof mean === 'number' ? undefined : added(scaled(known.mean, mine), scaled(mean, others));
-  if (both === undefined) throw new Unmergeable('a mean of native histograms with numbers, or with such of other buckets, of several backends');
+  if (both === undefined) throw new MixedSum('a mean of native histograms with numbers, or with such of other buckets, of several backends');
   return { time, mean: both, count: total };
 }
 

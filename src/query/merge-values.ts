@@ -8,7 +8,7 @@ import { histogramJson, readHistograms } from './histogram-json.js';
 import { formatValue, readValue } from './numbers.js';
 import { added, isPartlyUnseen, PARTLY_UNSEEN } from '../promql/histogram/add.js';
 import type { Histogram } from '../promql/histogram/histogram.js';
-import { Unmergeable } from './unmergeable.js';
+import { MixedSum, Unmergeable } from './unmergeable.js';
 
 /**
  * Several answers of an evaluation as one. Series of equal labels are the same series: the member that is listed first has the
@@ -27,11 +27,11 @@ interface Series {
 type Known = Map<unknown, Histogram>;
 
 /** A group with both has no sum, and the member that has them leaves it out. */
-const MIXED = 'PromQL warning: encountered a mix of histograms and floats';
+const MIXED = 'PromQL warning: encountered a mix of histograms and floats for aggregation';
 
 /** `data` of the answers to one query, in the members' order; `infos`: what is to be said of it. Throws Unmergeable, Inexact, and Error where it is no answer of the API. */
 export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge, infos: Set<string>): unknown {
-  if ((merge.kind === 'combine' || merge.kind === 'mean') && warnings.some((text) => text.startsWith(MIXED))) throw new Unmergeable('a sum of native histograms and numbers in one of several backends');
+  if ((merge.kind === 'combine' || merge.kind === 'mean') && warnings.some((text) => text.startsWith(MIXED))) throw new MixedSum('a sum of native histograms and numbers in one of several backends');
   const [first] = data;
   if (merge.kind === 'any' || !isObject(first)) return first;
   if (merge.kind === 'mean') return mergeMeans(data);
@@ -80,11 +80,11 @@ function add(all: Map<string, Series>, item: JsonObject, merge: Extract<Merge, {
 }
 
 function addHistograms(known: Series, floats: readonly Sample[], histograms: readonly Sample[], read: Known): void {
-  if (floats.some(([time]) => known.histograms.has(time)) || histograms.some(([time]) => known.floats.has(time))) throw new Unmergeable('a sum of native histograms and numbers, of several backends');
+  if (floats.some(([time]) => known.histograms.has(time)) || histograms.some(([time]) => known.floats.has(time))) throw new MixedSum('a sum of native histograms and numbers, of several backends');
   for (const [time, content] of histograms) {
     const [before, one] = [read.get(known.histograms.get(time)?.[1]), read.get(content)];
     const sum = before === undefined || one === undefined ? one : added(before, one);
-    if (sum === undefined) throw new Unmergeable('a sum of native histograms with exponential and with custom buckets');
+    if (sum === undefined) throw new MixedSum('a sum of native histograms with exponential and with custom buckets');
     const written = before === undefined ? content : histogramJson(sum);
     read.set(written, sum);
     known.histograms.set(time, [time, written]);

@@ -15,8 +15,7 @@ import { jsonOf } from './backend-error.js';
 import { DRY_RUN_HEADER, isDryRun, tryOut } from './dry-run.js';
 import type { Endpoint, Plan, Question, ReadAnswer, ReadPlan, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
-import { askGroup } from './group.js';
-import { askAndEvaluate } from './group-evaluation.js';
+import { answerOfGroup } from './group-answer.js';
 import type { Member } from './gather.js';
 import { isObject } from './json.js';
 import { RangeCache, rangeQuestion } from './range-cache.js';
@@ -238,7 +237,7 @@ class Service implements QueryService {
       return read.ok ? this.#pieces(exchange.response, read.value, limits, signal) : this.#notAnswered(exchange, read.error);
     }
     const memory = this.#cache && { cache: this.#cache, tenant: exchange.tenant };
-    const answer = await (plan.kind === 'evaluate' ? askAndEvaluate(plan, group, { ...asking, memory }) : askGroup(plan, group, { ...asking, memory }));
+    const answer = await answerOfGroup(plan, group, { ...asking, memory });
     if (!answer.ok) return this.#notAnswered(exchange, answer.error);
     this.#metrics.bytes(Buffer.byteLength(answer.value.body));
     return send(exchange.response, answer.value, 'answered');

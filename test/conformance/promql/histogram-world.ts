@@ -33,10 +33,10 @@ function counted(random: Random, endMs: number, count: number, shape: (buckets: 
   });
 }
 
-/** Numbers and native histograms in one group: what a member leaves out of its answer, nobody else can know. */
-export const MIXED_QUESTIONS: readonly string[] = ['sum({__name__=~"duration|x"})', 'avg by (pod) ({__name__=~"duration|x"})'];
-
 export const HISTOGRAM_QUESTIONS: readonly string[] = [
+  // Numbers and histograms in one group, whose sum is nothing: what a member leaves out of its answer, nobody else can know.
+  'sum({__name__=~"duration|x"})', 'avg by (pod) ({__name__=~"duration|x"})', 'sum by (pod) ({__name__=~"duration|x"} and on (cluster) info{cluster="eu"} or on (pod, cluster) x)', 'max(sum by (cluster) ({__name__=~"duration|x"} unless on (pod) x{pod="2"}))',
+  'sum by (job) ({__name__=~"size|x|duration"}) or sum(x)', 'sum by (pod) (duration{cluster="eu"} or x{cluster="us"})', 'sum by (pod) (duration{cluster="eu"} or size{cluster="us"})', 'avg by (pod) (duration{cluster="eu"} or x{cluster="us"})', 'avg by (pod) (signed{cluster="ap"} or size{cluster!="ap"}) or avg(y)',
   'sum(duration) </ 2.2', 'sum(rate(duration[5m])) >/ 2.2', 'sum(duration) </ 0.5', 'sum(duration) >/ 1', 'sum(signed) </ -0.7', 'sum(signed) >/ -0.7', 'avg(signed) </ 100', 'sum(size) </ 0.05', 'sum(size) >/ 0.05', 'sum(rate(size[5m])) </ 0.7', 'sum(size) >/ 3', 'sum(size) </ 3',
   'sum(duration) >/ scalar(avg(x) / 50)', 'sum(x) </ 2', 'histogram_quantile(0.5, sum by (pod) (duration) >/ 1.5)', 'sum(duration) </ on () sum(x)', '{__name__=~"duration|x"} >/ on (pod, cluster) group_left info * 1.7',
   'sum(duration)', 'sum by (pod) (rate(duration[5m]))', 'avg(rate(duration[5m]))', 'avg by (pod) (duration)', 'count(duration)', 'group by (pod) (duration)', 'max(duration)', 'quantile(0.5, duration)', 'stddev(duration)', 'topk(2, duration)', 'min({__name__=~"duration|x"})', 'topk(2, {__name__=~"duration|x"})',
