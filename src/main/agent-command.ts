@@ -46,7 +46,7 @@ async function run(argv: readonly string[]): Promise<number> {
       if (draining) return ['draining'];
       return [...(running.agent.connectedGateways() > 0 ? [] : ['no gateway is connected']), ...running.push.troubles()];
     },
-    metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    metrics: async () => ({ contentType: registry.contentType, body: `${await registry.metrics()}${await running.push.metrics()}` }),
   });
   logger.info({ statusPort: status.port, targets: first.value.settings.targets.length }, 'agent started');
   const code = await untilShutdown({
@@ -74,7 +74,8 @@ interface Running {
 function startWith(config: AgentConfig, logger: Logger, registry: Registry): Running {
   let { credentials } = config;
   const renewal = startAgentRenewal(config, logger, registry);
-  const push = createAgentPush({ logger: logger.child({ component: 'push' }), registry });
+  const { logLevel, drainTimeoutMs } = config.process;
+  const push = createAgentPush({ logger, logLevel, logFields: config.name === undefined ? {} : { agent: config.name }, drainTimeoutMs });
   push.configure(config.push);
   const agent = startAgent(
     {

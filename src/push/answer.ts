@@ -68,6 +68,6 @@ function afterTheRest(request: IncomingMessage, then: () => void): void {
     bytes += chunk.length;
     if (bytes > LINGER_BYTES) finish();
   };
-  const timer = setTimeout(finish, LINGER_MS);
+  const timer = setTimeout(finish, LINGER_MS).unref();
   request.on('error', () => undefined).on('data', onData).once('end', finish).once('close', finish).resume();
 }

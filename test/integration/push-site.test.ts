@@ -13,7 +13,7 @@ import { promtool } from '../support/promtool.js';
 import { pageLines, startPushgateway } from '../support/push-servers.js';
 import type { RunningServer } from '../support/push-servers.js';
 import type { ConfigFile } from '../support/scrapeway.js';
-import { startWorld } from '../support/world.js';
+import { PASSWORD, startWorld, worldTenants } from '../support/world.js';
 import type { World } from '../support/world.js';
 
 /**
@@ -42,7 +42,9 @@ beforeAll(async () => {
   url = `https://localhost:${port}`;
   const only = (tenant: string): ConfigFile => ({ name: `pushed-${tenant}`, url: `${pushgateway.url}/metrics`, metric_relabel_configs: [{ source_labels: ['tenant'], regex: tenant, action: 'keep' }] });
   const targets = [only('shop'), only('billing')];
-  world = stack.use(await startWorld({ targetsA: targets, agentA: { log: { level: 'info' } } }));
+  const [teamA, teamB] = await worldTenants();
+  const gateway = { tenants: [{ ...teamA, push: ['up'] }, { ...teamB }], pushTargets: [{ name: 'up', kind: 'pushgateway', url: pushgateway.url, tenantLabel: 'tenant' }] };
+  world = stack.use(await startWorld({ targetsA: targets, gateway }));
   ca = await readFile(world.pki.serverCaFile);
   section = {
     address: `127.0.0.1:${port}`,
@@ -50,10 +52,12 @@ beforeAll(async () => {
     targets: [
       { name: 'batch', kind: 'pushgateway', url: pushgateway.url, tenantLabel: 'tenant', groupTtl: '1d', tenantGroupTtl: { brief: '10s' } },
       { name: 'main', kind: 'remote_write', url: `${receiver.url}/api/v1/write`, tenantLabel: 'tenant' },
+      { name: 'onward', kind: 'pushgateway', url: `${world.gateway.scrapeUrl}/push/up`, tenantLabel: 'tenant', caFile: world.pki.serverCaFile, basic: { user: 'team-a', passwordFile: await secret('team-a.password', PASSWORD) } },
     ],
     tenants: [
       { name: 'shop', credentials: [{ basic: { user: 'shop', passwordHash: await hash('open sesame', { cost: 4 }) } }], targets: ['batch', 'main'] },
       { name: 'billing', credentials: [{ bearer: { tokenFile: await secret('billing.token', TOKEN) } }], targets: ['batch'] },
+      { name: 'team-a', credentials: [{ basic: { user: 'jobs', passwordHash: await hash('of team-a', { cost: 4 }) } }], targets: ['onward'] },
       { name: 'brief', credentials: [{ certificate: { uri: 'spiffe://scrapeway/tenant/brief' } }], targets: ['batch'] },
     ],
   };
@@ -124,6 +128,15 @@ describe('a job of the site', () => {
   });
 });
 
+describe('a target that is the gateway’s push door', () => {
+  it('passes on what is pushed, with the tenant’s label forced by both', async () => {
+    const headers = { authorization: `Basic ${Buffer.from('jobs:of team-a').toString('base64')}` };
+    expect(await push('/metrics/job/far/instance/x', { headers, body: 'far{tenant="shop"} 1\n' })).toMatchObject({ status: 200 });
+    expect(await held('far')).toEqual(['far{instance="x",job="far",tenant="team-a"} 1']);
+    expect((await push('/metrics/job/far/tenant/shop', { headers })).status).toBe(400);
+  });
+});
+
 describe('another tenant’s group', () => {
   it('can be neither overwritten nor deleted, however its name is written', async () => {
     await push('/metrics/job/shared', { headers: BILLING, body: 'safe 2\n' });
@@ -170,7 +183,7 @@ describe('whoever is nobody', () => {
   it.each([
     ['without credentials', {}, 'no_credentials'],
     ['with a wrong password', { authorization: `Basic ${Buffer.from('shop:guess').toString('base64')}` }, 'bad_credentials'],
-    ['with the credentials of the scrape door', { authorization: `Basic ${Buffer.from('team-a:correct horse battery staple').toString('base64')}` }, 'bad_credentials'],
+    ['with the credentials of the gateway’s doors', { authorization: `Basic ${Buffer.from(`team-a:${PASSWORD}`).toString('base64')}` }, 'bad_credentials'],
   ])('%s is refused', async (_what, headers, reason) => {
     const answer = await push('/metrics/job/forged', { headers, body: 'forged 1\n' });
     expect([answer.status, answer.headers['x-scrapeway-reason']]).toEqual([401, reason]);

@@ -11,7 +11,7 @@ import { eventually } from '../../../test/support/eventually.js';
 import { fetchRaw } from '../../../test/support/http.js';
 import type { HttpAnswer, HttpRequest } from '../../../test/support/http.js';
 import { manualClock } from '../../../test/support/manual-clock.js';
-import { portOf } from '../../../test/support/ports.js';
+import { freePort, portOf } from '../../../test/support/ports.js';
 import { basic, bearer, BILLING_TOKEN, OLD_TOKEN, SHOP_PASSWORD, siteSettings, startSiteDoor } from '../../../test/support/site-door.js';
 import type { SiteDoorRig } from '../../../test/support/site-door.js';
 import { createTempDir } from '../../../test/support/temp-dir.js';
@@ -257,6 +257,22 @@ describe('another configuration', () => {
     received[0]?.answer.end();
     expect(await underWay).toMatchObject({ status: 200, headers: { connection: 'close' } });
     expect(await fetchRaw({ url: `http://127.0.0.2:${rig.door.port()}/` })).toMatchObject({ status: 401 });
+  });
+
+  it('with another certificate shows that one, at the same address', async () => {
+    const { rig, ca } = await tlsDoor();
+    const listen = { host: '127.0.0.1', port: await freePort() };
+    rig.door.configure({ ...rig.settings, listen });
+    const url = `https://localhost:${listen.port}/metrics/job/nightly`;
+    await eventually(async () => expect(await put(rig, bearer(BILLING_TOKEN), { url, tls: { ca } })).toMatchObject({ status: 200 }));
+    const dir = await createTempDir();
+    stack.push(dir);
+    const next = await createTestPki(dir.path);
+    const tls = { certificate: await readFile(next.gateway.certificateFile, 'utf8'), key: await readFile(next.gateway.keyFile, 'utf8'), clientCa: undefined };
+    rig.door.configure({ ...rig.settings, listen, tls });
+    const nextCa = await readFile(next.serverCaFile);
+    await eventually(async () => expect(await put(rig, bearer(BILLING_TOKEN), { url, tls: { ca: nextCa } })).toMatchObject({ status: 200 }));
+    await expect(put(rig, bearer(BILLING_TOKEN), { url, tls: { ca } })).rejects.toThrow();
   });
 
   it('without the door closes it; one with it opens it again', async () => {

@@ -36,6 +36,8 @@ export interface SiteDoorOptions {
   readonly clock?: Clock;
   /** Default: bcrypt. */
   readonly passwords?: PasswordChecker;
+  /** When it begins or ceases to listen. */
+  readonly onListening?: (listening: boolean) => void;
   /** Default: 10 s. */
   readonly headTimeoutMs?: number;
 }
@@ -45,13 +47,15 @@ const CHALLENGE = 'Basic realm="scrapeway", Bearer realm="scrapeway"';
 /** One at a time: an agent is small, and a stranger who guesses must not have all of it. */
 const PASSWORDS_AT_A_TIME = 1;
 
+const MAX_LOGGED_CHARS = 300;
+
 interface Live {
   readonly settings: SitePush;
   readonly credentials: SiteCredentials;
 }
 
 export function createSiteDoor(options: SiteDoorOptions): SiteDoor {
-  const { logger, registry, clock = systemClock, passwords = createPasswordChecker({ maxRunning: PASSWORDS_AT_A_TIME }), headTimeoutMs } = options;
+  const { logger, registry, clock = systemClock, passwords = createPasswordChecker({ maxRunning: PASSWORDS_AT_A_TIME }), onListening = () => {}, headTimeoutMs } = options;
   const push = createPush({ config: { targets: [], tenants: new Map() }, logger, registry, clock });
   let live: Live | undefined;
   let isDraining = false;
@@ -63,6 +67,7 @@ export function createSiteDoor(options: SiteDoorOptions): SiteDoor {
       });
     },
     onDropped: () => metrics.dropped.inc(),
+    onListening,
     logger,
     clock,
     ...(headTimeoutMs !== undefined && { headTimeoutMs }),
@@ -80,6 +85,10 @@ export function createSiteDoor(options: SiteDoorOptions): SiteDoor {
 
   async function answer(request: IncomingMessage, response: ServerResponse, onward: () => void): Promise<void> {
     const who = await identify(request);
+    response.once('close', () => {
+      const told = { from: request.socket.remoteAddress, method: request.method, path: request.url?.slice(0, MAX_LOGGED_CHARS), status: response.statusCode };
+      logger.debug({ ...told, ...(typeof who === 'string' ? { reason: who } : { tenant: who.tenant }) }, 'push');
+    });
     if (typeof who === 'string') return refuse(request, response, who);
     const { tenant, asked } = who;
     const names = asked.settings.tenants.find(({ name }) => name === tenant)?.targets ?? [];

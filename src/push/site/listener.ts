@@ -20,6 +20,8 @@ export interface ListenerOptions {
   /** Answers one request. Never throws. */
   readonly answer: (request: IncomingMessage, response: ServerResponse, onward: () => void) => void;
   readonly onDropped: () => void;
+  /** When it begins or ceases to listen. */
+  readonly onListening: (listening: boolean) => void;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Time for a request's head, and for a handshake. Default: 10 s. */
@@ -72,6 +74,7 @@ export class SiteListener {
     const { server } = this;
     this.server = undefined;
     if (server === undefined) return;
+    this.options.onListening(false);
     const ended = server.end().finally(() => this.ending.delete(ended));
     this.ending.add(ended);
   }
@@ -84,6 +87,7 @@ export class SiteListener {
       await server.listen(host, port);
       if (this.wanted?.key !== key) return void server.end();
       this.server = server;
+      this.options.onListening(true);
       logger.info({ host, port: server.port(), tls: settings.tls !== undefined }, 'the push door listens');
     } catch (error) {
       if (this.wanted?.key !== key) return;
