@@ -25,7 +25,7 @@ export interface SitePushLimits {
   readonly concurrentPerTenant: number;
   /** Memory that all pushes under way may hold. */
   readonly inFlightBytes: number;
-  /** At a time; more are closed as they come. */
+  /** At a time; for one more, the one that has been idle longest is closed. */
   readonly maxConnections: number;
 }
 

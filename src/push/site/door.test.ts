@@ -202,14 +202,26 @@ describe('a stranger', () => {
     expect(await everything(socket)).toMatch(/^HTTP\/1\.1 431 /);
   });
 
-  it('cannot hold more connections than there are', async () => {
+  it.each([false, true])('who holds all connections keeps nobody out; with TLS: %s', async (withTls) => {
+    const { rig, ca } = withTls ? await tlsDoor() : { rig: await door(), ca: undefined };
+    rig.door.configure({ ...rig.settings, listen: { host: '127.0.0.1', port: await freePort() }, limits: { ...rig.settings.limits, maxConnections: 2 } });
+    const held = [await dial(rig), await dial(rig), await dial(rig)].map(everything);
+    expect(await put(rig, bearer(BILLING_TOKEN), { ...(ca && { tls: { ca } }) })).toMatchObject({ status: 200 });
+    // the first for the third, the second for the push
+    expect(await Promise.all(held.slice(0, 2))).toEqual(['', '']);
+    expect(await rig.metric('scrapeway_agent_push_dropped_connections_total')).toBe(2);
+  });
+
+  it('cannot take the place of a push under way', async () => {
+    answers = false;
     const settings = await siteSettings({ url: backendUrl });
-    const rig = await door({ limits: { ...settings.limits, maxConnections: 2 } });
-    const held = [await dial(rig), await dial(rig)];
+    const rig = await door({ limits: { ...settings.limits, maxConnections: 1 } });
+    const underWay = put(rig, bearer(BILLING_TOKEN));
+    await eventually(() => expect(received).toHaveLength(1));
     expect(await everything(await dial(rig))).toMatch(/^$|ECONNRESET/);
+    received[0]?.answer.end();
+    expect(await underWay).toMatchObject({ status: 200 });
     expect(await rig.metric('scrapeway_agent_push_dropped_connections_total')).toBe(1);
-    for (const socket of held) socket.destroy();
-    await eventually(async () => expect(await put(rig, bearer(BILLING_TOKEN))).toMatchObject({ status: 200 }));
   });
 
   it('who guesses passwords makes others wait no longer than the line is', async () => {

@@ -136,6 +136,6 @@ function createMetrics(registry: Registry, isDown: () => boolean): SiteMetrics {
   });
   return {
     refusals: new Counter({ name: 'scrapeway_agent_push_refusals_total', help: 'Pushes at this agent that were refused before it was known whose they are, by reason.', labelNames: ['reason'], registers }),
-    dropped: new Counter({ name: 'scrapeway_agent_push_dropped_connections_total', help: 'Connections to the push door of this agent that were over its limit.', registers }),
+    dropped: new Counter({ name: 'scrapeway_agent_push_dropped_connections_total', help: 'Connections to the push door of this agent that were closed because others came, and all places were taken.', registers }),
   };
 }

@@ -7,6 +7,7 @@ import type { ServerOptions as TlsServerOptions } from 'node:https';
 import type { Clock } from '../../lib/clock.js';
 import type { Logger } from '../../lib/logger.js';
 import type { SitePush, SitePushTls } from '../../model/site-push.js';
+import { Places } from './places.js';
 
 /**
  * The listening end of the door, which clients reach directly: no Envoy stands in front of it, so what a stranger can hold here (connections,
@@ -105,9 +106,12 @@ class OwnServer {
   private onAnswered: () => void = () => {};
 
   constructor({ tls, maxConnections }: Listening, { answer, onDropped, logger, headTimeoutMs = HEAD_TIMEOUT_MS }: ListenerOptions) {
+    const places = new Places(maxConnections, onDropped);
     const take = (request: IncomingMessage, response: ServerResponse, onward: () => void): void => {
       this.underWay.add(response);
+      const answered = places.ask(request.socket);
       response.once('close', () => {
+        answered();
         this.underWay.delete(response);
         this.onAnswered();
       });
@@ -119,8 +123,7 @@ class OwnServer {
     this.server = tls === undefined ? createServer(bounds, plain) : createTlsServer({ ...bounds, ...tlsOptions(tls), handshakeTimeout: headTimeoutMs }, plain);
     // Who asks first whether to send its body is answered by us, once it is known who that is.
     this.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => take(request, response, () => response.writeContinue()));
-    this.server.on('drop', onDropped).on('error', (error) => logger.warn({ err: error }, 'the push door'));
-    this.server.maxConnections = maxConnections;
+    this.server.on('connection', (socket) => places.enter(socket)).on('error', (error) => logger.warn({ err: error }, 'the push door'));
   }
 
   async listen(host: string, port: number): Promise<void> {
