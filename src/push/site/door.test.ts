@@ -331,4 +331,11 @@ describe('an agent that stops', () => {
     await drained;
     expect(await idle).toBe('');
   });
+
+  it('does not wait for a handshake that is not done', async () => {
+    const { rig } = await tlsDoor();
+    const silent = everything(await dial(rig));
+    await rig.door.drain();
+    expect(await silent).toBe('');
+  });
 });

@@ -101,15 +101,16 @@ export class SiteListener {
 /** One server, with what it has under way. */
 class OwnServer {
   private readonly server: Server;
+  private readonly places: Places;
   private readonly underWay = new Set<ServerResponse>();
   private isEnding = false;
   private onAnswered: () => void = () => {};
 
   constructor({ tls, maxConnections }: Listening, { answer, onDropped, logger, headTimeoutMs = HEAD_TIMEOUT_MS }: ListenerOptions) {
-    const places = new Places(maxConnections, onDropped);
+    this.places = new Places(maxConnections, onDropped);
     const take = (request: IncomingMessage, response: ServerResponse, onward: () => void): void => {
       this.underWay.add(response);
-      const answered = places.ask(request.socket);
+      const answered = this.places.ask(request.socket);
       response.once('close', () => {
         answered();
         this.underWay.delete(response);
@@ -123,7 +124,7 @@ class OwnServer {
     this.server = tls === undefined ? createServer(bounds, plain) : createTlsServer({ ...bounds, ...tlsOptions(tls), handshakeTimeout: headTimeoutMs }, plain);
     // Who asks first whether to send its body is answered by us, once it is known who that is.
     this.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => take(request, response, () => response.writeContinue()));
-    this.server.on('connection', (socket) => places.enter(socket)).on('error', (error) => logger.warn({ err: error }, 'the push door'));
+    this.server.on('connection', (socket) => this.places.enter(socket)).on('error', (error) => logger.warn({ err: error }, 'the push door'));
   }
 
   async listen(host: string, port: number): Promise<void> {
@@ -147,7 +148,7 @@ class OwnServer {
       };
       this.onAnswered();
     });
-    this.server.closeAllConnections();
+    this.places.clear();
     await closed;
   }
 }

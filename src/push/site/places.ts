@@ -42,6 +42,11 @@ export class Places {
     };
   }
 
+  /** All connections, those that are in the midst of a handshake too: an HTTP server knows nothing of them. */
+  clear(): void {
+    for (const socket of this.open) socket.destroy();
+  }
+
   private leave(socket: Socket, end: string): void {
     this.open.delete(socket);
     if (this.waiting.get(end) === socket) this.waiting.delete(end);
