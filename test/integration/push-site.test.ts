@@ -31,6 +31,8 @@ let url: string;
 let agentConfig: ConfigFile;
 let section: ConfigFile & { readonly tenants: readonly ConfigFile[] };
 
+/** Of one process. */
+const START_MS = 120_000;
 const TOKEN = 'billing-0123456789abcdef';
 const SHOP = { authorization: `Basic ${Buffer.from('shop:open sesame').toString('base64')}` };
 const BILLING = { authorization: `Bearer ${TOKEN}` };
@@ -44,7 +46,7 @@ beforeAll(async () => {
   const targets = [only('shop'), only('billing')];
   const [teamA, teamB] = await worldTenants();
   const gateway = { tenants: [{ ...teamA, push: ['up'] }, { ...teamB }], pushTargets: [{ name: 'up', kind: 'pushgateway', url: pushgateway.url, tenantLabel: 'tenant' }] };
-  world = stack.use(await startWorld({ targetsA: targets, gateway }));
+  world = stack.use(await startWorld({ targetsA: targets, gateway, startTimeoutMs: START_MS }));
   ca = await readFile(world.pki.serverCaFile);
   section = {
     address: `127.0.0.1:${port}`,
@@ -65,7 +67,7 @@ beforeAll(async () => {
   // The agent has run without a door so far: this is a reload.
   await world.siteA.agent.rewriteConfig({ ...agentConfig, push: section });
   await eventually(async () => expect(await fetchRaw({ url, tls: { ca } })).toMatchObject({ status: 401 }));
-});
+}, 3 * START_MS);
 afterAll(async () => {
   await stack.disposeAsync();
 });
