@@ -6,6 +6,7 @@ import { readPair } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
 import { fetchRaw } from '../support/http.js';
 import type { HttpAnswer, HttpRequest } from '../support/http.js';
+import { delimitedFamily, GAUGE_VALUE } from '../support/metric-families.js';
 import { freePort } from '../support/ports.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { RunningPrometheus } from '../support/prometheus.js';
@@ -156,6 +157,34 @@ describe('another tenant’s group', () => {
   it('cannot be met by a label twice in text', async () => {
     expect((await push('/metrics/job/twice', { body: 'twice{tenant="shop",tenant="billing"} 1\n' })).status).toBe(400);
     expect(await held('twice')).toEqual([]);
+  });
+});
+
+describe('a body in protobuf', () => {
+  const headers = { ...SHOP, 'content-type': 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited' };
+  const gauge = (...tenants: readonly string[]): Buffer =>
+    delimitedFamily('proto', (writer) => {
+      writer.int(3, 1);
+      writer.nested(4, () => {
+        for (const tenant of tenants) {
+          writer.nested(1, () => {
+            writer.text(1, 'tenant');
+            writer.text(2, tenant);
+          });
+        }
+        writer.nested(GAUGE_VALUE, () => writer.double(1, 3));
+      });
+    });
+
+  it('has the tenant’s label, whatever it says itself', async () => {
+    expect(await push('/metrics/job/proto', { headers, body: gauge('billing') })).toMatchObject({ status: 200 });
+    expect(await held('proto')).toEqual(['proto{instance="",job="proto",tenant="shop"} 3']);
+  });
+
+  it('with a label twice is refused', async () => {
+    const answer = await push('/metrics/job/other', { headers, body: gauge('shop', 'billing') });
+    expect([answer.status, answer.headers['x-scrapeway-reason']]).toEqual([400, 'push_malformed']);
+    expect(await held('proto')).toHaveLength(1);
   });
 });
 
