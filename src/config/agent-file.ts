@@ -46,7 +46,7 @@ export interface SitePushFile {
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly clientCaFiles?: readonly string[] };
   readonly plainHttp: boolean;
   readonly limits: { readonly requestsPerSecond: number; readonly maxConcurrent: number; readonly inFlight: string; readonly maxConnections: number };
-  readonly targets: readonly Omit<PushTargetFile, 'agent'>[];
+  readonly targets: readonly (Omit<PushTargetFile, 'agent' | 'url'> & { readonly url: string })[];
   readonly tenants: readonly SiteTenantFile[];
 }
 

@@ -103,6 +103,19 @@ describe('the push door of an agent', () => {
     expect(found.slice(0, Math.max(expected.length, 1))).toEqual(expected.map((each) => (typeof each === 'string' ? each : expect.stringMatching(each))));
   });
 
+  it.each<readonly [string, Section, Section, readonly string[]]>([
+    ['unfiltered', {}, {}, ['targets[0].url: has the groups of all tenants of the push target "batch", for whoever may scrape it; keep one tenant\'s by metric_relabel_configs over the label tenant']],
+    ['filtered by tenant', { metric_relabel_configs: [{ source_labels: ['tenant'], regex: 'shop', action: 'keep' }] }, {}, []],
+    ['unfiltered, with one tenant only', {}, { tenants: [SHOP] }, []],
+    ['of another server', { url: 'http://127.0.0.1:9999/metrics' }, {}, []],
+  ])('warns where its Pushgateway is a target that is %s', async (_what, target, section, expected) => {
+    const push = { ...DOOR, tenants: [SHOP, { name: 'other', credentials: [{ bearer: { sha256: 'ab'.repeat(32) } }], targets: ['batch'] }], ...section };
+    const targets = [{ name: 'pushed', url: 'http://127.0.0.1:9092/metrics', ...target }];
+    const file = await dir.write('pages.yaml', `${AGENT.slice(0, AGENT.indexOf('targets:'))}push: ${JSON.stringify(push)}\ntargets: ${JSON.stringify(targets)}\n`);
+    const { result, warnings } = await loadAgentConfig(file, NO_ENVIRONMENT);
+    expect([result.ok, warnings.map(placed)]).toEqual([true, expected]);
+  });
+
   it('has all its faults told at once', async () => {
     const found = await faults({ ...DOOR, address: '0.0.0.0:9091', targets: [{ ...BATCH, timeout: '1ms' }], tenants: [{ ...SHOP, targets: ['other'] }] });
     expect(found.map((fault) => fault.split(':')[0])).toEqual(['push.address', 'push.targets[0].timeout', 'push.tenants[0].targets[0]']);

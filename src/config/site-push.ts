@@ -29,6 +29,7 @@ export async function compileSitePush(draft: Draft, agentFile: AgentFile): Promi
   draft.part(PUSH, () => {
     checkDoor(draft, file);
     checkPort(draft, file, agentFile);
+    warnOfOpenPages(draft, file, agentFile);
   });
   if (listen === undefined || inFlightBytes === undefined) return undefined;
   const { requestsPerSecond, maxConcurrent: concurrentPerTenant, maxConnections } = file.limits;
@@ -78,6 +79,23 @@ function checkPort(draft: Draft, { address }: SitePushFile, { metrics }: AgentFi
   const [own, other] = [parseHostPort(address), draft.part(['metrics'], () => parseHostPort(metrics.address))];
   if (own === undefined || other === undefined || own.port === 0 || own.port !== other.port) return;
   if (own.host === other.host || isAny(own.host) || isAny(other.host)) draft.fault([...PUSH, 'address'], 'is taken by metrics.address; the two need different ports');
+}
+
+/** A Pushgateway's page has the groups of all: a target that is that page is one tenant's only if it is filtered. */
+function warnOfOpenPages(draft: Draft, { targets, tenants }: SitePushFile, agentFile: AgentFile): void {
+  const pages = draft.within(['targets'], () => agentFile.targets) ?? [];
+  for (const { name, kind, url, tenantLabel } of targets) {
+    if (kind !== 'pushgateway' || tenants.filter((tenant) => tenant.targets.includes(name)).length < 2) continue;
+    for (const index of pages.keys()) {
+      const place = ['targets', index];
+      draft.part(place, () => {
+        const page = pages[index];
+        if (page === undefined || URL.parse(page.url)?.host !== URL.parse(url)?.host) return;
+        const isFiltered = page.metric_relabel_configs.some(({ source_labels = [] }) => source_labels.includes(tenantLabel));
+        if (!isFiltered) draft.warn([...place, 'url'], `has the groups of all tenants of the push target "${name}", for whoever may scrape it; keep one tenant's by metric_relabel_configs over the label ${tenantLabel}`);
+      });
+    }
+  }
 }
 
 const LOOPBACK = new BlockList();
