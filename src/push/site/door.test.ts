@@ -115,6 +115,14 @@ describe('a push', () => {
     expect(await rig.metric(`scrapeway_agent_push_refusals_total{reason="${reason}"}`)).toBe(5);
   });
 
+  it('with two headers of credentials is refused', async () => {
+    const rig = await door();
+    const socket = await dial(rig);
+    const header = `Authorization: ${bearer(BILLING_TOKEN).authorization}\r\n`;
+    socket.write(`PUT /metrics/job/nightly HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n${header}${header}\r\n`);
+    expect(await everything(socket)).toMatch(/^HTTP\/1\.1 401 [^]*bad_credentials/);
+  });
+
   it('is refused alike for a user that there is not and for a wrong password', async () => {
     const rig = await door();
     const [one, other] = await Promise.all([put(rig, basic('shop', 'guess')), put(rig, basic('nobody', 'guess'))]);
@@ -296,6 +304,22 @@ describe('another configuration', () => {
     expect(await rig.metric('scrapeway_agent_push_down')).toBe(0);
     rig.door.configure(rig.settings);
     expect(await put(rig, bearer(BILLING_TOKEN))).toMatchObject({ status: 200 });
+  });
+
+  it('that comes and goes faster than anybody listens ends as the last one says', async () => {
+    const clock = manualClock();
+    const rig = await door({ listen: { host: 'localhost', port: await freePort() } }, { clock });
+    rig.door.configure(undefined);
+    rig.door.configure(rig.settings);
+    rig.door.configure(undefined);
+    rig.door.configure(rig.settings);
+    const url = `http://localhost:${rig.settings.listen.port}/metrics/job/nightly`;
+    await eventually(async () => {
+      clock.advance(2_000);
+      expect(await fetchRaw({ url, method: 'PUT', headers: bearer(BILLING_TOKEN), body: 'rows 1\n' })).toMatchObject({ status: 200 });
+    });
+    rig.door.configure(undefined);
+    await expect(fetchRaw({ url })).rejects.toThrow();
   });
 });
 

@@ -42,8 +42,13 @@ const BOUNDS: ServerOptions = {
   maxHeaderSize: 16 * 1024,
 };
 
+interface Wanted {
+  readonly key: string;
+  readonly settings: Listening;
+}
+
 export class SiteListener {
-  private wanted: { readonly key: string; readonly settings: Listening } | undefined;
+  private wanted: Wanted | undefined;
   private server: OwnServer | undefined;
   private readonly ending = new Set<Promise<void>>();
   private cancelRetry: () => void = () => {};
@@ -57,7 +62,7 @@ export class SiteListener {
     this.wanted = settings && { key, settings };
     this.cancelRetry();
     this.retire();
-    if (settings !== undefined) void this.open(settings, key);
+    if (this.wanted !== undefined) void this.open(this.wanted);
   }
 
   /** Undefined while it does not listen. */
@@ -80,20 +85,21 @@ export class SiteListener {
     this.ending.add(ended);
   }
 
-  private async open(settings: Listening, key: string): Promise<void> {
+  private async open(wanted: Wanted): Promise<void> {
     const { logger, clock } = this.options;
+    const { settings } = wanted;
     const { host, port } = settings.listen;
     try {
       const server = new OwnServer(settings, this.options);
       await server.listen(host, port);
-      if (this.wanted?.key !== key) return void server.end();
+      if (this.wanted !== wanted) return void server.end();
       this.server = server;
       this.options.onListening(true);
       logger.info({ host, port: server.port(), tls: settings.tls !== undefined }, 'the push door listens');
     } catch (error) {
-      if (this.wanted?.key !== key) return;
+      if (this.wanted !== wanted) return;
       logger.error({ err: error, host, port }, 'the push door cannot listen; it is tried again');
-      this.cancelRetry = clock.after(RETRY_MS, () => void this.open(settings, key));
+      this.cancelRetry = clock.after(RETRY_MS, () => void this.open(wanted));
     }
   }
 }

@@ -11,7 +11,8 @@ const known = new WeakMap<Socket, Shown['certificate']>();
 export function shownBy(request: IncomingMessage): Shown {
   const { socket } = request;
   if (!known.has(socket)) known.set(socket, certificateOf(socket));
-  return { authorization: request.headers.authorization, certificate: known.get(socket) };
+  // Of two such headers Node keeps the first; each that is shown must be good, and two make none (authorization.ts).
+  return { authorization: request.headersDistinct['authorization']?.join(', '), certificate: known.get(socket) };
 }
 
 function certificateOf(socket: Socket): Shown['certificate'] {
