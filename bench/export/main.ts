@@ -23,7 +23,10 @@ interface Cost {
   readonly residentMiB: number;
 }
 
-/** As the gateway's thread of exports has it (src/main/exports.ts). */
+/** Over one span of time; by name of the process. */
+type Costs = Readonly<Record<string, { readonly share: number; readonly residentMiB: number }>>;
+
+/** As the gateway's thread of exports has it (src/main/exports.ts): a third of its young heap. */
 const NODE_ARGS = ['--max-semi-space-size=8'];
 
 function costOf(pid: number): Cost {
@@ -31,12 +34,12 @@ function costOf(pid: number): Cost {
   return { cpuS: (stat?.cpuTicks ?? 0) / TICKS_PER_SECOND, residentMiB: parseResidentBytes(readFileSync(`/proc/${pid}/status`, 'utf8')) / 2 ** 20 };
 }
 
-async function measured(pids: Readonly<Record<string, number>>): Promise<Readonly<Record<string, string>>> {
+async function measured(pids: Readonly<Record<string, number>>): Promise<Costs> {
   const before = Object.entries(pids).map(([name, pid]) => [name, pid, costOf(pid)] as const);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   return Object.fromEntries(before.map(([name, pid, { cpuS }]) => {
     const now = costOf(pid);
-    return [name, `${(((now.cpuS - cpuS) / seconds) * 100).toFixed(1)} % CPU, ${Math.round(now.residentMiB)} MiB`];
+    return [name, { share: (now.cpuS - cpuS) / seconds, residentMiB: now.residentMiB }];
   }));
 }
 
@@ -55,10 +58,14 @@ const config = { global: { scrape_interval: `${intervalS}s` }, scrape_configs: [
 await using source = await startPrometheus({ config });
 await source.waitForUp(1, 60_000);
 
-const report = (what: string, costs: Readonly<Record<string, string>>): void => {
-  process.stdout.write(`${what}: ${Object.entries(costs).map(([name, cost]) => `${name} ${cost}`).join('; ')}\n`);
+const nothing = await measured({ source: source.process.pid });
+/** CPU a sample is that of all processes, but for what the source has to do anyway. */
+const report = (what: string, costs: Costs): void => {
+  const all = Object.entries(costs);
+  const extra = all.reduce((sum, [name, { share }]) => sum + (name === 'receiver' ? 0 : share - (nothing[name]?.share ?? 0)), 0);
+  process.stdout.write(`${what}: ${all.map(([name, { share, residentMiB }]) => `${name} ${(share * 100).toFixed(1)} % CPU, ${Math.round(residentMiB)} MiB`).join('; ')}; ${((extra * intervalS * 1e6) / series).toFixed(1)} µs of CPU a sample to export it\n`);
 };
-report('nothing', await measured({ source: source.process.pid }));
+report('nothing', nothing);
 
 const url = `${receiver.url}/api/v1/write`;
 await source.reload({ ...config, remote_write: [{ url, protobuf_message: 'io.prometheus.write.v2.Request', write_relabel_configs: [{ target_label: 'by', replacement: 'prometheus' }] }] });

@@ -58,10 +58,6 @@ export class Batch {
     return this.samples >= maxSamples || this.writer.length + this.labelBytes >= MAX_BYTES;
   }
 
-  get isEmpty(): boolean {
-    return this.series.length === 0;
-  }
-
   headOf(certainty: (newestMs: number) => Certainty): RecordHead {
     return { kind: 'data', group: this.group, groups: this.groups, samples: this.samples, newestMs: this.newestMs, certainty: certainty(this.newestMs) };
   }
@@ -91,8 +87,8 @@ export class Batch {
 
 /** Sample: `value` 1, `timestamp` 2; zeros are left out. */
 function writeFloat(writer: FieldWriter, timestampMs: number, high: number, low: number): void {
-  writer.nested(FIELDS.samples, () => {
-    if (high !== 0 || low !== 0) writer.doubleWords(1, high, low);
-    if (timestampMs !== 0) writer.int(2, timestampMs);
-  });
+  const start = writer.open(FIELDS.samples);
+  if (high !== 0 || low !== 0) writer.doubleWords(1, high, low);
+  if (timestampMs !== 0) writer.int(2, timestampMs);
+  writer.close(start);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as rest } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import { NO_WAY } from '../behind/behind.js';
@@ -10,6 +11,7 @@ import type { Matcher } from '../promql/ast.js';
 import { pack } from '../remotewrite/snappy.js';
 import { FrameReader } from '../remoteread/frames.js';
 import { againstStored, encodeReadRequest, REMOTE_READ_HEADERS, STREAMED_CONTENT_TYPE } from '../remoteread/request.js';
+import { isRecord } from './json.js';
 
 /**
  * The backend that is exported from. It stays with one replica as long as that answers: two that scrape the same targets do it at different
@@ -31,10 +33,27 @@ export class SourceError extends Error {
 const CONNECT_TIMEOUT_MS = 3_000;
 const MAX_TEXT_BYTES = 1024;
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
+/** No chunk that a Prometheus still holds in memory is longer. */
+const MAX_CHUNK_MS = 2 * 3_600_000;
+/**
+ * A Prometheus writes its answer in pieces of 4 KiB. Who takes each as it comes is woken up thousands of times; after a short rest
+ * there is more of it. What comes meanwhile waits in the kernel, so the source is held up before anything grows.
+ */
+const REST_MS = 4;
+const ENOUGH_BYTES = 32 * 1024;
 
 interface Replica {
   readonly pool: Dispatcher;
   readonly prefix: string;
+  /** Undefined: not known yet, or not any more. */
+  isPrometheus: boolean | undefined;
+}
+
+export interface ReadSpan {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** The reader goes on in a chunk where it has left it, so that it may come as it is stored. */
+  readonly uncut: boolean;
 }
 
 export class Source {
@@ -54,9 +73,14 @@ export class Source {
     return this.turn;
   }
 
-  /** Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold; a frame at a time. Throws SourceError. */
-  async *read(rules: readonly (readonly Matcher[])[], startMs: number, endMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-    const body = await pack(encodeReadRequest({ queries: rules.map((matchers) => ({ startMs, endMs, matchers: matchers.map(againstStored) })), responseTypes: ['streamed_chunks'] }));
+  /**
+   * Everything stored from `startMs` to `endMs`, both included, and what else its chunks hold. Yields the same reader after each piece of
+   * the answer, all of whose frames are to be taken before the next: there is one for each series, and none is worth a promise. Throws SourceError.
+   */
+  async *read(rules: readonly (readonly Matcher[])[], { startMs, endMs, uncut }: ReadSpan, signal: AbortSignal): AsyncGenerator<FrameReader> {
+    const hints = uncut && (await this.leavesUncut(signal)) ? { uncut: { startMs: startMs - MAX_CHUNK_MS, endMs: Infinity } } : {};
+    const queries = rules.map((matchers) => ({ startMs, endMs, matchers: matchers.map(againstStored), ...hints }));
+    const body = await pack(encodeReadRequest({ queries, responseTypes: ['streamed_chunks'] }));
     const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
     const type = String(answer.headers['content-type'] ?? '');
     if (!type.startsWith(STREAMED_CONTENT_TYPE)) {
@@ -68,7 +92,9 @@ export class Source {
     try {
       for await (const piece of pieces) {
         frames.add(piece);
-        for (let frame = good(frames.next()); frame !== undefined; frame = good(frames.next())) yield frame;
+        yield frames;
+        if (frames.fault !== undefined) throw new SourceError('source_broken', frames.fault);
+        if (piece.length < ENOUGH_BYTES) await rest(REST_MS);
       }
     } catch (error) {
       throw this.failed(error, signal);
@@ -89,12 +115,32 @@ export class Source {
     }
   }
 
+  /**
+   * A Prometheus cuts chunks to the time that is asked for, and so writes each of them anew, unless hints of a longer time keep it from that.
+   * Others would read all of that time.
+   */
+  private async leavesUncut(signal: AbortSignal): Promise<boolean> {
+    const { current, turn } = this;
+    if (current === undefined) return false;
+    try {
+      current.isPrometheus ??= isPrometheus(await this.json('/api/v1/status/buildinfo', undefined, signal));
+    } catch {
+      // one that refuses it will go on to do so; one that has failed is asked again
+      if (this.turn === turn) current.isPrometheus = false;
+    }
+    return this.turn === turn && current.isPrometheus === true;
+  }
+
+  private get current(): Replica | undefined {
+    return this.replicas[this.turn % this.replicas.length];
+  }
+
   close(): Promise<void> {
     return Promise.all(this.replicas.map(({ pool }) => pool.destroy())).then(() => undefined);
   }
 
   private async ask({ path, headers = {}, ...request }: Pick<Dispatcher.RequestOptions, 'method' | 'path' | 'body'> & { readonly headers?: Readonly<Record<string, string>> }, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const one = this.replicas[this.turn % this.replicas.length];
+    const one = this.current;
     if (one === undefined) throw new SourceError('source_unreachable', 'the backend has no URL');
     let answer: Dispatcher.ResponseData;
     try {
@@ -113,6 +159,7 @@ export class Source {
   /** The next attempt is another replica's. */
   private failed(error: unknown, signal: AbortSignal): SourceError {
     if (this.replicas.length > 1) this.logger.warn({ backend: this.backend.name, err: error }, 'an export goes on with another replica of the backend');
+    if (this.current !== undefined) this.current.isPrometheus = undefined;
     this.turn += 1;
     if (error instanceof SourceError) return error;
     const message = error instanceof Error ? error.message : String(error);
@@ -122,9 +169,9 @@ export class Source {
   }
 }
 
-function good<T>(result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: string }): T {
-  if (!result.ok) throw new SourceError('source_broken', result.error);
-  return result.value;
+/** By what it says of itself: Mimir and its like have a name there. */
+function isPrometheus(buildInfo: unknown): boolean {
+  return isRecord(buildInfo) && typeof buildInfo['goVersion'] === 'string' && buildInfo['application'] === undefined;
 }
 
 async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
@@ -141,7 +188,7 @@ async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Prom
 
 function replicaOf(url: string, { caPem, timeoutMs, agent }: Backend, wayTo: WayTo): Replica {
   const { origin, pathname } = new URL(url);
-  return { pool: agent === undefined ? poolOf(origin, timeoutMs, caPem) : wayTo(agent, timeoutMs), prefix: pathname.replace(/\/+$/, '') };
+  return { pool: agent === undefined ? poolOf(origin, timeoutMs, caPem) : wayTo(agent, timeoutMs), prefix: pathname.replace(/\/+$/, ''), isPrometheus: undefined };
 }
 
 function poolOf(origin: string, timeoutMs: number, caPem: string | undefined): Pool {

@@ -24,6 +24,7 @@ export function longerBytes(array: Uint8Array<ArrayBuffer>, length: number): Uin
   return next;
 }
 
-function roomFor(had: number, needed: number): number {
+/** How long one that was so long becomes. */
+export function roomFor(had: number, needed: number): number {
   return Math.max(Math.ceil(had * 1.5), needed, 64);
 }

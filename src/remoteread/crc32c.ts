@@ -14,12 +14,12 @@ for (let at = 256; at < TABLES.length; at += 1) {
   TABLES[at] = (before >>> 8) ^ (TABLES[before & 0xff] ?? 0);
 }
 
-export function crc32c(bytes: Uint8Array): number {
-  const { length } = bytes;
+/** Of `bytes[start, end)`. */
+export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
   let crc = -1;
-  let at = 0;
-  for (; at + SLICES <= length; at += SLICES) crc = fourOf(4, crc ^ wordAt(bytes, at)) ^ fourOf(0, wordAt(bytes, at + 4));
-  for (; at < length; at += 1) crc = (crc >>> 8) ^ look(0, (crc ^ (bytes[at] ?? 0)) & 0xff);
+  let at = start;
+  for (; at + SLICES <= end; at += SLICES) crc = fourOf(4, crc ^ wordAt(bytes, at)) ^ fourOf(0, wordAt(bytes, at + 4));
+  for (; at < end; at += 1) crc = (crc >>> 8) ^ look(0, (crc ^ (bytes[at] ?? 0)) & 0xff);
   return (crc ^ -1) >>> 0;
 }
 
