@@ -67,6 +67,8 @@ export class Collector {
   private batches: (Batch | undefined)[] = [];
   /** All that are not in the spool yet, in the order in which they were begun. */
   private kept: Batch[] = [];
+  /** Empty ones, to be used again. */
+  private readonly spare: Batch[] = [];
   /** There are some among them that nothing is added to any more. */
   private hasFull = false;
   private round = 0;
@@ -229,7 +231,7 @@ export class Collector {
     const group = positions.hash(position) % this.batches.length;
     const open = this.batches[group];
     if (open !== undefined) return open;
-    const batch = new Batch(group, this.batches.length, positions);
+    const batch = this.spare.pop()?.reuse(group, this.batches.length) ?? new Batch(group, this.batches.length, positions);
     this.batches[group] = batch;
     this.kept.push(batch);
     return batch;
@@ -269,6 +271,7 @@ export class Collector {
     for (const batch of this.kept.filter((each) => !open.has(each))) {
       this.options.spool.append(batch.headOf(this.certainty), await pack(this.writer.write(batch.content)));
       this.kept.splice(this.kept.indexOf(batch), 1);
+      if (this.spare.length < MAX_GROUPS && !batch.isLarge) this.spare.push(batch);
     }
   }
 

@@ -16,9 +16,10 @@ export const FIELDS = { symbols: 4, series: 5, refs: 1, samples: 2, histograms: 
 
 /** What goes into one request: series by their positions, the fields of their points one behind the other. */
 export interface Content {
-  readonly positions: readonly number[];
+  readonly count: number;
+  readonly positions: Uint32Array;
   /** Where the points of each end. */
-  readonly ends: readonly number[];
+  readonly ends: Uint32Array;
   readonly points: Buffer;
   /** By index of the series. */
   readonly exemplars: ReadonlyMap<number, readonly Exemplar[]>;
@@ -53,9 +54,9 @@ export class RequestWriter {
   write(content: Content): Buffer {
     this.begin();
     const { body, table } = this;
-    const { positions, ends, points, exemplars } = content;
+    const { count, positions, ends, points, exemplars } = content;
     let start = 0;
-    for (let index = 0; index < positions.length; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       const end = ends[index] ?? start;
       const series = body.open(FIELDS.series);
       this.writeSeries(positions[index] ?? 0, points, start, end, exemplars.size === 0 ? undefined : exemplars.get(index));

@@ -5,6 +5,8 @@ import { NO_WAY } from '../behind/behind.js';
 import type { WayTo } from '../behind/behind.js';
 import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
+import { ask } from '../lib/long-answer.js';
+import type { LongAnswer } from '../lib/long-answer.js';
 import type { Backend } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 import type { Matcher } from '../promql/ast.js';
@@ -30,6 +32,8 @@ export class SourceError extends Error {
   }
 }
 
+const READ_PATH = '/api/v1/read';
+const OWN_HEADERS = { 'user-agent': 'scrapeway' };
 const CONNECT_TIMEOUT_MS = 3_000;
 const MAX_TEXT_BYTES = 1024;
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
@@ -45,6 +49,8 @@ const ENOUGH_BYTES = 32 * 1024;
 interface Replica {
   readonly pool: Dispatcher;
   readonly prefix: string;
+  /** Where we dial it ourselves; undefined: it is behind an agent. */
+  readonly base: string | undefined;
   /** Undefined: not known yet, or not any more. */
   isPrometheus: boolean | undefined;
 }
@@ -81,16 +87,14 @@ export class Source {
     const hints = uncut && (await this.leavesUncut(signal)) ? { uncut: { startMs: startMs - MAX_CHUNK_MS, endMs: Infinity } } : {};
     const queries = rules.map((matchers) => ({ startMs, endMs, matchers: matchers.map(againstStored), ...hints }));
     const body = await pack(encodeReadRequest({ queries, responseTypes: ['streamed_chunks'] }));
-    const answer = await this.ask({ method: 'POST', path: '/api/v1/read', headers: REMOTE_READ_HEADERS, body }, signal);
-    const type = String(answer.headers['content-type'] ?? '');
-    if (!type.startsWith(STREAMED_CONTENT_TYPE)) {
-      answer.body.destroy();
-      throw new SourceError('source_no_remote_read', `the answer to a remote read is ${type === '' ? 'of no type' : type}, not streamed chunks`);
+    const answer = await this.askLong(body, signal);
+    if (!answer.type.startsWith(STREAMED_CONTENT_TYPE)) {
+      answer.destroy();
+      throw new SourceError('source_no_remote_read', `the answer to a remote read is ${answer.type === '' ? 'of no type' : answer.type}, not streamed chunks`);
     }
     const frames = new FrameReader();
-    const pieces: AsyncIterable<Buffer> = answer.body;
     try {
-      for await (const piece of pieces) {
+      for await (const piece of answer.pieces) {
         frames.add(piece);
         yield frames;
         if (frames.fault !== undefined) throw new SourceError('source_broken', frames.fault);
@@ -107,7 +111,7 @@ export class Source {
     const body = form === undefined ? {} : { body: new URLSearchParams(form).toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } };
     const answer = await this.ask({ method: form === undefined ? 'GET' : 'POST', path, ...body }, signal);
     try {
-      const text = await textOf(answer, MAX_JSON_BYTES);
+      const text = await textOf(answer.body, MAX_JSON_BYTES);
       const value: { readonly data?: unknown } = JSON.parse(text);
       return value.data;
     } catch (error) {
@@ -139,21 +143,41 @@ export class Source {
     return Promise.all(this.replicas.map(({ pool }) => pool.destroy())).then(() => undefined);
   }
 
+  /** A remote read. Through an agent it goes as all requests do, and else by a connection of its own. */
+  private async askLong(body: Buffer, signal: AbortSignal): Promise<{ readonly type: string; readonly pieces: AsyncIterable<Buffer>; destroy(): void }> {
+    const { current } = this;
+    if (current?.base === undefined) {
+      const answer = await this.ask({ method: 'POST', path: READ_PATH, headers: REMOTE_READ_HEADERS, body }, signal);
+      return { type: String(answer.headers['content-type'] ?? ''), pieces: answer.body, destroy: () => answer.body.destroy() };
+    }
+    const { caPem, headers } = this.backend;
+    let answer: LongAnswer;
+    try {
+      answer = await ask({ url: new URL(`${current.base}${READ_PATH}`), headers: { ...OWN_HEADERS, ...headers, ...REMOTE_READ_HEADERS }, body, caPem, connectTimeoutMs: CONNECT_TIMEOUT_MS, signal });
+    } catch (error) {
+      throw this.failed(error, signal);
+    }
+    if (answer.status !== 200) throw this.refused(answer.status, await textOf(answer.pieces, MAX_TEXT_BYTES).catch(() => ''), signal);
+    return { type: answer.headers.get('content-type') ?? '', pieces: answer.pieces, destroy: () => answer.destroy() };
+  }
+
   private async ask({ path, headers = {}, ...request }: Pick<Dispatcher.RequestOptions, 'method' | 'path' | 'body'> & { readonly headers?: Readonly<Record<string, string>> }, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const one = this.current;
     if (one === undefined) throw new SourceError('source_unreachable', 'the backend has no URL');
     let answer: Dispatcher.ResponseData;
     try {
-      answer = await one.pool.request({ ...request, path: `${one.prefix}${path}`, headers: { 'user-agent': 'scrapeway', ...this.backend.headers, ...headers }, signal });
+      answer = await one.pool.request({ ...request, path: `${one.prefix}${path}`, headers: { ...OWN_HEADERS, ...this.backend.headers, ...headers }, signal });
     } catch (error) {
       throw this.failed(error, signal);
     }
     answer.body.on('error', () => {});
     if (answer.statusCode === 200) return answer;
-    const text = await textOf(answer, MAX_TEXT_BYTES).catch(() => '');
-    const error = new SourceError(answer.statusCode === 404 ? 'source_no_remote_read' : 'source_refused', `${answer.statusCode} ${text.trim()}`);
-    if (answer.statusCode >= 500) throw this.failed(error, signal);
-    throw error;
+    throw this.refused(answer.statusCode, await textOf(answer.body, MAX_TEXT_BYTES).catch(() => ''), signal);
+  }
+
+  private refused(status: number, text: string, signal: AbortSignal): SourceError {
+    const error = new SourceError(status === 404 ? 'source_no_remote_read' : 'source_refused', `${status} ${text.trim()}`);
+    return status >= 500 ? this.failed(error, signal) : error;
   }
 
   /** The next attempt is another replica's. */
@@ -174,12 +198,12 @@ function isPrometheus(buildInfo: unknown): boolean {
   return isRecord(buildInfo) && typeof buildInfo['goVersion'] === 'string' && buildInfo['application'] === undefined;
 }
 
-async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Promise<string> {
+async function textOf(pieces: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
-  const pieces: AsyncIterable<Buffer> = body;
   for await (const chunk of pieces) {
-    chunks.push(chunk);
+    // it may be another's place soon
+    chunks.push(Buffer.from(chunk));
     length += chunk.length;
     if (length > maxBytes) break;
   }
@@ -188,7 +212,9 @@ async function textOf({ body }: Dispatcher.ResponseData, maxBytes: number): Prom
 
 function replicaOf(url: string, { caPem, timeoutMs, agent }: Backend, wayTo: WayTo): Replica {
   const { origin, pathname } = new URL(url);
-  return { pool: agent === undefined ? poolOf(origin, timeoutMs, caPem) : wayTo(agent, timeoutMs), prefix: pathname.replace(/\/+$/, ''), isPrometheus: undefined };
+  const prefix = pathname.replace(/\/+$/, '');
+  if (agent !== undefined) return { pool: wayTo(agent, timeoutMs), prefix, base: undefined, isPrometheus: undefined };
+  return { pool: poolOf(origin, timeoutMs, caPem), prefix, base: `${origin}${prefix}`, isPrometheus: undefined };
 }
 
 function poolOf(origin: string, timeoutMs: number, caPem: string | undefined): Pool {

@@ -191,6 +191,11 @@ export class FieldWriter {
     return this.at;
   }
 
+  /** How much memory it has. */
+  get capacity(): number {
+    return this.bytes.length;
+  }
+
   /** What has been written from there on, as long as nothing more is. */
   view(start: number, end: number): Buffer {
     return this.bytes.subarray(start, end);
