@@ -27,7 +27,7 @@ interface Cost {
 type Costs = Readonly<Record<string, { readonly share: number; readonly residentMiB: number }>>;
 
 /** As the gateway's thread of exports has it (src/main/exports.ts): a third of its young heap. */
-const NODE_ARGS = ['--max-semi-space-size=8'];
+const NODE_ARGS = ['--max-semi-space-size=2'];
 
 function costOf(pid: number): Cost {
   const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));

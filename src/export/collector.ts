@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger.js';
 import type { FrameReader } from '../remoteread/frames.js';
-import { pack } from '../remotewrite/snappy.js';
+import { packNow } from '../remotewrite/snappy.js';
 import { Batch } from './batch.js';
 import { SeriesReader } from './series-reader.js';
 import type { Exemplars } from './exemplars.js';
@@ -124,7 +124,7 @@ export class Collector {
     this.round += 1;
     this.batches = [undefined];
     this.endUnseen();
-    await this.flushAll();
+    this.flushAll();
     await this.options.spool.sync();
   }
 
@@ -149,7 +149,7 @@ export class Collector {
       endMs = Math.min(nowMs, endMs + sliceMs);
       if (job.rules.length > 0) await this.window(startMs, endMs, signal);
       if (endMs === nowMs) this.endWhatIsNotExportedAnyMore();
-      await this.flushAll();
+      this.flushAll();
       this.commit(endMs);
     } while (endMs < nowMs);
   }
@@ -162,7 +162,7 @@ export class Collector {
       if (this.replica !== source.replica) this.known.states.clear();
       this.replica = source.replica;
       while (frames.next()) this.frame(frames, startMs - 1, endMs);
-      if (this.hasFull) await this.flush();
+      if (this.hasFull) this.flush();
     }
   }
 
@@ -259,17 +259,17 @@ export class Collector {
     }
   }
 
-  private async flushAll(): Promise<void> {
+  private flushAll(): void {
     this.batches.fill(undefined);
-    await this.flush();
+    this.flush();
   }
 
   /** What is full, in the order in which it was begun; what is open stays. */
-  private async flush(): Promise<void> {
+  private flush(): void {
     this.hasFull = false;
     const open = new Set(this.batches);
     for (const batch of this.kept.filter((each) => !open.has(each))) {
-      this.options.spool.append(batch.headOf(this.certainty), await pack(this.writer.write(batch.content)));
+      this.options.spool.append(batch.headOf(this.certainty), packNow(this.writer.write(batch.content)));
       this.kept.splice(this.kept.indexOf(batch), 1);
       if (this.spare.length < MAX_GROUPS && !batch.isLarge) this.spare.push(batch);
     }
