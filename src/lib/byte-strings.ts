@@ -1,4 +1,4 @@
-import { longerUints, roomFor } from './typed-arrays.js';
+import { longerBytes, longerUints } from './typed-arrays.js';
 
 /**
  * Byte strings by number: each is kept once, behind the others in one piece of memory, so that a hundred thousand of them cost what they
@@ -6,7 +6,7 @@ import { longerUints, roomFor } from './typed-arrays.js';
  */
 export class ByteStrings {
   /** What all of them stand in; another one after some `add`. */
-  memory = Buffer.allocUnsafeSlow(1024);
+  memory = bufferOf(new Uint8Array(1024));
   /** Where each begins; one more for the end of the last. */
   private starts = new Uint32Array(64);
   private hashes = new Uint32Array(64);
@@ -72,7 +72,7 @@ export class ByteStrings {
   private append(slot: number, hash: number, content: Uint8Array): number {
     const number = this.count;
     const start = this.starts[number] ?? 0;
-    if (start + content.length > this.memory.length) this.grow(start, start + content.length);
+    if (start + content.length > this.memory.length) this.memory = bufferOf(longerBytes(new Uint8Array(this.memory.buffer), start + content.length));
     if (number + 2 > this.starts.length) this.starts = longerUints(this.starts, number + 2);
     if (number + 1 > this.hashes.length) this.hashes = longerUints(this.hashes, number + 1);
     this.memory.set(content, start);
@@ -84,12 +84,6 @@ export class ByteStrings {
     return number;
   }
 
-  private grow(used: number, needed: number): void {
-    const next = Buffer.allocUnsafeSlow(roomFor(this.memory.length, needed));
-    this.memory.copy(next, 0, 0, used);
-    this.memory = next;
-  }
-
   private spread(): void {
     this.slots = new Uint32Array(this.slots.length * 2);
     const mask = this.slots.length - 1;
@@ -99,6 +93,10 @@ export class ByteStrings {
       this.slots[slot] = number + 1;
     }
   }
+}
+
+function bufferOf({ buffer }: Uint8Array<ArrayBuffer>): Buffer<ArrayBuffer> {
+  return Buffer.from(buffer);
 }
 
 /** FNV-1a, with its bits mixed at the end. */
