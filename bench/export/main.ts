@@ -23,8 +23,15 @@ interface Cost {
   readonly residentMiB: number;
 }
 
-/** Over one span of time; by name of the process. */
-type Costs = Readonly<Record<string, { readonly share: number; readonly residentMiB: number }>>;
+/** Over one span of time. */
+interface Part {
+  /** Of a processor. */
+  readonly share: number;
+  readonly residentMiB: number;
+}
+
+/** By name of the process. */
+type Costs = Readonly<Record<string, Part>>;
 
 /** As the gateway's thread of exports has it (src/main/exports.ts): a third of its young heap. */
 const NODE_ARGS = ['--max-semi-space-size=2'];
@@ -59,11 +66,11 @@ await using source = await startPrometheus({ config });
 await source.waitForUp(1, 60_000);
 
 const nothing = await measured({ source: source.process.pid });
-/** CPU a sample is that of all processes, but for what the source has to do anyway. */
+/** In µs of CPU for each sample that the source has taken in, but for what the source does anyway. */
 const report = (what: string, costs: Costs): void => {
-  const all = Object.entries(costs);
-  const extra = all.reduce((sum, [name, { share }]) => sum + (name === 'receiver' ? 0 : share - (nothing[name]?.share ?? 0)), 0);
-  process.stdout.write(`${what}: ${all.map(([name, { share, residentMiB }]) => `${name} ${(share * 100).toFixed(1)} % CPU, ${Math.round(residentMiB)} MiB`).join('; ')}; ${((extra * intervalS * 1e6) / series).toFixed(1)} µs of CPU a sample to export it\n`);
+  const of = ([name, { share, residentMiB }]: readonly [string, Part]): string =>
+    `${name} ${(share * 100).toFixed(1)} % CPU (${(((share - (nothing[name]?.share ?? 0)) * intervalS * 1e6) / series).toFixed(1)} µs a sample), ${Math.round(residentMiB)} MiB`;
+  process.stdout.write(`${what}: ${Object.entries(costs).map(of).join('; ')}\n`);
 };
 report('nothing', nothing);
 
@@ -76,10 +83,7 @@ const jobs = jobsOf({ source: source.url, urls: [url], spec: { intervalMs: inter
 await using exporter = startProcess({ name: 'exporter', command: nodeBinary, args: [...NODE_ARGS, path.join(projectDir, 'dist/bench/export/exporter-process.js'), dir.path, JSON.stringify(jobs)], env: { NODE_OPTIONS: '' } });
 await exporter.waitForLog(/sent=[1-9]/, { timeoutMs: 60_000 });
 await exporter.waitForLog(/lag=0 /, { timeoutMs: 300_000 });
-const sent = (): number => Number(/sent=(\d+)/.exec(exporter.log().trimEnd().split('\n').at(-1) ?? '')?.[1]);
-const before = { sent: sent(), cpuS: costOf(exporter.pid).cpuS };
 report('our export', await measured({ source: source.process.pid, receiver: receiver.process.pid, exporter: exporter.pid }));
-process.stdout.write(`our export: ${(((costOf(exporter.pid).cpuS - before.cpuS) / (sent() - before.sent)) * 1e6).toFixed(1)} µs of CPU a sample\n`);
 process.stdout.write(`our export at the end: ${exporter.log().trimEnd().split('\n').at(-1)}\n`);
 target.close();
 target.closeAllConnections();
