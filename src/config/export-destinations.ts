@@ -1,13 +1,13 @@
 import type { ExportDestination } from '../model/desired-state.js';
 import type { OAuth2Client } from '../model/receiver-credentials.js';
-import { baseUrl, WRITE_PATHS } from './backends.js';
 import { compileAgentService } from './behind.js';
 import type { CompiledService } from './behind.js';
 import { readCas, readPair } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { ExportDestinationFile, GatewayFile } from './gateway-file.js';
-import { checkHeaders, compileAuthorization } from './outgoing.js';
+import { baseUrl, checkHeaders, compileAuthorization } from './outgoing.js';
 import { parseProxyUrl } from './proxy-url.js';
+import { WRITE_PATHS } from './push-targets.js';
 import { createClaims } from './references.js';
 import type { Known } from './references.js';
 import { compileSigV4 } from './sigv4.js';
