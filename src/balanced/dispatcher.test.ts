@@ -1,0 +1,72 @@
+import { createServer } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Dispatcher } from 'undici';
+import { createTempDir } from '../../test/support/temp-dir.js';
+import type { TempDir } from '../../test/support/temp-dir.js';
+import { listenOnUnixSocket } from '../lib/unix-socket.js';
+import { BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
+import { BalancedDispatcher, BalancedFailure } from './dispatcher.js';
+
+/** What is said to Envoy, and what becomes of its words; Envoy itself is played here, and met in test/integration/query-backend-way.test.ts. */
+
+let dir: TempDir;
+let way: BalancedDispatcher;
+let answer: RequestListener;
+const server = createServer((request, response) => answer(request, response));
+
+beforeEach(async () => {
+  dir = await createTempDir();
+  way = new BalancedDispatcher({ runtimeDir: dir.path, cluster: 'backend/main', hasServers: true });
+});
+afterEach(async () => {
+  await way.destroy();
+  if (server.listening) await new Promise((resolve) => server.close(resolve));
+  await dir[Symbol.asyncDispose]();
+});
+
+async function ask(request: Partial<Dispatcher.RequestOptions> = {}): Promise<Dispatcher.ResponseData> {
+  await listenOnUnixSocket(server, dir.join(BACKENDS_SOCKET));
+  return way.request({ method: 'POST', path: '/', body: 'x', ...request });
+}
+
+describe('a request', () => {
+  it.each<[string, Partial<Dispatcher.RequestOptions>, IncomingHttpHeaders]>([
+    ['names its cluster', {}, { [BALANCED.cluster]: 'backend/main' }],
+    ['that must not be sent twice says so', { idempotent: false }, { [BALANCED.cluster]: 'backend/main', [BALANCED.once]: '1' }],
+    ['cannot be given another way by the headers that a backend wants', { headers: { 'X-Scrapeway-Cluster': 'hub', 'x-envoy-retry-on': '5xx', 'x-scope-orgid': ['a', 'b'] } }, { [BALANCED.cluster]: 'backend/main', 'x-scope-orgid': 'a, b' }],
+  ])('%s', async (_, request, headers) => {
+    const seen = Promise.withResolvers<IncomingHttpHeaders>();
+    answer = (asked, response) => {
+      seen.resolve(asked.headers);
+      response.end();
+    };
+    await (await ask(request)).body.dump();
+    const { host: _host, connection: _connection, 'content-length': _length, ...rest } = await seen.promise;
+    expect(rest).toEqual(headers);
+  });
+});
+
+describe('an answer', () => {
+  it('of a server is passed on, whatever its status', async () => {
+    answer = (_request, response) => response.writeHead(503, { 'content-type': 'text/x' }).end('no');
+    const { statusCode, headers, body } = await ask();
+    expect([statusCode, headers['content-type'], await body.text()]).toEqual([503, 'text/x', 'no']);
+  });
+
+  it.each([
+    ['of a cluster that it does not know', 'NC cluster_not_found -', true],
+    ['of a cluster without hosts yet', 'UH no_healthy_upstream -', true],
+    ['of a connection that failed', 'UF upstream_reset_before_response_started{connection_failure} TLS_error', false],
+    ['of several things', 'URX,UF upstream_reset -', false],
+  ])('of Envoy itself is an error with its words: %s', async (_, words, isPassing) => {
+    answer = (_request, response) => response.writeHead(503, { [BALANCED.failure]: words }).end('no');
+    const failure: unknown = await ask().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(BalancedFailure);
+    expect(failure).toMatchObject({ message: words, isPassing });
+  });
+
+  it('of nobody is an error that passes: Envoy is being started', async () => {
+    await expect(way.request({ method: 'GET', path: '/' })).rejects.toMatchObject({ constructor: BalancedFailure, isPassing: true });
+  });
+});

@@ -1,0 +1,8 @@
+import type { Dispatcher } from 'undici';
+
+/** A request's headers as one list of names and values, of what the gateway's clients give. */
+export function flatHeaders(headers: Dispatcher.DispatchOptions['headers']): string[] {
+  if (headers === undefined || headers === null) return [];
+  if (Symbol.iterator in headers) throw new Error('headers as an object, please');
+  return Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().flatMap((one) => [name, String(one)])));
+}
