@@ -7,6 +7,7 @@ import type { TempDir } from '../../test/support/temp-dir.js';
 import { listenOnUnixSocket } from '../lib/unix-socket.js';
 import { BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
 import { BalancedDispatcher, BalancedFailure } from './dispatcher.js';
+import { countLost } from './lost.js';
 
 /** What is said to Envoy, and what becomes of its words; Envoy itself is played here, and met in test/integration/query-backend-way.test.ts. */
 
@@ -68,5 +69,20 @@ describe('an answer', () => {
 
   it('of nobody is an error that passes: Envoy is being started', async () => {
     await expect(way.request({ method: 'GET', path: '/' })).rejects.toMatchObject({ constructor: BalancedFailure, isPassing: true });
+  });
+});
+
+describe('questions with servers that are lost', () => {
+  const host = (active: number, isLost: boolean): object => ({ health_status: { eds_health_status: 'HEALTHY', ...(isLost && { failed_active_health_check: true }) }, stats: [{ name: 'cx_active', value: '9' }, { name: 'rq_active', value: String(active), type: 'GAUGE' }] });
+  const page = (...hosts: readonly object[]): object => ({ cluster_statuses: [{ name: 'backend/main', host_statuses: hosts }] });
+
+  it.each<[string, unknown, number]>([
+    ['are those that they have', page(host(3, true), host(4, false), host(2, true)), 5],
+    ['are none where all are well', page(host(3, false), host(4, false)), 0],
+    ['are none where nobody else could be asked', page(host(3, true)), 0],
+    ['are none of a cluster that Envoy does not know', { cluster_statuses: [] }, 0],
+    ['are none on a page that says something else', ['what'], 0],
+  ])('%s', (_, value, count) => {
+    expect(countLost(value)).toBe(count);
   });
 });

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
-import { Dispatcher, Pool } from 'undici';
+import { Client, Dispatcher, Pool } from 'undici';
 import { errnoOf } from '../lib/errno.js';
 import { flatHeaders } from '../lib/flat-headers.js';
-import { BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
+import { ADMIN_SOCKET, BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
+import { requestsOfLost } from './lost.js';
+import { Waiting } from './waiting.js';
 
 /**
  * The way to a backend whose servers Envoy balances, in the shape of an HTTP client's connections. What Envoy says itself is an error and
@@ -13,10 +15,13 @@ import { BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
 export class BalancedFailure extends Error {
   /** Nobody was asked, and soon somebody may be: Envoy is being started, or does not know the backend or its addresses yet. */
   readonly isPassing: boolean;
+  /** A server has it that hangs; Envoy asks others by now. */
+  readonly isLost: boolean;
 
-  constructor(message: string, { isPassing, ...options }: ErrorOptions & { readonly isPassing: boolean }) {
+  constructor(message: string, { isPassing = false, isLost = false, ...options }: ErrorOptions & { readonly isPassing?: boolean; readonly isLost?: boolean }) {
     super(message, options);
     this.isPassing = isPassing;
+    this.isLost = isLost;
   }
 }
 
@@ -25,7 +30,7 @@ export interface BalancedOptions {
   readonly runtimeDir: string;
   /** Envoy's name of the backend. */
   readonly cluster: string;
-  /** Whether it has servers: one without has nobody to wait for. */
+  /** A backend without servers has nobody to wait for. */
   readonly hasServers: boolean;
 }
 
@@ -38,27 +43,34 @@ const NO_HOST = 'UH';
 export class BalancedDispatcher extends Dispatcher {
   readonly #options: BalancedOptions;
   readonly #pool: Pool;
+  readonly #admin: Client;
+  readonly #waiting: Waiting;
 
   constructor(options: BalancedOptions) {
     super();
     this.#options = options;
     this.#pool = new Pool('http://backends', { socketPath: join(options.runtimeDir, BACKENDS_SOCKET), connections: CONNECTIONS, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false });
+    this.#admin = new Client('http://envoy', { socketPath: join(options.runtimeDir, ADMIN_SOCKET) });
+    this.#waiting = new Waiting({
+      lost: () => requestsOfLost(this.#admin, options.cluster),
+      failure: () => new BalancedFailure('the server that has it hangs', { isLost: true }),
+    });
   }
 
   /** With `idempotent: false` it is sent to no second server that may have got it. */
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const { cluster, hasServers } = this.#options;
-    const once = options.idempotent === false ? [BALANCED.once, '1'] : [];
-    const headers = [...withoutOurs(flatHeaders(options.headers)), BALANCED.cluster, cluster, ...once];
-    return this.#pool.dispatch({ ...options, headers }, new ServersWord(handler, hasServers));
+    const isQuestion = options.idempotent !== false;
+    const headers = [...withoutOurs(flatHeaders(options.headers)), BALANCED.cluster, cluster, ...(isQuestion ? [] : [BALANCED.once, '1'])];
+    return this.#pool.dispatch({ ...options, headers }, new ServersWord(handler, { hasServers, begin: (controller) => this.#waiting.add(controller, isQuestion) }));
   }
 
-  override close(): Promise<void> {
-    return this.#pool.close();
+  override async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#admin.close()]);
   }
 
-  override destroy(): Promise<void> {
-    return this.#pool.destroy();
+  override async destroy(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#admin.destroy()]);
   }
 }
 
@@ -67,26 +79,35 @@ function withoutOurs(headers: readonly string[]): readonly string[] {
   return headers.filter((_each, index) => !/^x-(scrapeway|envoy)-/i.test(headers[index - (index % 2)] ?? ''));
 }
 
+interface ServersWordOptions {
+  readonly hasServers: boolean;
+  /** The request is on its way; the function that it returns, that its answer has begun or that it has none. */
+  readonly begin: (controller: Dispatcher.DispatchController) => () => void;
+}
+
 /** Hands on what a server says. */
 class ServersWord implements Dispatcher.DispatchHandler {
   readonly #handler: Dispatcher.DispatchHandler;
-  readonly #hasServers: boolean;
+  readonly #options: ServersWordOptions;
+  #begun: (() => void) | undefined;
 
-  constructor(handler: Dispatcher.DispatchHandler, hasServers: boolean) {
+  constructor(handler: Dispatcher.DispatchHandler, options: ServersWordOptions) {
     this.#handler = handler;
-    this.#hasServers = hasServers;
+    this.#options = options;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#begun = this.#options.begin(controller);
     this.#handler.onRequestStart?.(controller, context);
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers, message?: string): void {
+    this.#noLongerWaits();
     const said = headers[BALANCED.failure];
     if (said === undefined) return this.#handler.onResponseStart?.(controller, status, headers, message);
     const words = [said].flat().join(' ');
     const flags = words.split(' ', 1)[0]?.split(',') ?? [];
-    controller.abort(new BalancedFailure(words, { isPassing: flags.includes(NO_CLUSTER) || (flags.includes(NO_HOST) && this.#hasServers) }));
+    controller.abort(new BalancedFailure(words, { isPassing: flags.includes(NO_CLUSTER) || (flags.includes(NO_HOST) && this.#options.hasServers) }));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -98,7 +119,13 @@ class ServersWord implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    this.#noLongerWaits();
     this.#handler.onResponseError?.(controller, isUnreachable(error) ? new BalancedFailure('Envoy is not there', { isPassing: true, cause: error }) : error);
+  }
+
+  #noLongerWaits(): void {
+    this.#begun?.();
+    this.#begun = undefined;
   }
 }
 

@@ -35,6 +35,8 @@ const STARTING_PAUSES_MS = [0, 50, 150, 400];
 /** So long a question waits for Envoy to know of a backend that has just been configured. */
 const PASSING_MS = 2_000;
 const PASSING_PAUSE_MS = 25;
+/** So often a question is taken from a server that hangs. */
+const MAX_LOSSES = 5;
 
 export class Upstream {
   readonly #backend: Backend;
@@ -138,6 +140,7 @@ class Pauses {
   readonly #once: boolean;
   readonly #passingUntilMs = performance.now() + PASSING_MS;
   #starts = 0;
+  #losses = 0;
   #wasBroken = false;
 
   constructor(once: boolean) {
@@ -145,7 +148,10 @@ class Pauses {
   }
 
   after(failure: unknown): number | undefined {
-    if (failure instanceof BalancedFailure) return failure.isPassing && performance.now() < this.#passingUntilMs ? PASSING_PAUSE_MS : undefined;
+    if (failure instanceof BalancedFailure) {
+      if (failure.isLost) return this.#losses++ < MAX_LOSSES ? 0 : undefined;
+      return failure.isPassing && performance.now() < this.#passingUntilMs ? PASSING_PAUSE_MS : undefined;
+    }
     // What changes something is never sent twice.
     if (this.#once) return undefined;
     if (failure instanceof NotReady) return STARTING_PAUSES_MS[this.#starts++];
