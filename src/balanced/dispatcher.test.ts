@@ -49,10 +49,22 @@ describe('a request', () => {
 });
 
 describe('an answer', () => {
+  it('that a server gives which is starting is asked of another; what that says, counts', async () => {
+    answer = ({ headers }, response) => response.writeHead(503, { 'content-type': 'text/x' }).end(`again: ${String(headers[BALANCED.again])}`);
+    const { statusCode, body } = await ask();
+    expect([statusCode, await body.text()]).toEqual([503, 'again: 1']);
+  });
+
+  it('to what changes something is passed on, whoever gives it', async () => {
+    answer = ({ headers }, response) => response.writeHead(503, { 'content-type': 'text/x' }).end(`again: ${String(headers[BALANCED.again])}`);
+    const { statusCode, body } = await ask({ idempotent: false });
+    expect([statusCode, await body.text()]).toEqual([503, 'again: undefined']);
+  });
+
   it('of a server is passed on, whatever its status', async () => {
-    answer = (_request, response) => response.writeHead(503, { 'content-type': 'text/x' }).end('no');
+    answer = (_request, response) => response.writeHead(503, { 'content-type': 'application/json' }).end('no');
     const { statusCode, headers, body } = await ask();
-    expect([statusCode, headers['content-type'], await body.text()]).toEqual([503, 'text/x', 'no']);
+    expect([statusCode, headers['content-type'], await body.text()]).toEqual([503, 'application/json', 'no']);
   });
 
   it.each([

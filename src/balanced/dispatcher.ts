@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Client, Dispatcher, Pool } from 'undici';
+import { flatHeaders, isWhole } from '../lib/dispatch-options.js';
 import { errnoOf } from '../lib/errno.js';
-import { flatHeaders } from '../lib/flat-headers.js';
 import { ADMIN_SOCKET, BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
 import { requestsOfLost } from './lost.js';
 import { Waiting } from './waiting.js';
@@ -61,8 +61,12 @@ export class BalancedDispatcher extends Dispatcher {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const { cluster, hasServers } = this.#options;
     const isQuestion = options.idempotent !== false;
-    const headers = [...withoutOurs(flatHeaders(options.headers)), BALANCED.cluster, cluster, ...(isQuestion ? [] : [BALANCED.once, '1'])];
-    return this.#pool.dispatch({ ...options, headers }, new ServersWord(handler, { hasServers, begin: (controller) => this.#waiting.add(controller, isQuestion) }));
+    const headers = [...withoutOurs(flatHeaders(options.headers)), BALANCED.cluster, cluster];
+    const begin = (controller: Dispatcher.DispatchController): (() => void) => this.#waiting.add(controller, isQuestion);
+    const send = (mark: string | undefined, again?: () => void): boolean =>
+      this.#pool.dispatch({ ...options, headers: mark === undefined ? headers : [...headers, mark, '1'] }, new ServersWord(handler, { hasServers, begin, again }));
+    if (!isQuestion) return send(BALANCED.once);
+    return send(undefined, isWhole(options.body) ? () => void send(BALANCED.again) : undefined);
   }
 
   override async close(): Promise<void> {
@@ -76,13 +80,26 @@ export class BalancedDispatcher extends Dispatcher {
 
 /** Whoever may say which headers a backend gets must not thereby say what becomes of the request in Envoy. */
 function withoutOurs(headers: readonly string[]): readonly string[] {
-  return headers.filter((_each, index) => !/^x-(scrapeway|envoy)-/i.test(headers[index - (index % 2)] ?? ''));
+  return headers.filter((_each, index) => !isOurs(headers[index - (index % 2)] ?? ''));
 }
 
 interface ServersWordOptions {
   readonly hasServers: boolean;
   /** The request is on its way; the function that it returns, that its answer has begun or that it has none. */
   readonly begin: (controller: Dispatcher.DispatchController) => () => void;
+  /** Asks another server. */
+  readonly again: (() => void) | undefined;
+}
+
+/** A Prometheus that reads its log, or a proxy in front of one that is away: not an answer of the API. */
+export function isStarting(status: number, contentType: string): boolean {
+  return (status === 502 || status === 503 || status === 504) && !contentType.startsWith('application/json');
+}
+
+class Starting extends Error {}
+
+function isOurs(name: string): boolean {
+  return /^x-(scrapeway|envoy)-/i.test(name);
 }
 
 /** Hands on what a server says. */
@@ -104,7 +121,10 @@ class ServersWord implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers, message?: string): void {
     this.#noLongerWaits();
     const said = headers[BALANCED.failure];
-    if (said === undefined) return this.#handler.onResponseStart?.(controller, status, headers, message);
+    if (said === undefined) {
+      if (this.#options.again !== undefined && isStarting(status, String(headers['content-type'] ?? ''))) return controller.abort(new Starting());
+      return this.#handler.onResponseStart?.(controller, status, headers, message);
+    }
     const words = [said].flat().join(' ');
     const flags = words.split(' ', 1)[0]?.split(',') ?? [];
     controller.abort(new BalancedFailure(words, { isPassing: flags.includes(NO_CLUSTER) || (flags.includes(NO_HOST) && this.#options.hasServers) }));
@@ -120,6 +140,7 @@ class ServersWord implements Dispatcher.DispatchHandler {
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     this.#noLongerWaits();
+    if (error instanceof Starting) return this.#options.again?.();
     this.#handler.onResponseError?.(controller, isUnreachable(error) ? new BalancedFailure('Envoy is not there', { isPassing: true, cause: error }) : error);
   }
 

@@ -1,6 +1,6 @@
 import { Client, Dispatcher } from 'undici';
+import { flatHeaders, isWhole } from '../lib/dispatch-options.js';
 import { errnoOf } from '../lib/errno.js';
-import { flatHeaders } from '../lib/flat-headers.js';
 import type { AgentService } from '../model/agent-service.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
 import type { Reason } from '../model/reasons.js';
@@ -158,7 +158,3 @@ function isUnreachable(error: Error): boolean {
 }
 
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2];
-
-function isWhole(body: Dispatcher.DispatchOptions['body']): boolean {
-  return body === undefined || body === null || typeof body === 'string' || body instanceof Uint8Array;
-}

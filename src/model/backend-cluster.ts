@@ -29,6 +29,8 @@ export const BALANCED = {
   cluster: 'x-scrapeway-cluster',
   /** It changes something: it must not reach two servers. */
   once: 'x-scrapeway-once',
+  /** A server that is starting has had it: another one, please. */
+  again: 'x-scrapeway-again',
   /** On an answer that is Envoy's own: its flags, and in its words why. */
   failure: 'x-scrapeway-failure',
 } as const;

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { BalancedFailure } from '../balanced/dispatcher.js';
+import { BalancedFailure, isStarting } from '../balanced/dispatcher.js';
 import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import { prefixOf } from '../model/backend-cluster.js';
@@ -30,8 +30,8 @@ export class BackendAway extends Error {}
 /** To a backend, whoever dials: it is the caller's, to be closed with it. Paths begin with the prefix of the backend's URL. */
 export type WayToBackend = (backend: Backend) => Dispatcher;
 
-/** A server that reads its log: Envoy chooses another the next time if there is one, and knows soon which one it is. */
-const STARTING_PAUSES_MS = [0, 50, 150, 400];
+/** Where all who were asked are starting. */
+const STARTING_PAUSES_MS = [50, 150, 400];
 /** So long a question waits for Envoy to know of a backend that has just been configured. */
 const PASSING_MS = 2_000;
 const PASSING_PAUSE_MS = 25;
@@ -97,7 +97,7 @@ export class Upstream {
   async #try(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer | { readonly failure: unknown }> {
     try {
       const answer = await this.#askOnce(request, signal);
-      if (!isStarting(answer)) return answer;
+      if (!isStarting(answer.status, answer.contentType)) return answer;
       answer.body.destroy();
       return { failure: new NotReady(`${answer.status} that is not the API's`) };
     } catch (failure) {
@@ -169,9 +169,4 @@ function isPassing(failure: unknown): boolean {
 
 function isChange({ json, method }: UpstreamRequest): boolean {
   return json !== undefined || method === 'DELETE';
-}
-
-/** A Prometheus that reads its log, or a proxy in front of one that is away: not an answer of the API. */
-function isStarting({ status, contentType }: UpstreamAnswer): boolean {
-  return (status === 502 || status === 503 || status === 504) && !contentType.startsWith('application/json');
 }

@@ -27,7 +27,7 @@ type Cluster = Init<typeof ClusterSchema>;
 type Endpoint = MessageInitShape<typeof LbEndpointSchema>;
 
 const CONNECT_TIMEOUT_S = 3;
-const CHOICES = 16;
+const CHOICES = 4;
 const CHECK_INTERVAL_MS = 3_000;
 const CHECK_TIMEOUT_MS = 2_000;
 /** One check that fails may be bad luck; an answer of 500 and above needs no second. */
@@ -65,7 +65,7 @@ function cluster(backend: BackendCluster): Cluster {
     altStatName: `${BACKEND_CLUSTER_PREFIX}${backend.backend}`,
     ...discovery(parsed),
     lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
-    // Of so many, drawn by lot, the one with the fewest questions. With 2, the default, a server that hangs gets every fourth of two.
+    // Of so many, drawn by lot, the one with the fewest questions: of two servers one that hangs gets every 16th, where it is every fourth with the default of 2.
     lbConfig: { case: 'leastRequestLbConfig', value: { choiceCount: CHOICES } },
     connectTimeout: seconds(CONNECT_TIMEOUT_S),
     perConnectionBufferLimitBytes: BUFFER_BYTES,
