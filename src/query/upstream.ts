@@ -31,7 +31,7 @@ export class BackendAway extends Error {}
 export type WayToBackend = (backend: Backend) => Dispatcher;
 
 /** Where all who were asked are starting. */
-const STARTING_PAUSES_MS = [50, 150, 400];
+const STARTING_PAUSES_MS = [25, 75, 200];
 /** So long a question waits for Envoy to know of a backend that has just been configured. */
 const PASSING_MS = 2_000;
 const PASSING_PAUSE_MS = 25;

@@ -185,3 +185,13 @@ describe('the socket', () => {
     expect([answer.status, answer.headers['x-scrapeway-failure']]).toEqual([404, expect.stringMatching(/^NR /)]);
   });
 });
+
+it('stays open when the doors close for new clients', async () => {
+  const socketPath = (name: string): string => `${world.gateway.runtimeDir}/${name}.sock`;
+  const drain = async (how: string): Promise<number> => (await fetchRaw({ url: `http://envoy/drain_listeners?${how}`, socketPath: socketPath('admin'), method: 'POST' })).status;
+  expect(await drain('graceful&skip_exit')).toBe(200);
+  expect(await drain('inboundonly')).toBe(200);
+  await eventually(() => expect(world.ask('team-a', '/-/healthy')).rejects.toThrow('ECONNREFUSED'));
+  const answer = await fetchRaw({ url: 'http://backends/some/prefix/api/v1/query', socketPath: socketPath('backends'), headers: { 'x-scrapeway-cluster': 'backend/plain/some/prefix' } });
+  expect(answer.status).toBe(200);
+});

@@ -15,6 +15,7 @@ import type { World } from '../support/world.js';
 /** Replicas of a backend come, break and go, all through the shipped gateway and its Envoy: whoever asks meanwhile is answered. */
 
 const LINES = 4;
+const OFTEN = { interval: '500ms', timeout: '1s' };
 const JSON_HEAD = { 'content-type': 'application/json' };
 const STARTING: Behaviour = { kind: 'answer', status: 503, headers: { 'content-type': 'text/plain' }, body: Buffer.from('Service Unavailable') };
 
@@ -39,7 +40,7 @@ afterAll(async () => {
 
 function pair(): ConfigFile {
   const [one, other] = prometheis;
-  return { name: 'pair', url: one.url, replicas: [other.url] };
+  return { name: 'pair', url: one.url, replicas: [other.url], healthCheck: OFTEN };
 }
 
 /** The backends of the gateway from now on. */
@@ -118,7 +119,7 @@ describe('of two real servers', () => {
 describe('of two servers', () => {
   beforeEach(async () => {
     for (const server of servers) for (const path of ['/-/ready', '/api/v1/query']) server.behave(saying('1'), path);
-    await configure({ name: 'two', url: urlOf(servers[0]), replicas: [urlOf(servers[1])] });
+    await configure({ name: 'two', url: urlOf(servers[0]), replicas: [urlOf(servers[1])], healthCheck: OFTEN });
     await asking('two').then(ended);
     await allAreWell();
   });
