@@ -8,6 +8,7 @@ import { listenOnUnixSocket } from '../lib/unix-socket.js';
 import { BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
 import { BalancedDispatcher, BalancedFailure } from './dispatcher.js';
 import { countLost } from './lost.js';
+import { readCounts } from './servers.js';
 
 /** What is said to Envoy, and what becomes of its words; Envoy itself is played here, and met in test/integration/query-backend-way.test.ts. */
 
@@ -97,4 +98,9 @@ describe('questions with servers that are lost', () => {
   ])('%s', (_, value, count) => {
     expect(countLost(value)).toBe(count);
   });
+});
+
+it('Envoy\'s figures of backends are read, and of nothing else', () => {
+  const page = 'cluster.backend/main.membership_healthy: 1\ncluster.backend/main.membership_total: 2\ncluster.hub.membership_total: 3\ncluster.backend/main.upstream_cx_active: 4\n';
+  expect(readCounts(page)).toEqual([{ backend: 'main', state: 'well', count: 1 }, { backend: 'main', state: 'all', count: 2 }]);
 });

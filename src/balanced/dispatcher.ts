@@ -1,8 +1,10 @@
 import { join } from 'node:path';
-import { Client, Dispatcher, Pool } from 'undici';
+import { Dispatcher, Pool } from 'undici';
 import { flatHeaders, isWhole } from '../lib/dispatch-options.js';
 import { errnoOf } from '../lib/errno.js';
-import { ADMIN_SOCKET, BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
+import { BACKENDS_SOCKET, BALANCED } from '../model/backend-cluster.js';
+import { openAdmin } from './admin.js';
+import type { Admin } from './admin.js';
 import { requestsOfLost } from './lost.js';
 import { Waiting } from './waiting.js';
 
@@ -43,14 +45,14 @@ const NO_HOST = 'UH';
 export class BalancedDispatcher extends Dispatcher {
   readonly #options: BalancedOptions;
   readonly #pool: Pool;
-  readonly #admin: Client;
+  readonly #admin: Admin;
   readonly #waiting: Waiting;
 
   constructor(options: BalancedOptions) {
     super();
     this.#options = options;
     this.#pool = new Pool('http://backends', { socketPath: join(options.runtimeDir, BACKENDS_SOCKET), connections: CONNECTIONS, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false });
-    this.#admin = new Client('http://envoy', { socketPath: join(options.runtimeDir, ADMIN_SOCKET) });
+    this.#admin = openAdmin(options.runtimeDir);
     this.#waiting = new Waiting({
       lost: () => requestsOfLost(this.#admin, options.cluster),
       failure: () => new BalancedFailure('the server that has it hangs', { isLost: true }),
@@ -70,11 +72,12 @@ export class BalancedDispatcher extends Dispatcher {
   }
 
   override async close(): Promise<void> {
-    await Promise.all([this.#pool.close(), this.#admin.close()]);
+    await this.#pool.close();
+    await this.#admin.close();
   }
 
   override async destroy(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), this.#admin.destroy()]);
+    await Promise.all([this.#pool.destroy(), this.#admin.close()]);
   }
 }
 

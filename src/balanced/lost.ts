@@ -1,34 +1,19 @@
-import type { Client } from 'undici';
+import type { Admin } from './admin.js';
 
 /**
  * A server that hangs has taken questions and says nothing. Its health check fails and Envoy asks it no more, but leaves it what it has
  * (`close_connections_on_host_health_failure` does not reach connections of HTTP). Envoy's admin page says how many those are.
  */
 
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
-const TIMEOUT_MS = 1_000;
-
 /** How many requests servers of the cluster have that failed their health check, while another is well. 0 also where Envoy does not say. */
-export async function requestsOfLost(admin: Client, cluster: string): Promise<number> {
+export async function requestsOfLost(admin: Admin, cluster: string): Promise<number> {
   const filter = encodeURIComponent(`^${cluster.replaceAll(/[^\w/-]/g, (each) => `\\x{${each.codePointAt(0)?.toString(16)}}`)}$`);
+  const page = await admin.page(`/clusters?format=json&filter=${filter}`);
   try {
-    const { statusCode, body } = await admin.request({ method: 'GET', path: `/clusters?format=json&filter=${filter}`, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const page = await readAtMost(body, MAX_PAGE_BYTES);
-    return statusCode === 200 ? countLost(JSON.parse(page)) : 0;
+    return page === undefined ? 0 : countLost(JSON.parse(page));
   } catch {
     return 0;
   }
-}
-
-async function readAtMost(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of body) {
-    bytes += part.length;
-    if (bytes > maxBytes) throw new Error('a page without an end');
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 /** Of Envoy's `/clusters?format=json`. */

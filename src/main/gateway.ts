@@ -8,6 +8,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { openAdmin } from '../balanced/admin.js';
+import { registerServerMetrics } from '../balanced/servers.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
@@ -91,6 +93,8 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone, places }, logger.child({ component: 'doors' }));
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
   const exports = startExports({ folder: exportFolder, runtimeDir, logLevel, active: isAlone, places }, logger.child({ component: 'export' }));
+  const admin = openAdmin(runtimeDir);
+  registerServerMetrics(registry, admin);
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response), logger: logger.child({ component: 'api' }) });
 
@@ -136,6 +140,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       await exports.close();
       await dataThreads.close();
       await controlPlane.close();
+      await admin.close();
     },
   };
 }

@@ -19,8 +19,6 @@ export interface BackendCluster {
 
 /** Envoy's socket for questions to backends, in the folder of all sockets. */
 export const BACKENDS_SOCKET = 'backends.sock';
-/** Envoy's own, in the same folder. */
-export const ADMIN_SOCKET = 'admin.sock';
 export const BACKEND_CLUSTER_PREFIX = 'backend/';
 
 /** Headers between the gateway and Envoy on that socket; none goes further. */

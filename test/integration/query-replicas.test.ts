@@ -130,6 +130,8 @@ describe('of two servers', () => {
     await more(queries, 50);
     servers[0].behave(STARTING, '/-/ready');
     await eventually(async () => expect(await statesOf('two')).toContain('/failed_active_hc'));
+    const counts = await world.gateway.metric('scrapeway_query_backend_servers');
+    expect([counts.get('{backend="two",state="all"}'), counts.get('{backend="two",state="well"}')]).toEqual([2, 1]);
     await more(queries, 50);
     expect(await ended(queries)).toEqual([]);
   });
