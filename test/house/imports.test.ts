@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   balanced: ['model', 'lib'],
   behind: ['tunnel', 'model', 'lib'],
   hub: ['h2', 'tunnel', 'model', 'lib'],
-  agent: ['kube', 'tunnel', 'relabel', 'model', 'lib'],
+  agent: ['kube', 'h2', 'tunnel', 'relabel', 'model', 'lib'],
   tunnel: ['gen', 'model', 'lib'],
   query: ['gen', 'balanced', 'behind', 'promql', 'remoteread', 'remotewrite', 'model', 'lib'],
   export: ['behind', 'promql', 'remoteread', 'remotewrite', 'relabel', 'model', 'lib'],
