@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
 import { startExporter } from '../support/exporter.js';
 import type { Behaviour, Exporter } from '../support/exporter.js';
-import { fetchRaw } from '../support/http.js';
+import { fetchRaw, openRequest } from '../support/http.js';
 import type { HttpAnswer } from '../support/http.js';
 import { startPrometheus } from '../support/prometheus.js';
 import type { RunningPrometheus } from '../support/prometheus.js';
@@ -16,6 +17,8 @@ import type { World } from '../support/world.js';
 
 const LINES = 4;
 const OFTEN = { interval: '500ms', timeout: '1s' };
+/** Of servers in this process, which is busy. */
+const PATIENT = { interval: '500ms', timeout: '10s' };
 const JSON_HEAD = { 'content-type': 'application/json' };
 const STARTING: Behaviour = { kind: 'answer', status: 503, headers: { 'content-type': 'text/plain' }, body: Buffer.from('Service Unavailable') };
 
@@ -81,6 +84,16 @@ async function allAreWell(): Promise<void> {
   await eventually(async () => expect((await Promise.all(['pair', 'two'].map(statesOf))).flat()).toEqual(['healthy', 'healthy']));
 }
 
+/** Resolves when that server is asked at that path. */
+async function moved(backend: string, server: Exporter, path: string): Promise<void> {
+  const before = server.requests.length;
+  await configure({ name: backend, url: urlOf(server, path) });
+  await eventually(async () => {
+    await ask(backend);
+    expect(server.requests.slice(before).some(({ url }) => url === `${path}/api/v1/query`)).toBe(true);
+  });
+}
+
 function urlOf({ port }: Exporter, path = ''): string {
   return `http://127.0.0.1:${port}${path}`;
 }
@@ -119,7 +132,7 @@ describe('of two real servers', () => {
 describe('of two servers', () => {
   beforeEach(async () => {
     for (const server of servers) for (const path of ['/-/ready', '/api/v1/query']) server.behave(saying('1'), path);
-    await configure({ name: 'two', url: urlOf(servers[0]), replicas: [urlOf(servers[1])], healthCheck: OFTEN });
+    await configure({ name: 'two', url: urlOf(servers[0]), replicas: [urlOf(servers[1])], healthCheck: PATIENT });
     await asking('two').then(ended);
     await allAreWell();
   });
@@ -144,7 +157,7 @@ describe('of two servers', () => {
       return [...new Set(answers.map(({ status, body }) => `${status} ${body.toString()}`))].toSorted();
     };
     // The second time as the first.
-    for (const _round of [1, 2]) expect(await texts()).toEqual([expect.stringContaining('"1"'), expect.stringMatching(/^503.*query timed out in expression evaluation/)]);
+    for (const _round of [1, 2]) await eventually(async () => expect(await texts()).toEqual([expect.stringContaining('"1"'), expect.stringMatching(/^503.*query timed out in expression evaluation/)]));
     expect(await statesOf('two')).toEqual(['healthy', 'healthy']);
   });
 
@@ -180,6 +193,22 @@ describe('while a configuration changes', () => {
     expect(await ended(queries)).toEqual([]);
     const asked = servers.flatMap(({ requests }) => requests).filter(({ method }) => method === 'POST');
     expect(new Set(asked.map(({ url }) => url))).toEqual(new Set(['/api/v1/query', '/some/prefix/api/v1/query', '/other/api/v1/query']));
+  });
+
+  it('an answer that is under way comes to its end', async () => {
+    const [one, other] = servers;
+    // More than there is room for on the way: it ends when its reader says so.
+    const totalBytes = 32 * 1024 * 1024;
+    one.behave({ kind: 'flood', totalBytes }, '/alone/federate');
+    await moved('two', one, '/alone');
+    const answer = await openRequest(world.request('team-a', '/query/two/federate'));
+    const [first] = await once(answer, 'data');
+    answer.pause();
+    await moved('two', other, '/moved');
+    expect(answer.complete).toBe(false);
+    let bytes = Buffer.from(first).length;
+    for await (const part of answer) bytes += Buffer.from(part).length;
+    expect(bytes).toBe(totalBytes);
   });
 
   it('a backend that is new answers the first query', async () => {
