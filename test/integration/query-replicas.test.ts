@@ -125,7 +125,7 @@ describe('of two real servers', () => {
     await prometheis[1].process.exited;
     const answer = await ask('pair');
     expect([answer.status, answer.headers['x-scrapeway-reason'], answer.body.toString()]).toEqual([503, 'query_backend_away', expect.not.stringContaining('127.0.0.1')]);
-    await world.gateway.process.waitForLog(/UF upstream_reset_before_response_started.*a backend does not answer/);
+    await world.gateway.process.waitForLog(/UF(,URX)? 127\.0\.0\.1:\d+ upstream_reset_before_response_started.*a backend does not answer/);
   });
 });
 

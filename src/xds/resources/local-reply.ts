@@ -88,7 +88,7 @@ const rest: Mapper = { filter: status(ComparisonFilter_Op.GE, 400), headersToAdd
 
 /** For the gateway's own requests: a header by which Envoy's word is told from the server's, with the flags first. */
 export function envoysOwnWord(header: string): MessageInitShape<typeof LocalReplyConfigSchema> {
-  const value = '%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%';
+  const value = '%RESPONSE_FLAGS% %UPSTREAM_HOST% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%';
   return { mappers: [{ filter: status(ComparisonFilter_Op.GE, 100), headersToAdd: [{ header: { key: header, value }, appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD }] }] };
 }
 
