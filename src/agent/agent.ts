@@ -1,6 +1,6 @@
 /**
  * The agent: its targets, and a tunnel to each gateway. Nothing listens at the site; all that comes in comes through tunnels that
- * the agent itself has dialled.
+ * the agent itself has dialled. (A push door, for those who want one, is apart from it: src/push/site.)
  */
 import { randomUUID } from 'node:crypto';
 import type { Registry } from 'prom-client';
