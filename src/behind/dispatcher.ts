@@ -1,4 +1,5 @@
 import { Client, Dispatcher } from 'undici';
+import { flatHeaders, isWhole } from '../lib/dispatch-options.js';
 import { errnoOf } from '../lib/errno.js';
 import type { AgentService } from '../model/agent-service.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
@@ -60,7 +61,7 @@ export class ServiceDispatcher extends Dispatcher {
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const { service, timeoutMs } = this.#options;
-    const headers = [...flat(options.headers), AGENT_HEADER, service.agent, SERVICE_HEADER, service.service, TIMEOUT_HEADER, String(timeoutMs)];
+    const headers = [...flatHeaders(options.headers), AGENT_HEADER, service.agent, SERVICE_HEADER, service.service, TIMEOUT_HEADER, String(timeoutMs)];
     return this.#send({ ...options, headers }, handler, new Set());
   }
 
@@ -157,14 +158,3 @@ function isUnreachable(error: Error): boolean {
 }
 
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2];
-
-function isWhole(body: Dispatcher.DispatchOptions['body']): boolean {
-  return body === undefined || body === null || typeof body === 'string' || body instanceof Uint8Array;
-}
-
-/** One list of names and values, of what the gateway's clients use. */
-function flat(headers: Dispatcher.DispatchOptions['headers']): string[] {
-  if (headers === undefined || headers === null) return [];
-  if (Symbol.iterator in headers) throw new Error('headers as an object, please');
-  return Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().flatMap((one) => [name, String(one)])));
-}

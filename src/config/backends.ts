@@ -1,7 +1,8 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
+import { NO_ENDPOINT, prefixOf } from '../model/backend-cluster.js';
 import { mimirTenants } from '../model/mimir.js';
-import type { Backend, BackendDiscovery, BackendGroup, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, BackendDiscovery, BackendGroup, HealthCheck, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { compileAgentService } from './behind.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
@@ -41,18 +42,35 @@ async function compileBackend(draft: Draft, place: Path, { file, known }: { read
   checkHeaders(draft, place, file.headers);
   if (file.union === 'policy_header' && mimirTenants(file).length === 0) draft.fault([...place, 'union'], '`policy_header` needs the header `X-Scope-OrgID` in `headers`, since each rule is sent for one of the tenants in it');
   const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
-  const behind = file.agent && compileAgentService(draft, place, file.agent, { known, notBeside: { replicas: file.replicas, caFile: file.caFile } });
-  const url = behind?.url ?? (file.url === undefined ? NOWHERE : baseUrl(draft, [...place, 'url'], file.url));
+  const behind = file.agent && compileAgentService(draft, place, file.agent, { known, notBeside: { replicas: file.replicas, caFile: file.caFile, healthCheck: file.healthCheck } });
+  const url = behind?.url ?? (file.url === undefined ? NO_ENDPOINT : baseUrl(draft, [...place, 'url'], file.url));
   if (file.discover !== undefined && file.replicas !== undefined) draft.fault([...place, 'replicas'], 'stands beside `discover`, which finds all of them');
   const discover = file.discover && compileDiscovery(file.discover);
-  const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
+  const replicas = (file.replicas ?? []).flatMap((replica, index) => {
+    const base = baseUrl(draft, [...place, 'replicas', index], replica);
+    checkPrefix(draft, [...place, 'replicas', index], base, url);
+    return base ?? [];
+  });
+  const healthCheck = file.healthCheck && compileHealthCheck(draft, [...place, 'healthCheck'], file.healthCheck);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (url === undefined || timeoutMs === undefined) return undefined;
-  return { name: file.name, url, ...(behind && { agent: behind.agent }), replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, features: file.features, api: file.api, ...(discover && { discover }) };
+  return { name: file.name, url, ...(behind && { agent: behind.agent }), replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, features: file.features, api: file.api, ...(healthCheck && { healthCheck }), ...(discover && { discover }) };
 }
 
-/** Of a backend whose endpoints are not found yet: a name that never resolves (RFC 2606 §2), so that queries are answered with 503. */
-const NOWHERE = 'http://no-endpoint.invalid';
+/** Who asks writes the path, whichever server Envoy chooses. */
+function checkPrefix(draft: Draft, place: Path, replica: string | undefined, url: string | undefined): void {
+  if (replica === undefined || url === undefined || prefixOf(replica) === prefixOf(url)) return;
+  draft.fault(place, `must have the path of \`url\` ("${prefixOf(url) || '/'}"): one question is asked of any of them`);
+}
+
+function compileHealthCheck(draft: Draft, place: Path, { path, interval, timeout }: NonNullable<BackendFile['healthCheck']>): HealthCheck {
+  const within = { minMs: 100, maxMs: 60_000 };
+  return {
+    path,
+    intervalMs: interval === undefined ? undefined : draft.durationMs([...place, 'interval'], interval, within),
+    timeoutMs: timeout === undefined ? undefined : draft.durationMs([...place, 'timeout'], timeout, within),
+  };
+}
 
 function compileDiscovery({ resource, namespaces, labels, annotations, port, scheme, path = '' }: DiscoverFile): BackendDiscovery {
   return {

@@ -218,6 +218,7 @@ export interface BackendFile {
   readonly agent?: AgentServiceFile;
   readonly discover?: DiscoverFile;
   readonly replicas?: readonly string[];
+  readonly healthCheck?: { readonly path?: string; readonly interval?: string; readonly timeout?: string };
   readonly caFile?: string;
   readonly basic?: { readonly user: string; readonly passwordFile: string };
   readonly bearerTokenFile?: string;

@@ -13,6 +13,7 @@ import type { DesiredState } from '../model/desired-state.js';
 import type { PushConfig } from '../push/options.js';
 import { createPush } from '../push/push.js';
 import { createQueryService } from '../query/service.js';
+import { wayToBackend } from './backend-way.js';
 import { createQueryDoor } from './query-door.js';
 import { answerPush } from './push-door.js';
 import { changed } from './state-change.js';
@@ -28,7 +29,7 @@ const logger = createLogger(logLevel, { component: 'doors' });
 const registry = new Registry();
 addUtilisation(registry, 'doors');
 const behind = createBehind(runtimeDir);
-const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, wayTo: behind.wayTo, ...(cache !== undefined && { cache }) });
+const queries = createQueryService({ logger: logger.child({ component: 'query' }), registry, wayTo: wayToBackend(runtimeDir, behind.wayTo), ...(cache !== undefined && { cache }) });
 const queryDoor = createQueryDoor(queries);
 const push = createPush({ config: { targets: [], tenants: new Map() }, logger: logger.child({ component: 'push' }), registry, wayTo: behind.wayTo });
 
@@ -58,6 +59,9 @@ port.on('message', (message: ToDoorThread) => {
       return;
     case 'expiring':
       push.setExpiring(message.expiring);
+      return;
+    case 'settle':
+      void queries.settled().then(() => tell({ type: 'settled', id: message.id }));
       return;
     case 'collect':
       void registry.getMetricsAsJSON().then((metrics) => tell({ type: 'metrics', id: message.id, metrics }));

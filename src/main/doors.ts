@@ -10,6 +10,8 @@ import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-m
 
 export interface Doors {
   setState(state: DesiredState): void;
+  /** Resolves when nobody asks any more of backends as they were before the last state, or after two seconds. */
+  settled(): Promise<void>;
   /** This data thread holds the agent's tunnels now. */
   located(agent: string, thread: number): void;
   /** Whether this gateway lets pushed groups expire: of several one does. */
@@ -47,6 +49,9 @@ export function startDoors({ expiring: first, places, ...workerData }: DoorThrea
       state = next;
       if (thread.isRunning()) thread.post({ type: 'state', change: changeBetween(before, next) });
       else if (isWanted()) thread.start();
+    },
+    settled: async () => {
+      await thread.ask((id) => ({ type: 'settle', id }));
     },
     located: (agent, place) => thread.post({ type: 'located', agent, thread: place }),
     setExpiring: (next) => {

@@ -95,8 +95,8 @@ async function run(argv: readonly string[], { withEnvoy }: { readonly withEnvoy:
       // Envoy asks clients to come back by a new connection, which a load balancer may give to somebody else.
       await adminPost(adminSocketPath, '/drain_listeners?graceful&skip_exit');
       await setTimeout(settings.drainDelayMs);
-      // Not graceful: takes no more connections, and leaves those that there are.
-      await adminPost(adminSocketPath, '/drain_listeners');
+      // Not graceful: takes no more connections from outside, and leaves those that there are. Queries among them still have their way to backends.
+      await adminPost(adminSocketPath, '/drain_listeners?inboundonly');
       await gateway.drain();
     },
   });

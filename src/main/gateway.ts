@@ -6,9 +6,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { AggregatorRegistry } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { openAdmin } from '../balanced/admin.js';
+import { registerServerMetrics } from '../balanced/servers.js';
 import type { GatewayConfig } from '../config/gateway-config.js';
 import { startApiServer } from '../discovery/api-server.js';
 import { createDiscovery } from '../discovery/discovery.js';
@@ -20,16 +21,14 @@ import type { Logger } from '../lib/logger.js';
 import { validateTargets } from '../tunnel/targets.js';
 import { createControlPlane } from '../xds/control-plane.js';
 import type { ControlPlane } from '../xds/control-plane.js';
-import type { DesiredState } from '../model/desired-state.js';
 import type { HandOver } from '../model/hand-over.js';
-import { accessOf } from '../model/access.js';
-import type { Access } from '../model/access.js';
 import type { ExportReport } from '../model/export-report.js';
 import { startDataThreads } from './data-threads.js';
 import { awaitAgents } from './agents-return.js';
 import { answerCollected } from './collected-metrics.js';
 import { startDoors } from './doors.js';
 import type { Doors } from './doors.js';
+import { createEnvoyState } from './envoy-state.js';
 import { startExports } from './exports.js';
 import type { Exports } from './exports.js';
 import type { DataThreads } from './data-threads.js';
@@ -94,26 +93,24 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   const doors = startDoors({ runtimeDir, logLevel, cache: querying.cacheBytes === undefined ? undefined : { maxBytes: querying.cacheBytes, shared: querying.shared }, expiring: isAlone, places }, logger.child({ component: 'doors' }));
   const issuer = createIssuer({ used: await openUsedTokens(join(runtimeDir, 'join-tokens.json'), Date.now), logger: logger.child({ component: 'join' }), registry });
   const exports = startExports({ folder: exportFolder, runtimeDir, logLevel, active: isAlone, places }, logger.child({ component: 'export' }));
+  const admin = openAdmin(runtimeDir);
+  registerServerMetrics(registry, admin);
   const controlPlane = await createControlPlane({ socketPath: socket('xds'), logger: logger.child({ component: 'xds' }), registry });
   const api = await startApiServer({ socketPath: socket('api'), answer: discovery.answer, others: (request, response) => answerStatus(controlPlane, request, response) || issuer.handle(request, response) || answerCollected(exports, request, response), logger: logger.child({ component: 'api' }) });
 
-  let current = config.state;
-  let access: Access | undefined;
-  const publish = (state: DesiredState): ReturnType<ControlPlane['publish']> =>
-    controlPlane.publish(state, { dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 });
+  const envoyState = createEnvoyState({ controlPlane, topology: () => ({ dataThreads: count, runtimeDir, scrapersWait: agentsReturn.awaited().length > 0 }) });
   const apply = ({ state, join: joining }: GatewayConfig): readonly Fault[] => {
-    const nextAccess = accessOf(state);
-    if (!isDeepStrictEqual(access, nextAccess)) {
-      // First: it is what may refuse the state, and then nothing else must have taken it.
-      const published = publish(state);
-      if (!published.ok) return published.error;
-      access = nextAccess;
+    // First: it is what may refuse the state, and then nothing else must have taken it.
+    const published = envoyState.publish(state);
+    if (!published.ok) return published.error;
+    const { access } = published.value;
+    if (access !== undefined) {
       tokenReviews.configure(state.gateway.tokenReview);
-      dataThreads.setState(nextAccess);
+      dataThreads.setState(access);
       discovery.setState(state);
     }
-    current = state;
     doors.setState(state);
+    void envoyState.release(doors.settled());
     issuer.configure(state, joining);
     exports.setState(state);
     return [];
@@ -122,7 +119,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
   await dataThreads.listening;
   const faults = apply(config);
   if (faults.length === 0) await doors.listening();
-  republish = () => void publish(current);
+  republish = () => envoyState.republish();
   if (faults.length > 0) throw new Error(`the configuration makes no valid xDS resources: ${faults.map(({ place, message }) => `${place}: ${message}`).join('; ')}`);
 
   return {
@@ -143,6 +140,7 @@ export async function startGateway(config: GatewayConfig, logger: Logger, regist
       await exports.close();
       await dataThreads.close();
       await controlPlane.close();
+      await admin.close();
     },
   };
 }

@@ -67,10 +67,16 @@ export type ToDoorThread =
   | { readonly type: 'state'; readonly change: StateChange }
   | Located
   | { readonly type: 'expiring'; readonly expiring: boolean }
+  /** Answered with `settled` and the same `id` once nobody asks any more of backends as they were before the last state. */
+  | { readonly type: 'settle'; readonly id: number }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'close' };
 
-export type FromDoorThread = { readonly type: 'listening' } | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] } | { readonly type: 'closed' };
+export type FromDoorThread =
+  | { readonly type: 'listening' }
+  | { readonly type: 'settled'; readonly id: number }
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: MetricObject[] }
+  | { readonly type: 'closed' };
 
 /** `workerData` of the thread of exports. */
 export interface ExportThreadOptions {

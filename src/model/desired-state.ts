@@ -122,8 +122,10 @@ export interface Backend extends PerhapsBehind {
   readonly name: string;
   /** http or https, with a path prefix if it has one; no trailing slash. */
   readonly url: string;
-  /** Further base URLs that hold the same data: any one is asked, the next when one cannot be reached. */
+  /** Further base URLs that hold the same data, of the same path: Envoy asks one that is well. */
   readonly replicas?: readonly string[];
+  /** Undefined = as for every server. */
+  readonly healthCheck?: HealthCheck | undefined;
   readonly caPem?: string | undefined;
   /** Ours towards the backend, credentials among them. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -136,6 +138,14 @@ export interface Backend extends PerhapsBehind {
   readonly timeoutMs: number;
   /** Where its endpoints are found in a cluster; until they are, `url` is one that nothing answers. */
   readonly discover?: BackendDiscovery | undefined;
+}
+
+/** How Envoy looks whether a server lives; undefined = its default. */
+export interface HealthCheck {
+  /** From the server's root on. */
+  readonly path: string | undefined;
+  readonly intervalMs: number | undefined;
+  readonly timeoutMs: number | undefined;
 }
 
 /** Which objects of a cluster are a backend's endpoints: all that is given must match. */

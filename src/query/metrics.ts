@@ -13,7 +13,7 @@ export type Outcome = 'answered' | 'backend_error' | 'cancelled' | 'broken' | Qu
 export interface QueryGauges {
   readonly running: () => number;
   readonly waiting: () => number;
-  readonly replicaFailures: () => number;
+  readonly backendFailures: () => number;
   readonly dryRuns: () => number;
 }
 
@@ -33,8 +33,8 @@ export function registerQueryMetrics(registry: Registry, gauges: QueryGauges): Q
   gauge('scrapeway_query_waiting', 'Queries that wait for others of their tenant.', gauges.waiting);
   gauge('scrapeway_query_dry_run_tenants', 'Tenants whose rules are only tried out now: they see everything.', gauges.dryRuns);
   void new Counter({
-    name: 'scrapeway_query_replica_failures_total', help: 'Attempts at a replica that gave no answer.', registers,
-    collect() { this.reset(); this.inc(gauges.replicaFailures()); },
+    name: 'scrapeway_query_backend_failures_total', help: 'Attempts at a backend to which none of its servers gave an answer.', registers,
+    collect() { this.reset(); this.inc(gauges.backendFailures()); },
   });
   const requests = new Counter({ name: 'scrapeway_query_requests_total', help: 'Requests by endpoint and by how they ended: answered, backend_error, cancelled, broken, or a reason.', labelNames: ['endpoint', 'outcome'], registers });
   const duration = new Histogram({ name: 'scrapeway_query_duration_seconds', help: 'Time from the request to the end of its answer.', labelNames: ['endpoint'], buckets: DURATION_BUCKETS, registers });

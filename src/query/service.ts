@@ -1,8 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { NO_WAY } from '../behind/behind.js';
-import type { WayTo } from '../behind/behind.js';
 import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
 import { ok } from '../lib/result.js';
@@ -38,7 +36,7 @@ import type { Route } from './route.js';
 import { QueryState } from './state.js';
 import type { Found } from './state.js';
 import { BackendAway } from './upstream.js';
-import type { UpstreamAnswer } from './upstream.js';
+import type { UpstreamAnswer, WayToBackend } from './upstream.js';
 
 /**
  * The query door: a request whose caller is known comes in, the pure part makes a plan of it, and the plan's answer goes out, as a
@@ -50,14 +48,16 @@ export interface QueryServiceOptions {
   readonly registry: Registry;
   /** For tenants that have none of their own. */
   readonly limits?: QueryLimits;
-  /** To backends behind agents. */
-  readonly wayTo?: WayTo;
+  /** To backends. */
+  readonly wayTo: WayToBackend;
   /** Keeps the settled part of range queries' answers; without it, none is kept. */
   readonly cache?: Omit<RangeCacheOptions, 'shared'> & { readonly shared?: SharedCacheOptions | undefined };
 }
 
 export interface QueryService {
   setState(state: DesiredState): void;
+  /** Resolves when nothing is asked any more of backends as they were before the last state. */
+  settled(): Promise<void>;
   /** `/query/<backend>/…`, of a tenant that has been authenticated. Never rejects: every failure is an answer. */
   handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string }): Promise<void>;
   close(): Promise<void>;
@@ -90,13 +90,13 @@ class Service implements QueryService {
   readonly #running = new Set<Running>();
   readonly #metrics;
 
-  constructor({ logger, registry, limits, cache, wayTo = NO_WAY }: QueryServiceOptions) {
+  constructor({ logger, registry, limits, cache, wayTo }: QueryServiceOptions) {
     this.#logger = logger;
     this.#shared = cache?.shared === undefined ? undefined : new SharedCache(cache.shared, logger);
     this.#cache = cache === undefined ? undefined : new RangeCache({ ...cache, shared: this.#shared });
     this.#state = new QueryState(logger, limits, wayTo);
     const sum = (read: (gate: Gate) => number) => (): number => [...this.#gates.values()].reduce((total, gate) => total + read(gate), 0);
-    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), replicaFailures: () => this.#state.replicaFailures, dryRuns: () => this.#state.dryRuns(Date.now()).length });
+    this.#metrics = registerQueryMetrics(registry, { running: sum(({ running }) => running), waiting: sum(({ waiting }) => waiting), backendFailures: () => this.#state.backendFailures, dryRuns: () => this.#state.dryRuns(Date.now()).length });
     if (this.#cache !== undefined) registerCacheMetrics(registry, this.#cache);
     if (this.#shared !== undefined) registerSharedCacheMetrics(registry, this.#shared);
   }
@@ -108,6 +108,10 @@ class Service implements QueryService {
     for (const { tenant, backend, view, abort } of this.#running) {
       if (rightsOf(this.#state.view(tenant, backend)?.view) !== rightsOf(view)) abort.abort(new RightsChanged());
     }
+  }
+
+  settled(): Promise<void> {
+    return this.#state.settled();
   }
 
   async close(): Promise<void> {
@@ -177,6 +181,7 @@ class Service implements QueryService {
     const abort = new AbortController();
     const running: Running = { tenant, backend, view, abort };
     this.#running.add(running);
+    const releases = members.map((member) => member.upstream.hold());
     const timer = setTimeout(() => abort.abort(new TimeIsUp()), limits.timeoutMs);
     const gone = (): void => abort.abort(new CallerGone());
     response.once('close', gone);
@@ -195,6 +200,7 @@ class Service implements QueryService {
       clearTimeout(timer);
       response.removeListener('close', gone);
       this.#running.delete(running);
+      for (const release of releases) release();
     }
   }
 

@@ -5,8 +5,8 @@ import { isDryRun } from './dry-run.js';
 import { queryGrantFaults, viewOf } from './grants.js';
 import type { View } from './grants.js';
 import { KnownQueries } from './known-queries.js';
-import type { WayTo } from '../behind/behind.js';
 import { Upstream } from './upstream.js';
+import type { WayToBackend } from './upstream.js';
 import type { Member } from './gather.js';
 
 export interface Found {
@@ -35,7 +35,7 @@ function sourcesOf({ backends = [], backendGroups = [] }: DesiredState, { query 
 export class QueryState {
   readonly #logger: Logger;
   readonly #limits: QueryLimits | undefined;
-  readonly #wayTo: WayTo;
+  readonly #wayTo: WayToBackend;
   #state: DesiredState | undefined;
   #views = new Map<string, Made>();
   /** Of the state before: what did not change is not made again, or keeps what it knows. */
@@ -44,8 +44,10 @@ export class QueryState {
   readonly #known = new KnownQueries();
   #announced: ReadonlyMap<string, number> = new Map();
   #failuresOfThePast = 0;
+  /** Clients that are not used any more, and have not come to their end. */
+  readonly #leaving = new Set<Promise<void>>();
 
-  constructor(logger: Logger, limits: QueryLimits | undefined, wayTo: WayTo) {
+  constructor(logger: Logger, limits: QueryLimits | undefined, wayTo: WayToBackend) {
     this.#logger = logger;
     this.#limits = limits;
     this.#wayTo = wayTo;
@@ -56,7 +58,7 @@ export class QueryState {
     const before = this.#upstreams;
     this.#upstreams = new Map((state.backends ?? []).map((backend) => [backend.name, this.#upstreamFor(backend)]));
     const kept = new Set([...this.#upstreams.values()].map(({ upstream }) => upstream));
-    for (const { upstream } of before.values()) if (!kept.has(upstream)) void this.#drop(upstream);
+    for (const { upstream } of before.values()) if (!kept.has(upstream)) this.#drop(upstream);
     this.#state = state;
     this.#announceDryRuns(Date.now());
     this.#viewsBefore = this.#views;
@@ -99,7 +101,12 @@ export class QueryState {
     return (this.#state?.tenants ?? []).filter(({ query, queryDryRunUntilMs }) => query !== undefined && isDryRun({ dryRunUntilMs: queryDryRunUntilMs }, nowMs));
   }
 
-  get replicaFailures(): number {
+  /** Resolves when nothing is asked any more of backends as they were before. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#leaving);
+  }
+
+  get backendFailures(): number {
     return [...this.#upstreams.values()].reduce((sum, { upstream }) => sum + upstream.failures, this.#failuresOfThePast);
   }
 
@@ -123,9 +130,12 @@ export class QueryState {
     return existing?.key === key ? existing : { upstream: new Upstream(backend, this.#logger, this.#wayTo), key };
   }
 
-  async #drop(upstream: Upstream): Promise<void> {
-    this.#failuresOfThePast += upstream.failures;
-    await upstream.retire();
+  #drop(upstream: Upstream): void {
+    const retired: Promise<void> = upstream.retire().finally(() => {
+      this.#failuresOfThePast += upstream.failures;
+      this.#leaving.delete(retired);
+    });
+    this.#leaving.add(retired);
   }
 }
 

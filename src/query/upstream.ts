@@ -1,9 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Readable } from 'node:stream';
-import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
-import type { WayTo } from '../behind/behind.js';
+import { BalancedFailure, isStarting } from '../balanced/dispatcher.js';
 import { ServiceFailure } from '../behind/dispatcher.js';
 import type { Logger } from '../lib/logger.js';
+import { prefixOf } from '../model/backend-cluster.js';
 import { mimirTenants } from '../model/mimir.js';
 import type { Backend } from '../model/desired-state.js';
 import { REMOTE_READ_HEADERS } from '../remoteread/request.js';
@@ -11,8 +12,8 @@ import type { UpstreamRequest } from './endpoint.js';
 import { FORM_TYPE } from './route.js';
 
 /**
- * The client towards one backend. All that it is asked are questions, so a replica that breaks before it has answered costs
- * nothing but the next one's turn.
+ * The client towards one backend. Which of its servers is asked is the way's business; here is what makes a question a request, and when one that
+ * nobody has answered is asked once more.
  */
 
 export interface UpstreamAnswer {
@@ -23,83 +24,86 @@ export interface UpstreamAnswer {
   readonly body: Readable;
 }
 
-/** No replica has answered; `cause` is why the last one has not. */
+/** Nobody has answered; `cause` is why not. */
 export class BackendAway extends Error {}
 
-interface Replica {
-  readonly origin: string;
-  readonly prefix: string;
-  readonly pool: Dispatcher;
-  downUntilMs: number;
-}
+/** To a backend, whoever dials: it is the caller's, to be closed with it. Paths begin with the prefix of the backend's URL. */
+export type WayToBackend = (backend: Backend) => Dispatcher;
 
-const CONNECT_TIMEOUT_MS = 3_000;
-const CONNECTIONS = 128;
-/** For so long a replica that failed is asked last. */
-const EJECTION_MS = 5_000;
+/** Where all who were asked are starting. */
+const STARTING_PAUSES_MS = [25, 75, 200];
+/** So long a question waits for Envoy to know of a backend that has just been configured. */
+const PASSING_MS = 2_000;
+const PASSING_PAUSE_MS = 25;
+/** So often a question is taken from a server that hangs. */
+const MAX_LOSSES = 5;
 
 export class Upstream {
   readonly #backend: Backend;
-  readonly #replicas: readonly Replica[];
+  readonly #prefix: string;
+  readonly #way: Dispatcher;
   readonly #logger: Logger;
-  #turn = 0;
   /** Equal where the data are. */
   readonly identity: string;
-  /** Attempts that came to nothing. */
+  /** Questions that nobody has answered, and tries at it that came to nothing. */
   failures = 0;
+  #holders = 0;
+  #retiring: PromiseWithResolvers<void> | undefined;
 
-  constructor(backend: Backend, logger: Logger, wayTo: WayTo) {
+  constructor(backend: Backend, logger: Logger, wayTo: WayToBackend) {
     this.#backend = backend;
+    this.#prefix = prefixOf(backend.url);
+    this.#way = wayTo(backend);
     this.#logger = logger;
     this.identity = JSON.stringify([backend.name, backend.url, backend.replicas ?? []]);
-    this.#replicas = [...new Set([backend.url, ...(backend.replicas ?? [])])].map((url) => replica(url, backend, wayTo));
   }
 
   /** Rejects with BackendAway, or with the signal's reason. Whoever gets an answer must read or destroy its body. */
   async ask(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
-    const order = this.#order();
-    let last: unknown;
-    const changes = request.json !== undefined || request.method === 'DELETE';
-    // Once more the first: its connection may have been one that the other side was just closing. What changes something is never sent twice.
-    for (const one of changes ? order.slice(0, 1) : [...order, ...order.slice(0, 1)]) {
-      try {
-        const answer = await this.#askOne(one, request, signal);
-        if (!isStarting(answer)) return answer;
-        answer.body.destroy();
-        this.#failed(one, 'it is not ready');
-      } catch (error) {
-        signal.throwIfAborted();
-        last = error;
-        this.#failed(one, error);
-        // All the time that there was is used up.
-        if (error instanceof ServiceFailure && error.isTimeout) break;
+    const pauses = new Pauses(isChange(request));
+    for (;;) {
+      const said = await this.#try(request, signal);
+      if (!('failure' in said)) return said;
+      const pauseMs = pauses.after(said.failure);
+      if (!isPassing(said.failure) || pauseMs === undefined) {
+        this.failures += 1;
+        this.#logger.warn({ backend: this.#backend.name, err: said.failure }, 'a backend does not answer');
       }
+      if (pauseMs === undefined) throw new BackendAway(this.#backend.name, { cause: said.failure });
+      if (pauseMs > 0) await setTimeout(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
-    throw new BackendAway(this.#backend.name, { cause: last });
   }
 
-  /** Lets what is under way come to its end. */
+  /** Until the function that it returns is called, there is somebody who asks, or may ask more. */
+  hold(): () => void {
+    this.#holders += 1;
+    return () => {
+      this.#holders -= 1;
+      if (this.#holders === 0) this.#retiring?.resolve();
+    };
+  }
+
+  /** Resolves when all who hold it have come to their end. */
   async retire(): Promise<void> {
-    await Promise.all(this.#replicas.map(({ pool }) => pool.close()));
+    this.#retiring = Promise.withResolvers();
+    if (this.#holders > 0) await this.#retiring.promise;
+    await this.#way.close();
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#replicas.map(({ pool }) => pool.destroy()));
+  close(): Promise<void> {
+    return this.#way.destroy();
   }
 
-  /** In turn, those that have failed lately last. */
-  #order(): readonly Replica[] {
-    const first = this.#turn % this.#replicas.length;
-    this.#turn = first + 1;
-    const now = Date.now();
-    const rotated = [...this.#replicas.slice(first), ...this.#replicas.slice(0, first)];
-    return [...rotated.filter(({ downUntilMs }) => downUntilMs <= now), ...rotated.filter(({ downUntilMs }) => downUntilMs > now)];
-  }
-
-  #failed(one: Replica, error: unknown): void {
-    this.failures += 1;
-    one.downUntilMs = Date.now() + EJECTION_MS;
-    this.#logger.warn({ backend: this.#backend.name, replica: one.origin, err: error }, 'a replica does not answer');
+  async #try(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer | { readonly failure: unknown }> {
+    try {
+      const answer = await this.#askOnce(request, signal);
+      if (!isStarting(answer.status, answer.contentType)) return answer;
+      answer.body.destroy();
+      return { failure: new NotReady(`${answer.status} that is not the API's`) };
+    } catch (failure) {
+      signal.throwIfAborted();
+      return { failure };
+    }
   }
 
   /** Once for each selector and each of Mimir's tenants that are asked. */
@@ -109,15 +113,17 @@ export class Upstream {
     return tenants.flatMap((tenant) => policies.map((selector) => `${tenant}:${encodeURIComponent(selector)}`));
   }
 
-  async #askOne({ pool, prefix }: Replica, { method, path, parameters, json, packed, policies = [] }: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+  async #askOnce(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+    const { method, path, parameters, json, packed, policies = [] } = request;
     const form = parameters.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`).join('&');
     const inBody = method === 'POST' && json === undefined && packed === undefined;
     const about = packed !== undefined ? REMOTE_READ_HEADERS : json !== undefined ? { 'content-type': 'application/json' } : inBody ? { 'content-type': FORM_TYPE } : {};
-    const { statusCode, headers, body } = await pool.request({
+    const { statusCode, headers, body } = await this.#way.request({
       method,
-      path: `${prefix}${path}${inBody || form === '' ? '' : `?${form}`}`,
+      path: `${this.#prefix}${path}${inBody || form === '' ? '' : `?${form}`}`,
       headers: { ...this.#backend.headers, 'user-agent': 'scrapeway', ...about, ...(policies.length > 0 && { 'x-prom-label-policy': this.#policyHeader(policies) }) },
       body: packed ?? json ?? (inBody ? form : null),
+      idempotent: !isChange(request),
       signal,
     });
     // Whoever reads it sees its errors; whoever gives it up must not have to.
@@ -127,24 +133,40 @@ export class Upstream {
   }
 }
 
-function replica(url: string, { caPem, agent, timeoutMs }: Backend, wayTo: WayTo): Replica {
-  const { origin, pathname } = new URL(url);
-  const pool = agent === undefined ? poolOf(origin, caPem) : wayTo(agent, timeoutMs);
-  return { origin, prefix: pathname.replace(/\/+$/, ''), pool, downUntilMs: 0 };
+class NotReady extends Error {}
+
+/** How long to wait before a question is asked again; undefined: it is not. */
+class Pauses {
+  readonly #once: boolean;
+  readonly #passingUntilMs = performance.now() + PASSING_MS;
+  #starts = 0;
+  #losses = 0;
+  #wasBroken = false;
+
+  constructor(once: boolean) {
+    this.#once = once;
+  }
+
+  after(failure: unknown): number | undefined {
+    if (failure instanceof BalancedFailure) {
+      if (failure.isLost) return this.#losses++ < MAX_LOSSES ? 0 : undefined;
+      return failure.isPassing && performance.now() < this.#passingUntilMs ? PASSING_PAUSE_MS : undefined;
+    }
+    // What changes something is never sent twice.
+    if (this.#once) return undefined;
+    if (failure instanceof NotReady) return STARTING_PAUSES_MS[this.#starts++];
+    // All the time that there was is used up.
+    if (this.#wasBroken || (failure instanceof ServiceFailure && failure.isTimeout)) return undefined;
+    // Its connection may have been one that the other side was just closing.
+    this.#wasBroken = true;
+    return 0;
+  }
 }
 
-function poolOf(origin: string, caPem: string | undefined): Pool {
-  return new Pool(origin, {
-    connections: CONNECTIONS,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    allowH2: false,
-    connect: { timeout: CONNECT_TIMEOUT_MS, ...(caPem === undefined ? {} : { ca: caPem }) },
-  });
+function isPassing(failure: unknown): boolean {
+  return failure instanceof BalancedFailure && failure.isPassing;
 }
 
-/** A Prometheus that reads its log, or a proxy in front of one that is away: not an answer of the API. */
-function isStarting({ status, contentType }: UpstreamAnswer): boolean {
-  return (status === 502 || status === 503 || status === 504) && !contentType.startsWith('application/json');
+function isChange({ json, method }: UpstreamRequest): boolean {
+  return json !== undefined || method === 'DELETE';
 }

@@ -9,12 +9,12 @@ import type { Logger } from '../lib/logger.js';
 import { err, ok } from '../lib/result.js';
 import type { Fault, Result } from '../lib/result.js';
 import { listenOnUnixSocket } from '../lib/unix-socket.js';
-import type { DesiredState } from '../model/desired-state.js';
+import type { Backend, DesiredState } from '../model/desired-state.js';
 import type { ConnectionOptions, ConnectionStatus } from './connection.js';
 import { createXdsMetrics } from './metrics.js';
 import { KINDS, RESOURCE_TYPES } from './resource-types.js';
 import type { ResourceSet, TypeUrl } from './resource-types.js';
-import { buildResources } from './resources/index.js';
+import { backendResources, buildResources, isOfBackends } from './resources/index.js';
 import type { Topology } from './resources/index.js';
 import { startXdsServer } from './server.js';
 import { changeSnapshot, changesBetween, changesOf, makeSnapshot } from './snapshot.js';
@@ -36,6 +36,8 @@ export interface ControlPlane {
   publish(state: DesiredState, topology: Topology): Result<string>;
   /** The same with resources that do not come from a state. */
   publishResources(set: ResourceSet): Result<string>;
+  /** The same with other backends; costs as much as they do. */
+  publishBackends(backends: readonly Backend[]): Result<string>;
   /** Changes what is published; costs as much as the change, however much there is. */
   publishChange(change: ResourceChange): Result<string>;
   status(): ControlPlaneStatus;
@@ -125,11 +127,25 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     });
   }
 
+  function publishChange(change: ResourceChange, state: DesiredState | undefined): Result<string> {
+    if (published === undefined) return err([{ place: 'xDS', message: 'nothing is published that could be changed' }]);
+    return publish(changeSnapshot(published, change), state, () => changesOf(change));
+  }
+
+  /** Of backends, what is published and not in `set`. */
+  function goneFrom(set: Partial<ResourceSet>, kind: 'cluster' | 'secret'): readonly string[] {
+    const kept = new Set(set[kind]?.map(({ name }) => name));
+    return [...(published?.types.get(RESOURCE_TYPES[kind].url)?.resources.keys() ?? [])].filter((name) => isOfBackends(kind, name) && !kept.has(name));
+  }
+
   return {
     publish: (state, topology) => publishSet(buildResources(state, topology), state),
     publishResources: (set) => publishSet(set, undefined),
-    publishChange: (change) =>
-      published === undefined ? err([{ place: 'xDS', message: 'nothing is published that could be changed' }]) : publish(changeSnapshot(published, change), publishedState, () => changesOf(change)),
+    publishBackends: (backends) => {
+      const put = backendResources(backends);
+      return publishChange({ put, remove: { cluster: goneFrom(put, 'cluster'), secret: goneFrom(put, 'secret') } }, publishedState && { ...publishedState, backends });
+    },
+    publishChange: (change) => publishChange(change, publishedState),
     status,
     report: () => statusReport({ snapshot: published, state: publishedState, connections: server.connections, nowMs: clock.nowMs() }),
     whenAcked,

@@ -173,7 +173,7 @@ withKube('objects of our own kinds', () => {
       await ready('::1', 'True');
       await eventually(async () => {
         await status();
-        await gateway.process.waitForLog(new RegExp(`"replica":"http://\\[::1\\]:${port()}`), { timeoutMs: 50 });
+        await gateway.process.waitForLog(new RegExp(`UF \\[::1\\]:${port()} .*a backend does not answer`), { timeoutMs: 50 });
       });
     });
   });

@@ -124,27 +124,12 @@ describe('rules, alerts and metadata', () => {
     expect([answer.status, answer.body.length]).toEqual([204, 0]);
   });
 
-  describe('with replicas', () => {
-    it('asks another when one is killed, and the first again when it is back', async () => {
-      await using doomed = await startPrometheus({ config: {} });
-      const dead = `http://127.0.0.1:${await freePort()}`;
-      await using pair = await startQueryDoor(queryState([{ name: 'main', url: doomed.url, replicas: [dead, prometheus.url] }], [{ name: 't', query: OWN }]));
-      const ask = (): Promise<HttpAnswer> => pair.post('t', '/query/main/api/v1/query', { query: '1+1' });
-      const statuses = async (count: number): Promise<readonly number[]> => Promise.all(Array.from({ length: count }, async () => (await ask()).status));
-      expect(new Set(await statuses(20))).toEqual(new Set([200]));
-      const running = statuses(200);
-      doomed.process.signal('SIGKILL');
-      expect(new Set(await running)).toEqual(new Set([200]));
-      expect(new Set(await statuses(20))).toEqual(new Set([200]));
-      expect(await pair.registry.metrics()).toMatch(/scrapeway_query_replica_failures_total [1-9]/);
-    });
-
-    it('says so when none is there', async () => {
-      const dead = `http://127.0.0.1:${await freePort()}`;
-      await using alone = await startQueryDoor(queryState([{ name: 'main', url: dead, replicas: [`${dead}/other`] }], [{ name: 't', query: OWN }]));
-      const answer = await alone.post('t', '/query/main/api/v1/query', { query: '1+1' });
-      expect([answer.status, answer.headers[REASON_HEADER], json(answer).errorType]).toEqual([503, 'query_backend_away', 'unavailable']);
-    });
+  it('says so when the backend is away', async () => {
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    await using alone = await startQueryDoor(queryState([{ name: 'main', url: dead }], [{ name: 't', query: OWN }]));
+    const answer = await alone.post('t', '/query/main/api/v1/query', { query: '1+1' });
+    expect([answer.status, answer.headers[REASON_HEADER], json(answer).errorType]).toEqual([503, 'query_backend_away', 'unavailable']);
+    expect(await alone.registry.metrics()).toMatch(/scrapeway_query_backend_failures_total [1-9]/);
   });
 });
 

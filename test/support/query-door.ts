@@ -6,6 +6,7 @@ import type { Backend, DesiredState, QueryGrant, QueryLimits } from '../../src/m
 import { createQueryService } from '../../src/query/service.js';
 import type { QueryService, QueryServiceOptions } from '../../src/query/service.js';
 import { desiredState } from './desired-state.js';
+import { dialled } from './dialled.js';
 import { fetchRaw } from './http.js';
 import type { HttpAnswer, HttpRequest } from './http.js';
 import { portOf } from './ports.js';
@@ -39,7 +40,7 @@ export function queryState(backends: readonly (Pick<Backend, 'name' | 'url'> & P
 
 export async function startQueryDoor(state: DesiredState, cache?: QueryServiceOptions['cache']): Promise<QueryDoor> {
   const registry = new Registry();
-  const service = createQueryService({ logger: silentLogger, registry, ...(cache === undefined ? {} : { cache }) });
+  const service = createQueryService({ logger: silentLogger, registry, wayTo: dialled, ...(cache === undefined ? {} : { cache }) });
   service.setState(state);
   const server = createServer((request, response) => {
     const tenant = request.headers[TENANT_HEADER];

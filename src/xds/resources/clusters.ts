@@ -22,10 +22,12 @@ export function clusters(topology: Topology): Cluster[] {
   return [hub, tunnel, authz, overHttp(topology, CLUSTER.api), overHttp(topology, CLUSTER.doors)];
 }
 
-/** The defaults are 1024 each; rates are limited per tenant, elsewhere. Each tunnel is a connection and a request for life. */
-const noBreaker: NonNullable<Cluster['circuitBreakers']> = {
-  thresholds: [{ maxConnections: 1_000_000, maxPendingRequests: 1_000_000, maxRequests: 1_000_000, maxRetries: 0 }],
-};
+/** The defaults are 1024 each, and 3 retries; rates are limited per tenant, elsewhere. Each tunnel is a connection and a request for life. */
+export function unbroken(maxRetries: number): NonNullable<Cluster['circuitBreakers']> {
+  return { thresholds: [{ maxConnections: 1_000_000, maxPendingRequests: 1_000_000, maxRequests: 1_000_000, maxRetries }] };
+}
+
+const noBreaker = unbroken(0);
 
 const byEds: Pick<Cluster, 'clusterDiscoveryType' | 'edsClusterConfig'> = {
   clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
@@ -43,7 +45,7 @@ const ring: Pick<Cluster, 'lbPolicy' | 'lbConfig' | 'commonLbConfig'> = {
 };
 
 /** `idleTimeoutS` 0 = a quiet connection is kept for ever; the default is an hour, which would end quiet tunnels. */
-function http(protocolConfig: ExplicitProtocol, idleTimeoutS: number): Record<string, Any> {
+export function http(protocolConfig: ExplicitProtocol, idleTimeoutS: number): Record<string, Any> {
   return {
     'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': pack(HttpProtocolOptionsSchema, {
       commonHttpProtocolOptions: { idleTimeout: seconds(idleTimeoutS) },

@@ -4,6 +4,7 @@
  * certificates come by SDS and do not count as a change.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { TrafficDirection } from '../../gen/envoy/config/core/v3/base_pb.js';
 import type { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
 import { HttpConnectionManager_CodecType } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { TlsParameters_TlsProtocol } from '../../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
@@ -19,6 +20,8 @@ export function agentsListener(gateway: GatewaySpec): MessageInitShape<typeof Li
   return {
     name: LISTENER.agents,
     address: socketAddress(gateway.agents),
+    // What stops taking connections when the gateway drains.
+    trafficDirection: TrafficDirection.INBOUND,
     perConnectionBufferLimitBytes: DOWNSTREAM_BUFFER_BYTES,
     filterChains: [
       {

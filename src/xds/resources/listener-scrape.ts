@@ -3,6 +3,7 @@
  * tokens, decide, limit, route. Nothing of a tenant is in it: a change of it drains its connections.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { TrafficDirection } from '../../gen/envoy/config/core/v3/base_pb.js';
 import type { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.js';
 import { TlsInspectorSchema } from '../../gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManager_CodecType } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -26,6 +27,8 @@ export function scrapeListener(gateway: GatewaySpec): MessageInitShape<typeof Li
   return {
     name: LISTENER.scrape,
     address: socketAddress(gateway.scrape),
+    // What stops taking connections when the gateway drains.
+    trafficDirection: TrafficDirection.INBOUND,
     perConnectionBufferLimitBytes: DOWNSTREAM_BUFFER_BYTES,
     listenerFilters: [
       { name: 'envoy.filters.listener.tls_inspector', configType: { case: 'typedConfig', value: pack(TlsInspectorSchema, {}) } },

@@ -86,6 +86,12 @@ function byStatus(reason: Reason): Mapper {
 /** Whatever else Envoy itself refuses (431, 413, …): a reason, with Envoy's own status and body. */
 const rest: Mapper = { filter: status(ComparisonFilter_Op.GE, 400), headersToAdd: reasonHeader('gateway_error') };
 
+/** For the gateway's own requests: a header by which Envoy's word is told from the server's, with the flags first. */
+export function envoysOwnWord(header: string): MessageInitShape<typeof LocalReplyConfigSchema> {
+  const value = '%RESPONSE_FLAGS% %UPSTREAM_HOST% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON%';
+  return { mappers: [{ filter: status(ComparisonFilter_Op.GE, 100), headersToAdd: [{ header: { key: header, value }, appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD }] }] };
+}
+
 export function localReply(): MessageInitShape<typeof LocalReplyConfigSchema> {
   return { mappers: [refusal, ...BY_FLAG.map(([flags, reason]) => byFlag(flags, reason)), ...BY_STATUS.map(byStatus), rest] };
 }

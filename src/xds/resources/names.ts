@@ -3,7 +3,7 @@
  */
 import { TOKEN_METADATA } from '../../model/token-metadata.js';
 
-export const LISTENER = { scrape: 'scrape', agents: 'agents' } as const;
+export const LISTENER = { scrape: 'scrape', agents: 'agents', backends: 'backends' } as const;
 export const ROUTE = { scrape: 'scrape', agents: 'agents' } as const;
 export const CLUSTER = { hub: 'hub', tunnel: 'tunnel', authz: 'authz', api: 'api', doors: 'doors' } as const;
 export const SECRET = {
@@ -11,7 +11,11 @@ export const SECRET = {
   agentsServer: 'agents-server',
   scrapeClientsCa: 'scrape-clients-ca',
   agentsCa: 'agents-ca',
+  publicCas: 'public-cas',
 } as const;
+
+/** The CAs that the servers of a backend's cluster are held to. */
+export const BACKEND_CA_PREFIX = 'ca/';
 
 /** The cluster that an issuer's keys are fetched through. */
 export const JWKS_CLUSTER_PREFIX = 'jwks-';

@@ -21,7 +21,7 @@ function certificate(name: string, listener: ListenerSpec): Secret {
   };
 }
 
-function trust(name: string, pem: string): Secret {
+export function trust(name: string, pem: string): Secret {
   return { name, type: { case: 'validationContext', value: { trustedCa: { specifier: { case: 'inlineString', value: pem } } } } };
 }
 

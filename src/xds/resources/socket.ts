@@ -19,6 +19,7 @@ export function socketAddress(listener: Pick<ListenerSpec, 'host' | 'port'>): Me
   };
 }
 
-export function pipeAddress(path: string): MessageInitShape<typeof AddressSchema> {
-  return { address: { case: 'pipe', value: { path } } };
+/** `mode`: where Envoy makes the socket. */
+export function pipeAddress(path: string, mode = 0): MessageInitShape<typeof AddressSchema> {
+  return { address: { case: 'pipe', value: { path, mode } } };
 }

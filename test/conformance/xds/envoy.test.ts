@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { NO_ENDPOINT } from '../../../src/model/backend-cluster.js';
 import type { DesiredState } from '../../../src/model/desired-state.js';
 import { RESOURCE_TYPES } from '../../../src/xds/resource-types.js';
 import { buildResources } from '../../../src/xds/resources/index.js';
@@ -98,6 +99,28 @@ describe('the real Envoy', () => {
     await world.publish(world.state);
     await eventually(async () => expect(await world.envoy.admin('clusters')).not.toContain('jwks-'));
     expect((await world.envoy.stats('runtime.')).get('runtime.deprecated_feature_use')).toBe(0);
+  });
+
+  it('takes backends and lets them go again, and touches nothing else for them', async () => {
+    await using world = await startEnvoyUnderTest();
+    await world.publish(world.state);
+    const caPem = await readFile(world.pki.serverCaFile, 'utf8');
+    const all: NonNullable<DesiredState['backends']> = [
+      { name: 'nobody', url: NO_ENDPOINT, timeoutMs: 1000 },
+      { name: 'addresses', url: 'http://127.0.0.1:1/prom', replicas: ['https://[::1]:1/prom'], timeoutMs: 1000 },
+      { name: 'names', url: 'https://localhost:1', replicas: ['https://127.0.0.1:1', 'http://localhost:2'], caPem, timeoutMs: 1000, healthCheck: { path: '/x', intervalMs: 200, timeoutMs: 100 } },
+      { name: 'behind', url: 'http://x', agent: { agent: 'site-a', service: 'x' }, timeoutMs: 1000 },
+    ];
+    const clusters = async (): Promise<readonly string[]> => [...new Set([...(await world.envoy.admin('clusters')).matchAll(/^(backend[^:]*)::/gm)].map(([, name = '']) => name))].toSorted();
+    for (const backends of [all, all.slice(0, 2), []]) {
+      expect(world.controlPlane.publishBackends(backends)).toMatchObject({ ok: true });
+      const wanted = wantedOf(buildResources({ ...world.state, backends }, world.topology));
+      await eventually(async () => expect([...(await held(world.envoy)).keys()].sort()).toEqual([...wanted.keys()].sort()));
+      await eventually(async () => expect(await clusters()).toEqual(backends.flatMap(({ name, agent }) => (agent === undefined ? [name === 'addresses' ? 'backend/addresses/prom' : `backend/${name}`] : [])).toSorted()));
+    }
+    expect(world.envoy.process.log()).not.toMatch(NO_COMPLAINT);
+    expect((await world.envoy.stats('runtime.')).get('runtime.deprecated_feature_use')).toBe(0);
+    expect((await world.envoy.stats('listener_manager.')).get('listener_manager.listener_modified')).toBe(0);
   });
 
   it('a changed listener does drain its connections: what the test above would show', async () => {
