@@ -47,6 +47,8 @@ export interface KnownCredential {
   readonly method: Credential['kind'] | 'front-proxy';
   /** ms since the epoch. */
   readonly expiresMs: number | undefined;
+  /** When the very token ends that was shown for it, ms since the epoch; undefined: it is no token. */
+  readonly tokenEndMs?: number | undefined;
   /** The issuer that a certificate must have. */
   readonly issuer: string | undefined;
   /** What it may be used for, of what the tenant may; undefined = all. */

@@ -34,8 +34,8 @@ export interface PushOptions {
 }
 
 export interface Push {
-  /** Serves one request of the door for an authenticated tenant. Never rejects. */
-  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string }): Promise<void>;
+  /** Serves one request of the door for an authenticated tenant, until `ended` aborts: then it is let in no more. Never rejects. */
+  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string; readonly ended?: AbortSignal }): Promise<void>;
   /** From now on; pushes under way end as they began. */
   configure(config: PushConfig): void;
   /** Of several gateways one lets groups expire. False: this one does so no more, at once. */
@@ -46,6 +46,7 @@ export interface Push {
 const NO_TARGET = 'none';
 /** The sender did not wait for the answer. */
 const GONE = 'gone';
+const NEVER = new AbortController().signal;
 
 export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, registry, wayTo = NO_WAY, clock = systemClock }: PushOptions): Push {
   const metrics = createPushMetrics(registry);
@@ -118,13 +119,15 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
     }
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse, { tenant }: { readonly tenant: string }): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse, { tenant, ended = NEVER }: { readonly tenant: string; readonly ended?: AbortSignal }): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const [path = ''] = (request.url ?? '').split('?');
     const [, door, name = '', ...segments] = path.split('/');
     const backend = door === 'push' ? backendFor(tenant, name) : undefined;
-    const answer = backend === undefined ? refusal('target_forbidden') : await serve(request, backend, segments, tenant, gone.signal);
+    const served = backend === undefined ? refusal('target_forbidden') : await serve(request, backend, segments, tenant, AbortSignal.any([gone.signal, ended]));
+    // What was written by then is written, and the sender is told.
+    const answer = ended.aborted && served.reason !== undefined ? refusal('revoked') : served;
     metrics.requests.inc({ tenant, target: backend?.target.name ?? NO_TARGET, result: gone.signal.aborted ? GONE : (answer.reason ?? 'ok') });
     send(request, response, answer);
   }
