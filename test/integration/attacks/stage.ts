@@ -117,7 +117,7 @@ export async function setStage(): Promise<Stage> {
   await using building = new AsyncDisposableStack();
   const endS = Math.floor(Date.now() / 60_000) * 60;
   const { own: ownSeries, theirs } = seriesUntil(endS);
-  const [shared, own] = [await startShared(building), building.use(await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver', `--enable-feature=${FEATURES}`] }))];
+  const [shared, own] = [await startShared(building), building.use(await startPrometheus({ config: { global: { evaluation_interval: '1s' } }, args: ['--web.enable-remote-write-receiver', `--enable-feature=${FEATURES}`] }))];
   await Promise.all([remoteWrite(shared.url, [...ownSeries, ...theirs]), remoteWrite(own.url, ownSeries), shared.waitForUp(2)]);
   const seen = building.use(await startRecordingProxy(shared.url));
   const limits = { requestsPerSecond: 100_000, burst: 100_000 };
