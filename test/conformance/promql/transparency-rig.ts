@@ -57,3 +57,29 @@ function rounded(value: unknown): unknown {
 function tidy(value: number): string {
   return Math.abs(value) < 1e-9 ? '0' : value.toPrecision(9);
 }
+
+/** Status, type and result, series in the order of their labels. */
+export function byLabels({ status, data }: Answer): unknown {
+  if (data === undefined) return { status };
+  const { resultType, result } = data;
+  return { status, resultType, result: Array.isArray(result) && resultType !== 'scalar' ? result.toSorted((a, b) => (labelsOf(a) < labelsOf(b) ? -1 : 1)) : result };
+}
+
+/** A label made of a number (`count_values`) has its last digits from the order of summands, too. */
+function labelsOf(item: unknown): string {
+  return JSON.stringify(rounded(typeof item === 'object' && item !== null && 'metric' in item ? item.metric : item));
+}
+
+const RELATIVE = 1e-6;
+const ABSOLUTE = 1e-6;
+
+/** Equal, but for the last digits of numbers, which depend on the order of summands. */
+export function areClose(one: unknown, other: unknown): boolean {
+  if (typeof one === 'string' && typeof other === 'string') {
+    const [a, b] = [Number(one), Number(other)];
+    return one === other || Math.abs(a - b) <= Math.max(ABSOLUTE, RELATIVE * Math.max(Math.abs(a), Math.abs(b)));
+  }
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return Object.is(one, other);
+  const [keys, others] = [Object.keys(one).toSorted(), Object.keys(other).toSorted()];
+  return keys.length === others.length && keys.every((key, index) => key === others[index] && areClose(Reflect.get(one, key), Reflect.get(other, key)));
+}

@@ -11,7 +11,8 @@ import type { RunningPrometheus } from '../../support/prometheus.js';
 import { queryState, startQueryDoor, TENANT_HEADER } from '../../support/query-door.js';
 import { seeded } from './generate.js';
 import type { Random } from './generate.js';
-import { ask, canonical, isAllowed, policyOf, startWith } from './transparency-rig.js';
+import { areClose, ask, byLabels, isAllowed, policyOf, startWith } from './transparency-rig.js';
+import type { Answer } from './transparency-rig.js';
 import { wideQuestion, wideRules, wideSelector, wideWorld } from './wide-world.js';
 
 /**
@@ -25,6 +26,11 @@ const SELECTIONS = Math.ceil(QUESTIONS / 8);
 const MAY_REFUSE: ReadonlySet<string> = new Set(['too_many_branches', 'too_large', 'unsplittable']);
 const MAX_REFUSED = 0.5;
 const MAX_SHOWN = 5;
+/**
+ * What a server says of `rate({__name__=~"x|y"}[5m])` where two names have series of equal labels, whenever these were. The union of the rules' branches fails so
+ * where the two are there at the same time, and is answered where they are not (docs/query.md, "Where it is not quite the same").
+ */
+const ONE_LABELSET = 'vector cannot contain metrics with the same labelset';
 
 const END_S = Math.floor(Date.now() / 60_000) * 60;
 
@@ -33,8 +39,9 @@ async function differenceOfQuery(all: RunningPrometheus, own: RunningPrometheus,
     ? ['query_range', { start: `${END_S - 900}`, end: `${END_S}`, step: '45' }] as const
     : ['query', { time: `${END_S - 40 * (index % 17)}` }] as const;
   const [through, direct] = await Promise.all([ask(all, path, { query: rewritten, ...times }), ask(own, path, { query, ...times })]);
-  const [got, wanted] = [JSON.stringify(canonical(through)), JSON.stringify(canonical(direct))];
-  const difference = got === wanted ? undefined : [`${path} ${query}`, `→ ${rewritten}`, got.slice(0, 2000), through.error, wanted.slice(0, 2000), direct.error].join('\n  ');
+  const isSame = areClose(byLabels(through), byLabels(direct)) || (direct.error === ONE_LABELSET && through.status === 'success');
+  const shown = (answer: Answer): string => JSON.stringify(answer).slice(0, 2000);
+  const difference = isSame ? undefined : [`${path} ${query}`, `→ ${rewritten}`, shown(through), shown(direct)].join('\n  ');
   return { difference, isAnswered: JSON.stringify(direct.data?.result ?? []) !== '[]' };
 }
 

@@ -70,7 +70,7 @@ function pick<T>(random: Random, choices: readonly T[]): T {
   return choice;
 }
 
-const RULE_NAMES = ['x', 'y', '{"my.metric"}', 'both', 'native', 'requests_total', '{__name__=~"x|y|both"}', '{__name__=~"re.*|my.*"}', '{__name__!~"x|native"}', '{__name__=~".+"}', '{__name__=~"[a-m].*"}', '{__name__!=""}'];
+const RULE_NAMES = ['x', 'y', '{"my.metric"}', 'both', 'native', 'requests_total', '{__name__=~"x|y|both"}', '{__name__=~"re.*|my.*"}', '{__name__!~"x|native",__name__!=""}', '{__name__=~".+"}', '{__name__=~"[a-m].*"}', '{__name__!=""}'];
 const RULE_LABELS = ['ns="a"', 'ns="b"', 'ns=~"a.*"', 'ns=~"a|b"', 'ns="a|b"', 'ns=~".+"', '"team.name"="t"', '"team.name"=~"t|u"', 'job="j"', 'pod="1"', 'pod=~"1|2"', 'ns!=""', 'ns="a\\nb"', 'ns="\\"a\\""', 'ns="a\\\\"', '"a b"="c"', 'ns=~"(?i)a"'];
 const RULE_FURTHER = ['job!="k"', 'ns!="b"', 'ns!~"a.*"', 'ns=~".*"', 'ns=~"a|"', '"team.name"=""', '"team.name"!~"u|ü"', 'pod!="3"', '"a b"=""', 'job=~"j|k"', 'ns=""', 'pod=~".+"', 'ns!~""'];
 
