@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connect } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
 import { Pool } from 'undici';
 import { pack, unpack } from '../../../src/remotewrite/snappy.js';
 import { REMOTE_READ_HEADERS } from '../../../src/remoteread/request.js';
@@ -6,6 +8,8 @@ import { fetchRaw } from '../../support/http.js';
 import type { HttpAnswer, HttpRequest } from '../../support/http.js';
 import { exchangeRaw } from '../../support/raw-tls.js';
 import { PASSWORD } from '../../support/world.js';
+import { HTTP2 } from './http2.js';
+import type { Http2Attack } from './http2.js';
 import { MESSAGES } from './messages.js';
 import { createOracle } from './oracle.js';
 import type { Oracle } from './oracle.js';
@@ -135,6 +139,41 @@ describe('bytes', () => {
     const written = bytes.replaceAll('AUTH', `Authorization: ${basic('label')}\r\n`);
     // A connection that is cut is no answer either.
     await expectNothingForeign(await exchangeRaw({ host: '127.0.0.1', port: stage.world.gateway.ports.scrape, ...tls }, written, 400).catch(String));
+  });
+});
+
+describe('by HTTP/2', () => {
+  let session: ClientHttp2Session;
+  beforeAll(() => {
+    const { tls } = stage.world.request(undefined, '/');
+    session = connect(`https://127.0.0.1:${stage.world.gateway.ports.scrape}`, { ...tls });
+    session.on('error', () => undefined);
+  });
+  afterAll(() => session.destroy());
+
+  /** A stream that is reset has no answer but its error; some of these Node itself does not send. */
+  async function exchange({ headers, body }: Http2Attack): Promise<string> {
+    try {
+      const stream = session.request({ ':method': 'GET', ':authority': 'localhost', authorization: basic('label'), ...headers }, { endStream: body === undefined });
+      if (body !== undefined) stream.end(body);
+      let seen = '';
+      stream.on('response', (head) => (seen += JSON.stringify(head)));
+      stream.on('data', (chunk: Buffer) => (seen += chunk.toString('latin1')));
+      stream.setTimeout(5000, () => stream.close());
+      const failure = await new Promise<string>((resolve) => stream.on('error', (error: Error) => resolve(error.message)).on('close', () => resolve('')));
+      return seen + failure;
+    } catch (error) {
+      return String(error);
+    }
+  }
+
+  it.each(HTTP2)('$title', async (attack) => {
+    const { tls } = stage.world.request(undefined, '/');
+    if (session.destroyed || session.closed) {
+      session = connect(`https://127.0.0.1:${stage.world.gateway.ports.scrape}`, { ...tls });
+      session.on('error', () => undefined);
+    }
+    await expectNothingForeign(await exchange(attack));
   });
 });
 
