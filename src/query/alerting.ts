@@ -14,7 +14,7 @@ import type { Form } from './form.js';
 import { isObject, labelsOf, objectsOf, pick, textOf } from './json.js';
 import type { JsonObject } from './json.js';
 import type { Limits } from './limits.js';
-import { readSelector } from './match.js';
+import { readSelectors } from './match.js';
 import { refuse } from './refusal.js';
 import type { Refusal } from './refusal.js';
 import { readCount } from './values.js';
@@ -34,7 +34,7 @@ export function rulesPlan({ form, policy, limits }: Question): Result<Plan, Refu
   const type = form.first('type') ?? '';
   if (!['', 'alert', 'record'].includes(type)) return refuse('query_malformed', 'invalid parameter "type"');
   // Read here and applied to the answer, since older servers do not know them.
-  const selectors = readSelectors(form.all('match[]'), limits);
+  const selectors = readConditions(form.all('match[]'), limits);
   if (!selectors.ok) return selectors;
   const filters = FILTERS.flatMap((name) => form.all(name).map((value) => [name, value] as const));
   return ok({
@@ -116,17 +116,14 @@ export function accept(selectors: readonly Rule[], labels: Readonly<Record<strin
   return selectors.some((matchers) => matchers.every(({ matcher, accepts }) => accepts(labels[matcher.name] ?? '')));
 }
 
-export function readSelectors(texts: readonly string[], limits: Limits): Result<readonly Rule[], Refusal> {
-  const read: Rule[] = [];
-  for (const text of texts) {
-    const selector = readSelector(text, limits);
-    if (!selector.ok) return selector;
-    read.push(matchersOf(selector.value).flatMap((matcher) => {
-      const accepts = compileMatcher(matcher);
-      return accepts.ok ? [{ matcher, accepts: accepts.value }] : [];
-    }));
-  }
-  return ok(read);
+/** As conditions on labels, each selector a rule. */
+export function readConditions(texts: readonly string[], limits: Limits): Result<readonly Rule[], Refusal> {
+  const selectors = readSelectors(texts, limits);
+  if (!selectors.ok) return selectors;
+  return ok(selectors.value.map((selector) => matchersOf(selector).flatMap((matcher) => {
+    const accepts = compileMatcher(matcher);
+    return accepts.ok ? [{ matcher, accepts: accepts.value }] : [];
+  })));
 }
 
 /** A page of groups; the token is of the first group of the next page, made of what this tenant sees. */

@@ -52,7 +52,7 @@ export function enforce(text: string, policy: Policy, options: EnforceOptions = 
   });
   try {
     const query = print(rewriting.expression(parsed.value));
-    const again = parse(query, { ...options, maxLength: query.length, maxDepth: (options.maxDepth ?? MAX_DEPTH) + EXTRA_DEPTH });
+    const again = parse(query, { ...options, maxLength: query.length, maxDepth: (options.maxDepth ?? MAX_DEPTH) + EXTRA_DEPTH, regexes: 'known' });
     const open = again.ok ? uncovered(again.value, policy, merges) : undefined;
     if (again.ok && open === undefined) return ok({ query, decisions: rewriting.decisions });
     const message = open === undefined ? 'the rewritten query is not valid' : `it cannot be shown that the policy covers ${print(open)}`;

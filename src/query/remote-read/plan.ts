@@ -5,9 +5,11 @@ import type { Matcher } from '../../promql/ast.js';
 import { Merges } from '../../promql/enforce/merge.js';
 import { restrict, withOnly } from '../../promql/enforce/restrict.js';
 import { compileMatcher } from '../../promql/regex.js';
+import { RegexBudget } from '../../promql/regex-cost.js';
 import { againstStored, decodeReadRequest } from '../../remoteread/request.js';
 import type { ReadQuery } from '../../remoteread/request.js';
 import type { OwnedReadQuery, Plan, Question } from '../endpoint.js';
+import { MAX_MATCHERS } from '../limits.js';
 import { EVERYTHING } from '../match.js';
 import { refuse } from '../refusal.js';
 import type { Refusal } from '../refusal.js';
@@ -29,9 +31,13 @@ export function readPlan({ message, policy, limits, union, group }: Question): R
   if (first === undefined) return refuse('query_malformed', 'none of the accepted response types is known');
   if (group !== undefined && !responseTypes.includes('samples')) return refuse('query_not_distributable', 'a remote read of streamed chunks only; accept samples too');
   if (asked.length > MAX_QUERIES) return refuse('query_over_limit', `${asked.length} queries, and at most ${MAX_QUERIES} are allowed`);
+  const matchers = asked.reduce((sum, query) => sum + query.matchers.length, 0);
+  if (matchers > MAX_MATCHERS) return refuse('query_over_limit', `${matchers} matchers, and at most ${MAX_MATCHERS} are allowed`);
+  const regexes = new RegexBudget();
   const queries: OwnedReadQuery[] = [];
   const merges = new Merges();
   for (const [owner, query] of asked.entries()) {
+    if (!query.matchers.every(({ op, value }) => op === '=' || op === '!=' || regexes.spend(value))) return refuse('query_over_limit', 'regular expressions that would take too long to read');
     const fault = faultOf(query);
     if (fault !== undefined) return refuse('query_invalid', fault);
     const rangeMs = query.endMs - query.startMs;
