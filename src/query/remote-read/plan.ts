@@ -31,8 +31,8 @@ export function readPlan({ message, policy, limits, union, group }: Question): R
   if (first === undefined) return refuse('query_malformed', 'none of the accepted response types is known');
   if (group !== undefined && !responseTypes.includes('samples')) return refuse('query_not_distributable', 'a remote read of streamed chunks only; accept samples too');
   if (asked.length > MAX_QUERIES) return refuse('query_over_limit', `${asked.length} queries, and at most ${MAX_QUERIES} are allowed`);
-  const matchers = asked.reduce((sum, query) => sum + query.matchers.length, 0);
-  if (matchers > MAX_MATCHERS) return refuse('query_over_limit', `${matchers} matchers, and at most ${MAX_MATCHERS} are allowed`);
+  const asking = asked.reduce((sum, { matchers }) => sum + matchers.length, 0);
+  if (asking > MAX_MATCHERS) return refuse('query_over_limit', `${asking} matchers, and at most ${MAX_MATCHERS} are allowed`);
   const regexes = new RegexBudget();
   const queries: OwnedReadQuery[] = [];
   const merges = new Merges();

@@ -21,7 +21,7 @@ const SELECTIONS = /^\/(?:api\/v1\/(?:series|labels|label\/[^/]+\/values|search\
 const FILTERED: ReadonlySet<string> = new Set(['/api/v1/metadata', '/api/v1/rules', '/api/v1/targets', '/api/v1/targets/metadata']);
 const WITHOUT_DATA: ReadonlySet<string> = new Set(['/api/v1/status/buildinfo', '/api/v1/parse_query', '/api/v1/format_query']);
 /** Beside what each question must have. */
-const PARAMETERS: ReadonlySet<string> = new Set(['query', 'match[]', 'time', 'start', 'end', 'step', 'timeout', 'limit', 'lookback_delta', 'stats', 'search[]', 'label', 'metric', 'state', 'type', 'rule_name[]', 'rule_group[]', 'file[]', 'fuzz_threshold', 'fuzz_alg', 'sort_by']);
+const PARAMETERS: ReadonlySet<string> = new Set(['query', 'match[]', 'time', 'start', 'end', 'step', 'timeout', 'limit', 'lookback_delta', 'stats', 'search[]', 'label', 'metric', 'state', 'type', 'rule_name[]', 'rule_group[]', 'file[]', 'fuzz_threshold', 'fuzz_alg', 'sort_by', 'nocache']);
 
 export function createOracle(prometheus: string): Oracle {
   const known = new Map<string, Promise<string | undefined>>();

@@ -1,12 +1,14 @@
+import { expect } from '@jest/globals';
 import { hash } from '@node-rs/bcrypt';
 import { writeFile } from 'node:fs/promises';
 import { remoteWrite } from '../../conformance/promql/remote-write.js';
 import type { Series } from '../../conformance/promql/remote-write.js';
 import { startExporter } from '../../support/exporter.js';
+import { fetchRaw } from '../../support/http.js';
 import { startPrometheus } from '../../support/prometheus.js';
 import type { RunningPrometheus } from '../../support/prometheus.js';
 import { startRecordingProxy } from '../../support/recording-proxy.js';
-import type { RecordingProxy } from '../../support/recording-proxy.js';
+import type { RecordedRequest } from '../../support/recording-proxy.js';
 import type { ConfigFile } from '../../support/scrapeway.js';
 import { createTempDir } from '../../support/temp-dir.js';
 import { PASSWORD, startWorld } from '../../support/world.js';
@@ -23,8 +25,8 @@ export interface Stage extends AsyncDisposable {
   readonly shared: RunningPrometheus;
   /** With the own data alone. */
   readonly own: RunningPrometheus;
-  /** Between the gateway and what is everybody's. */
-  readonly seen: RecordingProxy;
+  /** Between the gateway and what is everybody's: what was asked since the last time. */
+  takeSeen(): readonly RecordedRequest[];
   /** Seconds since the epoch: until then both have what they have. */
   readonly endS: number;
 }
@@ -119,15 +121,16 @@ export async function setStage(): Promise<Stage> {
   const { own: ownSeries, theirs } = seriesUntil(endS);
   const [shared, own] = [await startShared(building), building.use(await startPrometheus({ config: { global: { evaluation_interval: '1s' } }, args: ['--web.enable-remote-write-receiver', `--enable-feature=${FEATURES}`] }))];
   await Promise.all([remoteWrite(shared.url, [...ownSeries, ...theirs]), remoteWrite(own.url, ownSeries), shared.waitForUp(2)]);
-  const seen = building.use(await startRecordingProxy(shared.url));
+  const [first, second] = [building.use(await startRecordingProxy(shared.url)), building.use(await startRecordingProxy(shared.url))];
   const limits = { requestsPerSecond: 100_000, burst: 100_000 };
   const world = building.use(
     await startWorld({
       gateway: {
-        backends: [{ name: 'main', url: seen.url }, { name: 'hidden', url: shared.url }],
+        backends: [{ name: 'main', url: first.url }, { name: 'second', url: second.url }, { name: 'hidden', url: shared.url }],
+        backendGroups: [{ name: 'both', members: ['main', 'second'] }],
         tenants: [
-          { name: 'label', credentials: await credentials('label'), limits, query: [{ backends: ['main'], metrics: ['.*'], labels: { ns: 'a' } }] },
-          { name: 'union', credentials: await credentials('union'), limits, query: [{ backends: ['main'], metrics: ['x{job="j"}', 'x{pod="1"}', '[yn].*', '(my|buck).*', 'on', 'requests_total', 'up', 'ALERTS', '{job=~".+",pod=~".+"}'], labels: { ns: 'a' } }] },
+          { name: 'label', credentials: await credentials('label'), limits, query: [{ backends: ['main', 'both'], metrics: ['.*'], labels: { ns: 'a' } }] },
+          { name: 'union', credentials: await credentials('union'), limits, query: [{ backends: ['main', 'both'], metrics: ['x{job="j"}', 'x{pod="1"}', '[yn].*', '(my|buck).*', 'on', 'requests_total', 'up', 'ALERTS', '{job=~".+",pod=~".+"}'], labels: { ns: 'a' } }] },
           { name: 'team-a', credentials: await credentials('team-a') },
           { name: 'team-b', credentials: [{ certificate: { uri: 'spiffe://scrapeway/tenant/team-b' } }], query: [{ metrics: ['.*'], labels: { ns: 'b' } }] },
         ],
@@ -135,5 +138,17 @@ export async function setStage(): Promise<Stage> {
     }),
   );
   const parts = building.move();
-  return { world, shared, own, seen, endS, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { world, shared, own, endS, takeSeen: () => [...first.take(), ...second.take()], [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+export const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+export const basic = (tenant: string): string => `Basic ${Buffer.from(`${tenant}:${PASSWORD}`).toString('base64')}`;
+/** Of an attack, as long as a line can be. */
+export const title = (text: string): string => (text.length > 100 ? `${JSON.stringify(text.slice(0, 100))}… (${text.length})` : JSON.stringify(text));
+
+export async function expectUnharmed({ shared, world, endS }: Stage): Promise<void> {
+  expect(await shared.query(`count(secret @ ${endS})`)).toMatchObject([{ value: [expect.anything(), '2'] }]);
+  const answer = await world.ask('team-b', `/query/main/api/v1/query?query=secret&time=${endS}`);
+  expect(answer.body.toString()).toMatch(CANARY);
+  expect((await fetchRaw({ url: `${shared.url}/-/ready` })).status).toBe(200);
 }
