@@ -1,6 +1,6 @@
 /**
  * `npm run bench:query [-- --rounds 3 --seconds 1 --connections 8 --only QUESTION,…]`: what the query door costs beside asking the server
- * itself, a plain reverse proxy and prom-label-proxy (PROM_LABEL_PROXY_BIN or on the PATH; without it, left out). One Prometheus, every way to it at once,
+ * itself, a plain reverse proxy and prom-label-proxy (PROM_LABEL_PROXY_BIN; without it, left out). One Prometheus, every way to it at once,
  * measured in turn, round after round, then medians. All ways must give the same answer.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { describeMachine } from '../machine.js';
 import type { LoadOptions } from '../load.js';
 import { underLoad } from '../round.js';
 import type { RoundResult } from '../round.js';
-import { findLabelProxy, startPaths } from './paths.js';
+import { startPaths } from './paths.js';
 import type { Path } from './paths.js';
 import { NAMESPACES, POLICIES, QUESTIONS, seriesOf } from './questions.js';
 import type { Policy, Question } from './questions.js';
@@ -101,9 +101,8 @@ const dir = started.use(await createTempDir());
 const prometheus = started.use(await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] }));
 for (const namespace of NAMESPACES) await remoteWrite(prometheus.url, seriesOf(namespace));
 const machine = await describeMachine();
-const labelProxy = await findLabelProxy();
-if (labelProxy === undefined) print('prom-label-proxy: skipped: it is neither PROM_LABEL_PROXY_BIN nor on the PATH');
-const paths = await startPaths(prometheus, labelProxy, dir.path, started);
+const paths = await startPaths(prometheus, dir.path, started);
+if (!paths.some(({ name }) => name === 'prom-label-proxy')) print('prom-label-proxy: skipped: PROM_LABEL_PROXY_BIN is not set');
 const questions = QUESTIONS.filter(({ name }) => only?.split(',').includes(name) ?? true);
 const ways = questions.flatMap((question) => POLICIES.flatMap((policy) => paths.filter((way) => way.takes(policy)).map((way) => new Way(question, policy, way, prometheus))));
 await beginAll(ways);

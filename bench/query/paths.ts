@@ -1,6 +1,3 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
 import { hash } from '@node-rs/bcrypt';
 import { createTestPki } from '../../test/support/certificates.js';
 import { startEnvoy } from '../../test/support/envoy.js';
@@ -38,7 +35,7 @@ export const BACKEND = 'main';
 const PASSWORD = 'correct horse battery staple';
 const BCRYPT_COST = 10;
 const NO_LIMIT = 1_000_000;
-const LABEL_PROXY = 'prom-label-proxy';
+const LABEL_PROXY = 'PROM_LABEL_PROXY_BIN';
 
 type Started = AsyncDisposableStack;
 type Whole = Omit<Path, 'tls'> & Partial<Pick<Path, 'tls'>>;
@@ -49,24 +46,16 @@ function path(parts: Whole): Path {
 
 const ALWAYS = { host: '127.0.0.1', takes: () => true };
 
-/** prom-label-proxy's executable: PROM_LABEL_PROXY_BIN, else of that name on the PATH; undefined where there is none. */
-export async function findLabelProxy({ PROM_LABEL_PROXY_BIN: named, PATH = '' }: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
-  for (const file of named ? [named] : PATH.split(delimiter).map((folder) => join(folder, LABEL_PROXY))) {
-    if (await access(file, constants.X_OK).then(() => true, () => false)) return file;
-  }
-  return undefined;
-}
-
-/** `labelProxy`: its executable; undefined = without it. */
-export async function startPaths(prometheus: RunningPrometheus, labelProxy: string | undefined, dir: string, started: Started): Promise<readonly Path[]> {
+/** prom-label-proxy only where its executable is named. */
+export async function startPaths(prometheus: RunningPrometheus, dir: string, started: Started): Promise<readonly Path[]> {
   const state = queryState([{ name: BACKEND, url: prometheus.url }], POLICIES.map(({ name, grants }) => ({ name, query: grants })));
   const port = Number(new URL(prometheus.url).port);
   const byHand = { ...ALWAYS, request: (question: Question, policy: Policy) => restricted(question, state, policy.name, BACKEND), headers: () => [] };
   const direct = path({ ...byHand, name: 'direct', what: 'the rewritten question, asked of Prometheus itself', servers: [], port });
   const proxy = await envoyPort(port, dir, started);
   const envoy = path({ ...byHand, name: 'envoy', what: 'the rewritten question through an Envoy that only passes on (no TLS, no log)', ...proxy });
-  const peers = labelProxy === undefined ? [] : [await startLabelProxy(labelProxy, prometheus.url, started)];
-  return [direct, envoy, ...peers, await startDoor(state, dir, started), await startWhole(prometheus.url, dir, started)];
+  const labelProxy = await startLabelProxy(prometheus.url, started);
+  return [direct, envoy, ...labelProxy, await startDoor(state, dir, started), await startWhole(prometheus.url, dir, started)];
 }
 
 async function envoyPort(upstream: number, dir: string, started: Started): Promise<Pick<Path, 'port' | 'servers'>> {
@@ -77,15 +66,17 @@ async function envoyPort(upstream: number, dir: string, started: Started): Promi
   return { port, servers: [{ role: 'Envoy', pid: envoy.process.pid }] };
 }
 
-async function startLabelProxy(command: string, upstream: string, started: Started): Promise<Path> {
+async function startLabelProxy(upstream: string, started: Started): Promise<readonly Path[]> {
+  const command = process.env[LABEL_PROXY];
+  if (!command) return [];
   const policy = POLICIES.find(({ isOneLabel }) => isOneLabel);
   const [[label, value] = ['', '']] = Object.entries(policy?.grants[0]?.labels ?? {});
   const port = await freePort();
   const args = [`-insecure-listen-address=127.0.0.1:${port}`, `-upstream=${upstream}`, `-label=${label}`, `-label-value=${value}`, '-enable-label-apis'];
-  const running = started.use(startProcess({ name: LABEL_PROXY, command, args }));
+  const running = started.use(startProcess({ name: 'prom-label-proxy', command, args }));
   await running.until('alive', () => fetchRaw({ url: `http://127.0.0.1:${port}/healthz` }));
-  const servers = [{ role: LABEL_PROXY, pid: running.pid }];
-  return path({ ...ALWAYS, name: LABEL_PROXY, what: 'prom-label-proxy as it comes (no TLS, no authentication, no log; one label only)', servers, port, takes: ({ isOneLabel }) => isOneLabel, request: asAsked, headers: () => [] });
+  const servers = [{ role: 'prom-label-proxy', pid: running.pid }];
+  return [path({ ...ALWAYS, name: 'prom-label-proxy', what: 'prom-label-proxy as it comes (no TLS, no authentication, no log; one label only)', servers, port, takes: ({ isOneLabel }) => isOneLabel, request: asAsked, headers: () => [] })];
 }
 
 async function startDoor(state: DoorOptions['state'], dir: string, started: Started): Promise<Path> {

@@ -182,6 +182,25 @@ export const BINARIES = {
     accepts: (text) => /etcd Version: 3\.[6-9]/.test(text),
     sources: [goBuild({ folder: 'kube-1.36.3', file: 'etcd', moduleDir: 'test/realservers/kube', package: 'go.etcd.io/etcd/server/v3' })],
   },
+  /** What the benchmark measures beside us. */
+  pushprox: {
+    title: 'PushProx 0.2.0',
+    variable: 'PUSHPROX_BIN',
+    command: 'pushprox-proxy',
+    sources: [goBuild({ folder: 'pushprox-0.2.0', file: 'proxy', package: 'github.com/prometheus-community/pushprox/cmd/proxy', version: 'v0.2.0' })],
+  },
+  promLabelProxy: {
+    title: 'prom-label-proxy 0.11.1',
+    variable: 'PROM_LABEL_PROXY_BIN',
+    command: 'prom-label-proxy',
+    sources: [goBuild({ folder: 'prom-label-proxy-0.11.1', file: 'prom-label-proxy', package: 'github.com/prometheus-community/prom-label-proxy', version: 'v0.11.1' })],
+  },
+  goControlPlane: {
+    title: 'an xDS server of go-control-plane 0.14.0',
+    variable: 'XDS_PEER_BIN',
+    command: 'scrapeway-xds-peer',
+    sources: [goBuild({ folder: 'xds-peer-0.14.0', file: 'peer', moduleDir: 'bench/xds/peer', package: '.' })],
+  },
   /** Only looked for when something must be built. */
   go: {
     title: 'Go 1.26',
@@ -207,6 +226,7 @@ export const NEEDED = {
   build: [],
   start: ['envoy', 'anyPrometheus', 'nodeExporter'],
   bench: ['envoy'],
+  benchServers: ['envoy', 'prometheus'],
   test: ['envoy', 'prometheus', 'promtool', 'nodeExporter', 'pushgateway', 'alertmanager', 'h2spec'],
   // For the test of the shared cache, which is skipped without it.
   redis: ['redis'],

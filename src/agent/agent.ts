@@ -1,9 +1,8 @@
 /**
  * The agent: its targets, and a tunnel to each gateway. Nothing listens at the site; all that comes in comes through tunnels that
- * the agent itself has dialled.
+ * the agent itself has dialled. (A push door, for those who want one, is apart from it: src/push/site.)
  */
 import { randomUUID } from 'node:crypto';
-import type { ServerHttp2Stream } from 'node:http2';
 import type { Registry } from 'prom-client';
 import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
@@ -26,6 +25,7 @@ import { isServiceCall } from './service.js';
 import { createServices } from './services.js';
 import type { LiveTarget, ScrapeRecord } from './scrape.js';
 import { createTargetPool } from './target-client.js';
+import type { TunnelStream } from './tunnel-stream.js';
 
 export interface AgentDeps {
   readonly logger: Logger;
@@ -85,7 +85,7 @@ export function startAgent(options: AgentOptions, { logger, registry, clock = sy
       if (outcome !== 'ok' && outcome !== 'cancelled') logger.info({ service, reason: outcome, durationMs: Math.round(durationMs) }, 'a request to a service failed');
     },
   });
-  const onScrape = (stream: ServerHttp2Stream, headers: readonly string[]): void => {
+  const onScrape = (stream: TunnelStream, headers: readonly string[]): void => {
     if (isConnect(headers)) return connects.serve(stream, headers);
     if (isServiceCall(headers)) return services.serve(stream, headers);
     inFlight += 1;

@@ -5,10 +5,9 @@
  * The last word is here too: only a target whose URL is `https` can be reached so. In what TLS hides neither path nor method can
  * be checked (ADR 12), and for an `http` target the doors that do check them are there.
  */
-import { constants } from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { ErrorCode } from '../h2/index.js';
 import type { Reason } from '../model/reasons.js';
 import { CONNECT_IDLE_MS, CONNECT_QUIET_MS } from '../tunnel/streams.js';
 import type { AgentMetrics } from './metrics.js';
@@ -16,6 +15,7 @@ import { answerReason, breakOff, budgetMs, readRequest } from './scrape.js';
 import type { LiveTarget, Outcome, ScrapeDeps, ScrapeRecord, ScrapeRequest } from './scrape.js';
 import { lookupAllowed } from './target-client.js';
 import { targetReason } from './target-error.js';
+import type { TunnelStream } from './tunnel-stream.js';
 
 export interface ConnectsOptions extends ScrapeDeps {
   /** CONNECTs to one target; more are refused: those that are open may stay so for hours. */
@@ -26,7 +26,7 @@ export interface ConnectsOptions extends ScrapeDeps {
 /** All CONNECTs of an agent. */
 export interface Connects {
   /** Answers one stream. `received` is its header list, flat, names in lower case. Never throws. */
-  serve(stream: ServerHttp2Stream, received: readonly string[]): void;
+  serve(stream: TunnelStream, received: readonly string[]): void;
   readonly open: () => number;
   /** The targets have changed: cuts what leads to one that is gone, or is dialled differently now. */
   review(): void;
@@ -80,7 +80,7 @@ export function createConnects(options: ConnectsOptions): Connects {
 /** A class for the same reason as a scrape: stream, socket and timer share its state. It ends exactly once, in `#finish`. */
 class Connect {
   readonly target: LiveTarget | undefined;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: TunnelStream;
   readonly #bytes: AgentMetrics['connectBytes'];
   readonly #onEnd: (record: ScrapeRecord) => void;
   readonly #startedMs = performance.now();
@@ -91,7 +91,7 @@ class Connect {
   #finished = false;
   #bytesToClient = 0;
 
-  constructor(stream: ServerHttp2Stream, target: LiveTarget | undefined, bytes: AgentMetrics['connectBytes'], onEnd: (record: ScrapeRecord) => void) {
+  constructor(stream: TunnelStream, target: LiveTarget | undefined, bytes: AgentMetrics['connectBytes'], onEnd: (record: ScrapeRecord) => void) {
     this.target = target;
     this.#stream = stream;
     this.#bytes = bytes;
@@ -117,15 +117,14 @@ class Connect {
     if (this.#finished) return;
     clearTimeout(this.#timer);
     this.#established = true;
-    this.#stream.respond({ ':status': 200 });
+    this.#stream.respond({ ':status': '200' });
     socket.setTimeout(this.#idleMs);
     socket.on('data', (chunk: Buffer) => {
       this.#bytesToClient += chunk.length;
       this.#bytes.inc({ direction: 'to_client' }, chunk.length);
     });
     this.#stream.on('data', (chunk: Buffer) => this.#bytes.inc({ direction: 'to_target' }, chunk.length));
-    // node:http2 ends the readable side of a stream that was reset too: not every end is the client's
-    this.#stream.on('end', () => this.#stream.aborted || socket.end());
+    this.#stream.on('end', () => socket.end());
     this.#stream.pipe(socket, { end: false });
     socket.pipe(this.#stream);
   }
@@ -151,7 +150,7 @@ class Connect {
     const whole = this.#socket?.readableEnded === true && this.#socket.writableEnded;
     // CANCEL is a client that went away, as most do (an HTTP/1.1 client has no other way): for the target a connection that closes
     if (whole) this.#leaveTarget();
-    else if (rstCode === constants.NGHTTP2_NO_ERROR || rstCode === constants.NGHTTP2_CANCEL) this.#socket?.destroy();
+    else if (rstCode === ErrorCode.noError || rstCode === ErrorCode.cancel) this.#socket?.destroy();
     else this.#abandonTarget();
   }
 

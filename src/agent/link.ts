@@ -7,7 +7,6 @@
  *
  * The state is one tagged object, changed in one place; whatever belongs to a state is ended when it is left.
  */
-import type { ServerHttp2Stream } from 'node:http2';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Target } from '../model/target.js';
@@ -21,13 +20,14 @@ import type { GatewayAddress } from '../model/agent-settings.js';
 import type { AgentOptions } from './options.js';
 import { startSession } from './session.js';
 import type { Session, SessionEnd } from './session.js';
+import type { TunnelStream } from './tunnel-stream.js';
 
 export interface LinkOptions extends Pick<AgentOptions, 'credentials' | 'maxConcurrentScrapes' | 'keepAlive' | 'reconnect' | 'dialTimeoutMs'> {
   readonly gateway: GatewayAddress;
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly onScrape: (stream: ServerHttp2Stream, headers: readonly string[]) => void;
+  readonly onScrape: (stream: TunnelStream, headers: readonly string[]) => void;
   /** Targets that are offered now. */
   readonly targetCount: () => number;
   /** The lanes of a tunnel, or what is known of its way, have changed. */

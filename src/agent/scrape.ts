@@ -6,7 +6,6 @@
  * Prometheus fails the scrape instead of taking a part of it (facts/prometheus-scrape.md §5). The deadline runs until the last byte
  * has left: a hub that stops reading holds nothing for longer.
  */
-import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { REASON_HEADER, reasonBody, REASONS } from '../model/reasons.js';
@@ -22,6 +21,7 @@ import type { ResponseHeaders } from './headers.js';
 import type { HttpMethod, TargetSpec } from '../model/agent-settings.js';
 import type { TargetPool } from './target-client.js';
 import { targetReason } from './target-error.js';
+import type { TunnelStream } from './tunnel-stream.js';
 
 /** A target with its connections. */
 export interface LiveTarget {
@@ -61,7 +61,7 @@ const MIN_MARGIN_MS = 50;
 const MAX_MARGIN_MS = 500;
 
 /** Answers one scrape stream. `received` is its header list, flat, names in lower case. Never throws. */
-export function serveScrape(stream: ServerHttp2Stream, received: readonly string[], deps: ScrapeDeps): void {
+export function serveScrape(stream: TunnelStream, received: readonly string[], deps: ScrapeDeps): void {
   const startedMs = performance.now();
   // Node resets a stream (NO_ERROR) whose request nobody has read as soon as our side is written, and with it the end of a
   // body that still waits for the hub's window.
@@ -103,8 +103,8 @@ export function budgetMs(request: ScrapeRequest, spec: Pick<TargetSpec, 'timeout
 }
 
 /** Answers with a reason instead of the target. Only while no head is out. */
-export function answerReason(stream: ServerHttp2Stream, reason: Reason): void {
-  stream.respond({ ':status': REASONS[reason].status, 'content-type': 'text/plain; charset=utf-8', [REASON_HEADER]: reason });
+export function answerReason(stream: TunnelStream, reason: Reason): void {
+  stream.respond({ ':status': String(REASONS[reason].status), 'content-type': 'text/plain; charset=utf-8', [REASON_HEADER]: reason });
   stream.end(reasonBody(reason));
 }
 
@@ -127,7 +127,7 @@ export interface Callee {
  * stream, the HTTP client and the timer. Who makes it sees to it that the request's body is read.
  */
 export class Scrape {
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: TunnelStream;
   readonly #startedMs: number;
   readonly #target: string | undefined;
   readonly #onEnd: (record: ScrapeRecord) => void;
@@ -141,7 +141,7 @@ export class Scrape {
   /** The target has answered all of it; what is left is to hand it to the hub. */
   #answered = false;
 
-  constructor(stream: ServerHttp2Stream, startedMs: number, target: string | undefined, onEnd: (record: ScrapeRecord) => void) {
+  constructor(stream: TunnelStream, startedMs: number, target: string | undefined, onEnd: (record: ScrapeRecord) => void) {
     this.#stream = stream;
     this.#startedMs = startedMs;
     this.#target = target;
@@ -207,7 +207,7 @@ export class Scrape {
     if (!isHead && length > this.#maxBodyBytes) return this.fail('target_too_large');
     try {
       // trailers cost a frame more: only where the target announced some
-      this.#stream.respond({ ':status': status, ...headers }, { waitForTrailers: headers['trailer'] !== undefined });
+      this.#stream.respond({ ':status': String(status), ...headers }, { waitForTrailers: headers['trailer'] !== undefined });
     } catch {
       // a header that HTTP/2 cannot carry (a control character in a value)
       this.fail('target_garbage');
@@ -259,7 +259,7 @@ export class Scrape {
 }
 
 /** Resets with INTERNAL_ERROR. Not by `close(code)`: that ends the body in order first, and the reset then comes too late or never. */
-export function breakOff(stream: ServerHttp2Stream): void {
+export function breakOff(stream: TunnelStream): void {
   stream.destroy(new Error('the answer broke off'));
 }
 

@@ -2,10 +2,9 @@
  * One request of the gateway to a service of this agent: its body up, the answer down. What is asked for is checked against the service's own
  * rules, which stand in the agent's file; from then on it is a scrape with another method and a body.
  */
-import { constants } from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
 import { Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
+import { ErrorCode } from '../h2/index.js';
 import type { HttpMethod, ServiceSpec } from '../model/agent-settings.js';
 import type { Reason } from '../model/reasons.js';
 import { serviceOf } from '../tunnel/services.js';
@@ -14,6 +13,7 @@ import type { Reach } from './allow-list.js';
 import { readRequest, Scrape } from './scrape.js';
 import type { ScrapeRecord, ScrapeRequest } from './scrape.js';
 import type { TargetPool } from './target-client.js';
+import type { TunnelStream } from './tunnel-stream.js';
 
 /** A service with its connections. */
 export interface LiveService {
@@ -38,7 +38,7 @@ export function isServiceCall(received: readonly string[]): boolean {
 }
 
 /** Answers one stream. Never throws. */
-export function serveService(stream: ServerHttp2Stream, received: readonly string[], { find, hasRoom, onEnd }: ServiceDeps): void {
+export function serveService(stream: TunnelStream, received: readonly string[], { find, hasRoom, onEnd }: ServiceDeps): void {
   const request = readRequest(received);
   const live = find(serviceOf(request.authority) ?? '');
   const exchange = new Scrape(stream, performance.now(), live?.spec.target.name, onEnd);
@@ -79,7 +79,7 @@ function contentLength(received: readonly string[]): number {
 }
 
 /** The request's body as far as it may go. When nobody takes it any more, the rest of it is read and thrown away. */
-function boundedBody(stream: ServerHttp2Stream, maxBytes: number, tooLarge: () => void): Readable {
+function boundedBody(stream: TunnelStream, maxBytes: number, tooLarge: () => void): Readable {
   let bytes = 0;
   const body = new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
@@ -97,10 +97,10 @@ function boundedBody(stream: ServerHttp2Stream, maxBytes: number, tooLarge: () =
   return stream.pipe(body);
 }
 
-function endRequestWithAnswer(stream: ServerHttp2Stream): void {
+function endRequestWithAnswer(stream: TunnelStream): void {
   stream.once('finish', () => {
     if (stream.readableEnded || stream.closed) return;
-    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
+    const timer = setTimeout(() => stream.close(ErrorCode.noError), LINGER_MS);
     stream.once('close', () => clearTimeout(timer));
   });
 }

@@ -1,5 +1,4 @@
 /** All services of an agent: those of its file, each with connections of its own that outlive a reload which does not concern them. */
-import type { ServerHttp2Stream } from 'node:http2';
 import type { ServiceSpec } from '../model/agent-settings.js';
 import { reachOf } from './allow-list.js';
 import type { AgentMetrics } from './metrics.js';
@@ -7,6 +6,7 @@ import { serveService } from './service.js';
 import type { LiveService } from './service.js';
 import type { ScrapeRecord } from './scrape.js';
 import { createTargetPool } from './target-client.js';
+import type { TunnelStream } from './tunnel-stream.js';
 
 export interface ServicesOptions {
   readonly hasRoom: () => boolean;
@@ -17,7 +17,7 @@ export interface ServicesOptions {
 export interface Services {
   configure(specs: readonly ServiceSpec[]): void;
   /** Answers one stream. `received` is its header list, flat, names in lower case. Never throws. */
-  serve(stream: ServerHttp2Stream, received: readonly string[]): void;
+  serve(stream: TunnelStream, received: readonly string[]): void;
   /** Requests under way. */
   readonly open: () => number;
   destroy(): Promise<void>;

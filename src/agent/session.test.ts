@@ -69,7 +69,7 @@ async function startOneWay(to: number): Promise<OneWay> {
 }
 
 describe('keep-alive', () => {
-  it('takes any byte for life, such as frames that node:http2 tells nothing of, and gives up when they cease', async () => {
+  it('takes any byte for life, a frame that only ends a stream too, and gives up when they cease', async () => {
     await using gateway = await startGateway();
     using network = await startOneWay(gateway.port);
     const dialled = await dial(dialOptions(network.port, new AbortController().signal));

@@ -1,9 +1,9 @@
 /**
  * One live tunnel at the agent: HTTP/2 with the roles reversed. The agent dialled, and is the server; the hub opens the streams.
  */
-import { constants, performServerHandshake } from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
 import { setImmediate as turn } from 'node:timers/promises';
+import { Connection, ErrorCode, errorName, fieldValue, SocketIo, STRICT_LIMITS } from '../h2/index.js';
+import type { ConnectionHandler, ConnectionOptions } from '../h2/index.js';
 import type { Clock } from '../lib/clock.js';
 import type { Target } from '../model/target.js';
 import { startKeepAlive } from '../tunnel/keepalive.js';
@@ -12,13 +12,15 @@ import { createLineDecoder, encodeMessage, readHubLine } from '../tunnel/message
 import type { HubMessage } from '../tunnel/messages.js';
 import { CONTROL_AUTHORITY } from '../tunnel/streams.js';
 import type { Dialled } from './dial.js';
+import { TunnelStream } from './tunnel-stream.js';
+import type { Held } from './tunnel-stream.js';
 
 export interface SessionOptions {
   readonly maxConcurrentStreams: number;
   readonly keepAlive: KeepAliveOptions;
   readonly clock: Clock;
   /** A scrape's stream with its header list, flat, names in lower case. */
-  readonly onScrape: (stream: ServerHttp2Stream, headers: readonly string[]) => void;
+  readonly onScrape: (stream: TunnelStream, headers: readonly string[]) => void;
   /** The control stream is open: now targets can be registered. */
   readonly onControl: () => void;
   readonly onMessage: (message: HubMessage) => void;
@@ -41,94 +43,104 @@ export interface Session {
 const WINDOW_BYTES = 256 * 1024;
 /** Of the tunnel: what is on its way at once. What it counts is read at once, and a stream that is not has its own window. */
 const TUNNEL_WINDOW_BYTES = 4 * 1024 * 1024;
-/** For streams whose service does not read on; Node resets new ones above it. */
-const MAX_SESSION_MIB = 64;
+const MAX_HEADER_LIST_BYTES = 64 * 1024;
 /** For the last bytes to leave and the peer to close, once the last scrape has ended. */
 const CLOSE_GRACE_MS = 2000;
-/** How often the count of received bytes is looked at: a silence is noticed at most a fifth of the interval late. */
-const WATCHES_PER_INTERVAL = 5;
+/** PINGs under way; whoever asks for more is not answered. */
+const MAX_PINGS = 10;
 
 /** Takes over a dialled connection. */
 export function startSession({ socket, head }: Dialled, options: SessionOptions): Session {
   if (head.length > 0) socket.unshift(head);
-  const session = performServerHandshake(socket, {
-    // our header blocks must not depend on a table: the hub decodes without one after SETTINGS (DESIGN §2.4)
-    maxDeflateDynamicTableSize: 0,
-    maxSessionMemory: MAX_SESSION_MIB,
-    settings: { headerTableSize: 0, initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: options.maxConcurrentStreams, maxHeaderListSize: 64 * 1024 },
-  });
-  session.setLocalWindowSize(TUNNEL_WINDOW_BYTES);
-  let control: ServerHttp2Stream | undefined;
+  const { clock } = options;
+  const held: Held = { bytes: 0 };
+  const pings: { readonly sentMs: number; readonly resolve: (roundTripMs: number | undefined) => void }[] = [];
+  const closed = Promise.withResolvers<void>();
+  let control: TunnelStream | undefined;
   let end: { cause: SessionEnd; detail: string } = { cause: 'gateway_closed', detail: 'the gateway closed the tunnel' };
   let draining = false;
   let scrapes = 0;
+  const io = new SocketIo(socket);
   const giveUp = (cause: SessionEnd, detail: string): void => {
     end = { cause, detail };
-    session.destroy();
-    // a session that is closing already waits for the other end of the socket
-    socket.destroy();
+    io.destroy();
   };
 
   let cancelGrace: (() => void) | undefined;
   /** The control stream is the last to end: for the hub its end is the tunnel's. */
   const endIfDrained = (): void => {
     if (!draining || scrapes > 0) return;
-    if (control !== undefined && !control.destroyed) control.end(() => control?.close(constants.NGHTTP2_NO_ERROR));
-    // a peer that went away in this moment is not always noticed by a session that is closing
-    cancelGrace ??= options.clock.after(CLOSE_GRACE_MS, () => socket.destroy());
+    if (control !== undefined && !control.destroyed) control.end(() => control?.close(ErrorCode.noError));
+    // a peer that went away in this moment is not always noticed by a connection that is closing
+    cancelGrace ??= clock.after(CLOSE_GRACE_MS, () => io.destroy());
   };
-  /** A PING can wait behind a slow upload, whose WINDOW_UPDATEs node:http2 does not show: any byte is a sign of life. */
-  let seenBytes = socket.bytesRead;
-  let cancelWatch: () => void;
-  const watchBytes = (): void => {
-    if (socket.bytesRead !== seenBytes) keepAlive.received();
-    seenBytes = socket.bytesRead;
-    cancelWatch = options.clock.after(options.keepAlive.intervalMs / WATCHES_PER_INTERVAL, watchBytes);
-  };
-
-  const keepAlive = startKeepAlive(options.keepAlive, options.clock, {
+  const roundTrip = (): Promise<number | undefined> =>
+    new Promise((resolve) => {
+      if (connection.closed || pings.length >= MAX_PINGS) return resolve(undefined);
+      pings.push({ sentMs: clock.nowMs(), resolve });
+      connection.ping();
+    });
+  const keepAlive = startKeepAlive(options.keepAlive, clock, {
     ping: () => void roundTrip(),
     dead: (silentMs) => giveUp('keepalive', `nothing came from the gateway for ${Math.round(silentMs)} ms`),
   });
-  watchBytes();
-  const roundTrip = (): Promise<number | undefined> =>
-    new Promise((resolve) => {
-      if (session.destroyed) return resolve(undefined);
-      session.ping((error, durationMs) => {
-        if (error !== null) return resolve(undefined);
-        keepAlive.received();
-        keepAlive.measured(durationMs);
-        resolve(durationMs);
-      });
-    });
-  void roundTrip();
-  session.on('ping', keepAlive.received);
-  session.on('remoteSettings', keepAlive.received);
-  session.on('error', (error) => {
-    if (end.cause === 'gateway_closed') end = { cause: 'protocol', detail: error.message };
-  });
-  session.on('close', () => {
-    keepAlive.stop();
-    cancelWatch();
-    cancelGrace?.();
-    socket.destroy();
-    options.onClose(draining ? 'drained' : end.cause, end.detail);
-  });
-  session.on('stream', (stream, headers, _flags, rawHeaders) => {
-    keepAlive.received();
-    if (headers[':authority'] !== CONTROL_AUTHORITY) {
+
+  const handler: ConnectionHandler<TunnelStream> = {
+    onHeaders: (stream, fields, endStream) => {
+      const opened = new TunnelStream(connection, stream, held, endStream);
+      stream.context = opened;
+      if (fieldValue(fields, ':authority') === CONTROL_AUTHORITY) return beginControl(opened);
       scrapes += 1;
-      stream.once('close', () => {
+      opened.once('close', () => {
         scrapes -= 1;
         endIfDrained();
       });
-      return options.onScrape(stream, rawHeaders);
-    }
-    if (control !== undefined) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      options.onScrape(opened, fields);
+    },
+    onData: ({ context }, bytes, start, stop, endStream) => context?.received(bytes, start, stop, endStream),
+    onTrailers: ({ context }) => context?.received(NOTHING, 0, 0, true),
+    onAbort: ({ context }, { code }) => context?.abandoned(code),
+    onReleased: ({ context }, bytes) => context?.released(bytes),
+    onPong: () => {
+      const ping = pings.shift();
+      if (ping === undefined) return;
+      const roundTripMs = clock.nowMs() - ping.sentMs;
+      keepAlive.measured(roundTripMs);
+      ping.resolve(roundTripMs);
+    },
+    onGoaway: (code) => {
+      if (code !== ErrorCode.noError) end = { cause: 'protocol', detail: `the gateway says ${errorName(code)}` };
+    },
+    onClose: ({ by, code, detail }) => {
+      if (by === 'us' && code !== ErrorCode.noError) end = { cause: 'protocol', detail };
+      for (const { resolve } of pings.splice(0)) resolve(undefined);
+      keepAlive.stop();
+    },
+  };
+  const connection = new Connection(io, connectionOptions(options), handler);
+  const beginControl = (stream: TunnelStream): void => {
+    if (control !== undefined) return stream.close(ErrorCode.refusedStream);
     control = stream;
-    openControl(stream, options, keepAlive.received, (fault) => giveUp('protocol', fault));
+    openControl(stream, options, (fault) => giveUp('protocol', fault));
     options.onControl();
+  };
+  io.attach({
+    // any byte is a sign of life, WINDOW_UPDATEs too: a PING can wait behind a slow upload
+    onBytes: (bytes, start, stop) => {
+      keepAlive.received();
+      connection.onBytes(bytes, start, stop);
+    },
+    onDrain: () => connection.onDrain(),
+    // not when the connection closes: its last words must have left
+    onClose: (error) => {
+      connection.onClose(error);
+      cancelGrace?.();
+      closed.resolve();
+      options.onClose(draining ? 'drained' : end.cause, end.detail);
+    },
   });
+  connection.start();
+  void roundTrip();
 
   return {
     register: (revision, targets) => {
@@ -137,24 +149,36 @@ export function startSession({ socket, head }: Dialled, options: SessionOptions)
     roundTrip,
     drain: async () => {
       draining = true;
-      if (session.destroyed) return;
-      const closed = new Promise<void>((resolve) => session.once('close', () => resolve()));
+      if (connection.closed) return;
       // said on the control stream first: GOAWAY alone would race with scrapes that are on their way
       if (control !== undefined && !control.destroyed) control.write(encodeMessage({ type: 'draining' }));
       await turn();
-      session.close();
+      connection.shutdown();
       endIfDrained();
-      await closed;
+      await closed.promise;
     },
-    destroy: () => session.destroy(),
+    destroy: () => io.destroy(),
   };
 }
 
-function openControl(stream: ServerHttp2Stream, options: SessionOptions, received: () => void, broken: (fault: string) => void): void {
+const NOTHING = Buffer.alloc(0);
+
+function connectionOptions({ maxConcurrentStreams, clock }: SessionOptions): ConnectionOptions {
+  return {
+    role: 'server',
+    // our header blocks must not depend on a table: the hub decodes without one after SETTINGS (DESIGN §2.4)
+    settings: { maxConcurrentStreams, initialWindowBytes: WINDOW_BYTES, maxHeaderListBytes: MAX_HEADER_LIST_BYTES, headerTableBytes: 0 },
+    connectionWindowBytes: TUNNEL_WINDOW_BYTES,
+    limits: STRICT_LIMITS,
+    flow: 'manual',
+    nowMs: () => clock.nowMs(),
+  };
+}
+
+function openControl(stream: TunnelStream, options: SessionOptions, broken: (fault: string) => void): void {
   const decoder = createLineDecoder();
   stream.on('error', () => undefined);
   stream.on('data', (chunk: Buffer) => {
-    received();
     const lines = decoder.push(chunk);
     if (!lines.ok) return broken(lines.error);
     for (const line of lines.value) {
@@ -163,5 +187,5 @@ function openControl(stream: ServerHttp2Stream, options: SessionOptions, receive
       if (message.value.type !== 'unknown') options.onMessage(message.value);
     }
   });
-  stream.respond({ ':status': 200 });
+  stream.respond({ ':status': '200' });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { ownersOf, readClientCertificate } from './client-certificate.js';
-import type { SanKey } from './client-certificate.js';
+import { ownersOf } from '../credentials/san.js';
+import type { SanKey } from '../credentials/san.js';
+import { readClientCertificate } from './client-certificate.js';
 
 const owners: ReadonlyMap<SanKey, ReadonlySet<string>> = new Map<SanKey, ReadonlySet<string>>([
   ['uri:spiffe://x/team-a', new Set(['team-a'])],

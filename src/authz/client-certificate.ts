@@ -1,3 +1,5 @@
+import { sanKey } from '../credentials/san.js';
+import type { ClientCertificate } from '../credentials/san.js';
 import { err, ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 
@@ -10,26 +12,6 @@ import type { Result } from '../lib/result.js';
  * would let them choose a tenant. Hence: a name counts only where it is known to be whole. The principal is; and where XFCC shows
  * one URI and one DNS name at most, and the principal is among them, nothing in it was split. Otherwise the principal alone.
  */
-export interface ClientCertificate {
-  /** Every SAN that XFCC shows: what may speak *against* an identity. */
-  readonly shown: readonly SanKey[];
-  /** Those that are known to be whole: what may speak *for* one. */
-  readonly whole: readonly SanKey[];
-}
-
-/** A subject alternative name with its type, as the tables are keyed. */
-export type SanKey = `${'uri' | 'dns'}:${string}`;
-
-/** DNS names are compared without case (RFC 5280 §7.2), URIs as they are. */
-export function sanKey(type: 'uri' | 'dns', value: string): SanKey {
-  return type === 'dns' ? `dns:${value.toLowerCase()}` : `uri:${value}`;
-}
-
-/** Whose certificate it is: the owners of all its names, or nobody where no whole name says so. */
-export function ownersOf<T>(certificate: ClientCertificate, owners: ReadonlyMap<SanKey, ReadonlySet<T>>): ReadonlySet<T> {
-  if (!certificate.whole.some((san) => owners.has(san))) return new Set();
-  return new Set(certificate.shown.flatMap((san) => [...(owners.get(san) ?? [])]));
-}
 
 /**
  * Reads XFCC as Envoy writes it under SANITIZE_SET: one element, `Key=value` pairs parted by semicolons, a value with separators in

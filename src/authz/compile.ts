@@ -6,9 +6,10 @@ import { sitesByMember } from '../model/sites.js';
 import { compileTargetLimits } from '../model/target-limits.js';
 import type { LimitsOf } from '../model/target-limits.js';
 import type { Target } from '../model/target.js';
-import { sanKey } from './client-certificate.js';
-import type { SanKey } from './client-certificate.js';
-import { decoyHash } from './password.js';
+import { groupBy, passwordTable } from '../credentials/claims.js';
+import type { Owned, Password, PasswordTable } from '../credentials/claims.js';
+import { sanKey } from '../credentials/san.js';
+import type { SanKey } from '../credentials/san.js';
 
 /**
  * DesiredState → what a decision looks up. Immutable, replaced as a whole by each configuration; costs O(tenants + agents).
@@ -40,13 +41,10 @@ export interface RevokedTable {
 }
 
 /** A credential as it decides: whose it is, and on which terms. */
-export interface KnownCredential {
+export interface KnownCredential extends Owned {
   readonly id: string;
-  readonly tenant: string;
   /** How it was shown, for the audit line. */
   readonly method: Credential['kind'] | 'front-proxy';
-  /** ms since the epoch. */
-  readonly expiresMs: number | undefined;
   /** When the very token ends that was shown for it, ms since the epoch; undefined: it is no token. */
   readonly tokenEndMs?: number | undefined;
   /** The issuer that a certificate must have. */
@@ -56,14 +54,10 @@ export interface KnownCredential {
 }
 
 /** What is shown → whose it is. Config sees to it that there is one; where there are more tenants, identification refuses. */
-export interface CredentialTable {
+export interface CredentialTable extends PasswordTable<KnownCredential> {
   readonly certificates: ReadonlyMap<SanKey, ReadonlySet<KnownCredential>>;
   /** Front proxies: by the name in their certificate, then by the tenant that they may speak for. */
   readonly frontProxies: ReadonlyMap<SanKey, ReadonlySet<ReadonlyMap<string, KnownCredential>>>;
-  /** By user. */
-  readonly passwords: ReadonlyMap<string, readonly Password[]>;
-  /** What an unknown user's password is checked against. */
-  readonly decoy: readonly Password[];
   /** By lower-case hex SHA-256 of the token. */
   readonly tokens: ReadonlyMap<string, ReadonlySet<KnownCredential>>;
   /** By namespace and name, or namespace alone (`serviceAccountKey`). */
@@ -78,11 +72,6 @@ export interface KnownIssuer {
   /** `iss`. */
   readonly issuer: string;
   readonly credentials: readonly { readonly credential: KnownCredential; readonly claims: readonly ClaimRule[] }[];
-}
-
-export interface Password {
-  readonly credential: KnownCredential;
-  readonly bcryptHash: string;
 }
 
 export function compilePolicy(state: DesiredState): Policy {
@@ -107,7 +96,7 @@ function compileCredentials(state: DesiredState): CredentialTable {
   const certificates: [SanKey, KnownCredential][] = [];
   const tokens: [string, KnownCredential][] = [];
   const serviceAccounts: [string, KnownCredential][] = [];
-  const passwords = new Map<string, Password[]>();
+  const passwords = new Map<string, Password<KnownCredential>[]>();
   const issued = new Map<string, KnownIssuer['credentials'][number][]>();
   const add = (tenant: string, credential: Credential): void => {
     const known = knownCredential(tenant, credential);
@@ -131,7 +120,7 @@ function compileCredentials(state: DesiredState): CredentialTable {
   };
   for (const tenant of state.tenants) for (const credential of tenant.credentials) add(tenant.name, credential);
   const issuers = (state.gateway.issuers ?? []).map(({ name, issuer }) => [issuer, { name, issuer, credentials: issued.get(name) ?? [] }] as const);
-  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), serviceAccounts: groupBy(serviceAccounts), passwords, decoy: decoyFor(passwords), issuers: new Map(issuers) };
+  return { certificates: groupBy(certificates), frontProxies: compileFrontProxies(state), tokens: groupBy(tokens), serviceAccounts: groupBy(serviceAccounts), ...passwordTable(passwords, NOBODY), issuers: new Map(issuers) };
 }
 
 /** `name` undefined: all of the namespace. */
@@ -160,16 +149,5 @@ function knownCredential(tenant: string, credential: Credential): KnownCredentia
   };
 }
 
-function decoyFor(passwords: ReadonlyMap<string, readonly Password[]>): readonly Password[] {
-  const bcryptHash = decoyHash([...passwords.values()].flat().map((password) => password.bcryptHash));
-  return bcryptHash === undefined ? [] : [{ credential: NOBODY, bcryptHash }];
-}
-
 /** Whose the decoy is: it covers nothing, should its hash ever match. */
 const NOBODY: KnownCredential = { id: '', tenant: '', method: 'basic', expiresMs: 0, issuer: undefined, covers: () => false };
-
-function groupBy<K, V>(pairs: readonly (readonly [K, V])[]): ReadonlyMap<K, ReadonlySet<V>> {
-  const groups = new Map<K, Set<V>>();
-  for (const [key, member] of pairs) groups.set(key, (groups.get(key) ?? new Set()).add(member));
-  return groups;
-}

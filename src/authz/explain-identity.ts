@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { readAuthorization } from './authorization.js';
+import { readAuthorization } from '../credentials/authorization.js';
 import { readClientCertificate } from './client-certificate.js';
 import type { KnownCredential, Policy } from './compile.js';
 import { credentialHeader, ownersOfAccount } from './identity.js';

@@ -6,7 +6,7 @@ import { compilePolicy } from './compile.js';
 import type { Policy } from './compile.js';
 import { identify } from './identity.js';
 import type { Caller } from './identity.js';
-import type { Answer, PasswordChecker } from './password.js';
+import type { Answer, PasswordChecker } from '../credentials/password.js';
 import { question } from '../../test/support/question.js';
 import type { Door, Question } from './question.js';
 

@@ -1,13 +1,15 @@
-import { hash } from 'node:crypto';
 import { whenAllReady, whenReady } from '../lib/maybe-promise.js';
 import type { MaybePromise } from '../lib/maybe-promise.js';
 import type { Reason } from '../model/reasons.js';
-import { readAuthorization } from './authorization.js';
-import { ownersOf, readClientCertificate } from './client-certificate.js';
-import type { SanKey } from './client-certificate.js';
+import { readAuthorization } from '../credentials/authorization.js';
+import { INVALID, judge, passwordClaim, tokenDigest } from '../credentials/claims.js';
+import type { Claim as ClaimOf, Unchecked } from '../credentials/claims.js';
+import { ownersOf } from '../credentials/san.js';
+import type { SanKey } from '../credentials/san.js';
+import { readClientCertificate } from './client-certificate.js';
 import { serviceAccountKey } from './compile.js';
 import type { CredentialTable, KnownCredential, Policy, RevokedTable } from './compile.js';
-import type { Answer, PasswordChecker } from './password.js';
+import type { PasswordChecker } from '../credentials/password.js';
 import type { Door, Question } from './question.js';
 import { lastMs } from './service-accounts.js';
 import type { Reviewed, ServiceAccounts } from './service-accounts.js';
@@ -15,11 +17,8 @@ import { issuersTokenClaim, shownBy, whyNobody } from './token-claims.js';
 import type { TokenFindings } from './token-findings.js';
 
 /**
- * Who is asking. A request may show several credentials (a certificate and a password, say), and the rule is one for all kinds:
- *
- *   every credential that is shown must be valid, and all must name the same tenant.
- *
- * Each kind is a function from the question to a claim; a new kind is one more entry in `claimsOf`.
+ * Who is asking. Each kind of credential is a function from the question to a claim, and the claims are judged together
+ * (credentials/claims.ts); a new kind is one more entry in `claimsOf`.
  */
 export type Caller =
   | {
@@ -36,13 +35,9 @@ export type Caller =
       readonly rule?: string | undefined;
     };
 
-/** What one credential says: these (of one tenant, when all is well), none, or that it could not be checked. */
-type Claim = ReadonlySet<KnownCredential> | Unchecked;
-type Unchecked = 'busy' | 'no_keys' | 'no_review';
+type Claim = ClaimOf<KnownCredential>;
 
 const UNCHECKED: Readonly<Record<Unchecked, Reason>> = { busy: 'authz_busy', no_keys: 'issuer_unavailable', no_review: 'issuer_unavailable' };
-
-const INVALID: ReadonlySet<never> = new Set();
 
 /** What checks the credentials that tables alone cannot. */
 export interface Checks {
@@ -70,23 +65,19 @@ function identifyAgent(policy: Policy, question: Question): Caller {
 
 function callerOf(claims: readonly Claim[], door: Door, nowMs: number): Caller {
   const proxy = credentialHeader(door) === 'proxy-authorization';
-  const credentials: KnownCredential[] = [];
-  let invalid = false;
-  let unchecked: Unchecked | undefined;
-  for (const claim of claims) {
-    if (typeof claim === 'string') unchecked ??= claim;
-    else if (claim.size === 0) invalid = true;
-    else credentials.push(...claim);
+  const verdict = judge(claims, nowMs);
+  switch (verdict.kind) {
+    case 'tenant':
+      return verdict;
+    case 'nothing_shown':
+      return { kind: 'stranger', reason: proxy ? 'proxy_no_credentials' : 'no_credentials' };
+    case 'invalid':
+      return { kind: 'stranger', reason: proxy ? 'proxy_bad_credentials' : 'bad_credentials' };
+    case 'conflicting':
+      return { kind: 'stranger', reason: 'conflicting_credentials' };
+    case 'unchecked':
+      return { kind: 'stranger', reason: UNCHECKED[verdict.why] };
   }
-  if (invalid || credentials.some(({ expiresMs }) => expiresMs !== undefined && expiresMs <= nowMs)) {
-    return { kind: 'stranger', reason: proxy ? 'proxy_bad_credentials' : 'bad_credentials' };
-  }
-  if (unchecked !== undefined) return { kind: 'stranger', reason: UNCHECKED[unchecked] };
-  const [first] = credentials;
-  if (first === undefined) return { kind: 'stranger', reason: proxy ? 'proxy_no_credentials' : 'no_credentials' };
-  const { tenant } = first;
-  if (credentials.some((credential) => credential.tenant !== tenant)) return { kind: 'stranger', reason: 'conflicting_credentials' };
-  return { kind: 'tenant', tenant, credentials };
 }
 
 /**
@@ -114,7 +105,7 @@ function tokenTrouble({ credentials }: Policy, { serviceAccounts }: Checks, ques
   if (authorization.kind !== 'bearer') return undefined;
   const { token } = authorization;
   const issued = whyNobody(credentials, token, question.token);
-  const digest = hash('sha256', token, 'hex');
+  const digest = tokenDigest(token);
   if (issued !== undefined || credentials.tokens.has(digest)) return issued;
   // It was asked for a moment ago: the answer is remembered, or nobody is asked again for the audit line.
   const reviewed = serviceAccounts?.remembered(token, digest);
@@ -173,8 +164,7 @@ function authorizationClaim(table: CredentialTable, checks: Checks, { value, fin
     case 'bearer': {
       const issued = issuersTokenClaim(table, authorization.token, findings);
       if (issued !== undefined) return issued;
-      // The time that this look-up takes depends on the digest, which nobody can steer towards a stored one.
-      const digest = hash('sha256', authorization.token, 'hex');
+      const digest = tokenDigest(authorization.token);
       return table.tokens.get(digest) ?? serviceAccountClaim(table, authorization.token, checks.serviceAccounts?.review(authorization.token, digest));
     }
     case 'basic':
@@ -202,13 +192,4 @@ function claimOfReview({ serviceAccounts }: CredentialTable, token: string, revi
 /** By its own name, and by that of its namespace. */
 export function ownersOfAccount(owners: CredentialTable['serviceAccounts'], { namespace, name }: { readonly namespace: string; readonly name: string }): ReadonlySet<KnownCredential> {
   return new Set([namespace, serviceAccountKey(namespace, name)].flatMap((key) => [...(owners.get(key) ?? [])]));
-}
-
-function passwordClaim(table: CredentialTable, passwords: PasswordChecker, { user, password }: { user: string; password: string }): MaybePromise<Claim> {
-  const candidates = table.passwords.get(user) ?? table.decoy;
-  const answers = candidates.map(({ bcryptHash }) => passwords.matches(user, password, bcryptHash));
-  return whenAllReady<Answer, Claim>(answers, (settled) => {
-    const right = new Set(candidates.filter((_, index) => settled[index] === 'right').map(({ credential }) => credential));
-    return right.size === 0 && settled.includes('busy') ? 'busy' : right;
-  });
 }

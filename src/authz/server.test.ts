@@ -12,7 +12,7 @@ import { createTempDir } from '../../test/support/temp-dir.js';
 import { CheckRequestSchema, CheckResponseSchema } from '../gen/envoy/service/auth/v3/external_auth_pb.js';
 import type { CheckResponse } from '../gen/envoy/service/auth/v3/external_auth_pb.js';
 import { silentLogger } from '../lib/logger.js';
-import type { PasswordChecker } from './password.js';
+import type { PasswordChecker } from '../credentials/password.js';
 import { CHECK_PATH, createAuthzServer } from './server.js';
 import type { AuthzServer } from './server.js';
 

@@ -7,7 +7,7 @@ import { compilePolicy } from './compile.js';
 import { explainIdentity } from './explain-identity.js';
 import { identify } from './identity.js';
 import type { Caller } from './identity.js';
-import type { PasswordChecker } from './password.js';
+import type { PasswordChecker } from '../credentials/password.js';
 import type { Door } from './question.js';
 import type { Struct, StructValue } from './struct.js';
 import { holds } from './token-claims.js';

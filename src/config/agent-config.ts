@@ -2,6 +2,7 @@ import { issuedBy } from '../lib/certificate.js';
 import type { AgentSettings, GatewayAddress, TlsCredentials } from '../model/agent-settings.js';
 import { agentNameOf } from '../model/identity.js';
 import { isName } from '../model/names.js';
+import type { SitePush } from '../model/site-push.js';
 import type { KeepAliveOptions } from '../tunnel/keepalive.js';
 import type { AgentFile } from './agent-file.js';
 import { compileAllow } from './allow.js';
@@ -17,6 +18,7 @@ import { compileHttpAddress, compileKeepAlive } from './own-process.js';
 import { compileProxy } from './proxy.js';
 import type { ProxyFor } from './proxy.js';
 import { compileServices } from './services.js';
+import { compileSitePush } from './site-push.js';
 import { compileTargets } from './targets.js';
 import { parseHostPort, parseSize } from './units.js';
 import type { HostPort } from './units.js';
@@ -27,6 +29,8 @@ export interface AgentConfig {
   readonly name: string | undefined;
   /** Targets and credentials take effect at once, with each reload; the others at the next start. */
   readonly settings: AgentSettings;
+  /** The push door here; undefined = none. Takes effect at once. */
+  readonly push: SitePush | undefined;
   readonly credentials: TlsCredentials;
   /** Absolute path of the file with certificate and key that the agent itself renews; undefined = somebody else does. */
   readonly renewFile: string | undefined;
@@ -58,10 +62,11 @@ async function compile(draft: Draft, file: AgentFile, environment: Environment):
   const discovery = await compileDiscovery(draft, file, limits?.maxBodyBytes);
   const monitors = await compileMonitors(draft, file, limits?.maxBodyBytes);
   const allow = await compileAllow(draft, file);
+  const push = await compileSitePush(draft, file);
   const process = compileProcess(draft, file, environment);
   if (identity === undefined || limits === undefined || process === undefined) return undefined;
   const renewFile = draft.part(['tls'], () => compileRenewal(draft, file));
-  return { ...identity, renewFile, settings: { gateways, targets, ...(services.length > 0 && { services }), ...(discovery.length > 0 && { discovery }), ...(monitors.length > 0 && { monitors }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
+  return { ...identity, renewFile, push, settings: { gateways, targets, ...(services.length > 0 && { services }), ...(discovery.length > 0 && { discovery }), ...(monitors.length > 0 && { monitors }), ...(allow && { allow }), maxConcurrentScrapes: limits.maxConcurrentScrapes }, process };
 }
 
 async function compileIdentity(draft: Draft, { tls, agent }: AgentFile): Promise<Pick<AgentConfig, 'name' | 'credentials'> | undefined> {

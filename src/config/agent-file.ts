@@ -1,6 +1,6 @@
 import type { AttachMetadata, DnsRecordType, KubernetesRole, MonitorKind, RequestRule } from '../model/agent-settings.js';
 import type { RelabelConfig } from '../model/relabel-config.js';
-import type { FileLogLevel } from './gateway-file.js';
+import type { CredentialFile, FileLogLevel, PushTargetFile } from './gateway-file.js';
 
 /**
  * The agent's file as it is written, after schema/agent.schema.json has passed it and filled in the defaults: what has a
@@ -13,6 +13,7 @@ export interface AgentFile {
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string; readonly renew: boolean };
   readonly targets: readonly TargetFile[];
   readonly services: readonly ServiceFile[];
+  readonly push?: SitePushFile;
   readonly discovery: readonly DiscoveryFile[];
   readonly monitors: readonly MonitorsFile[];
   readonly allow?: readonly { readonly cidr?: string; readonly host?: string; readonly ports: readonly (number | string)[] }[];
@@ -37,6 +38,23 @@ export interface ServiceFile extends Pick<FetchFile, 'timeout' | 'maxBodySize' |
   readonly allow: readonly ServiceProtocol[];
   readonly requests: readonly RequestRule[];
   readonly maxRequestSize: string;
+}
+
+/** The push door at the agent; its entries have the keys of the gateway's file. */
+export interface SitePushFile {
+  readonly address: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly clientCaFiles?: readonly string[] };
+  readonly plainHttp: boolean;
+  readonly limits: { readonly requestsPerSecond: number; readonly maxConcurrent: number; readonly inFlight: string; readonly maxConnections: number };
+  readonly targets: readonly (Omit<PushTargetFile, 'agent' | 'url'> & { readonly url: string })[];
+  readonly tenants: readonly SiteTenantFile[];
+}
+
+export interface SiteTenantFile {
+  readonly name: string;
+  /** Exactly one of the first three keys. */
+  readonly credentials: readonly Pick<CredentialFile, 'certificate' | 'basic' | 'bearer' | 'expires'>[];
+  readonly targets: readonly string[];
 }
 
 /** Keys in Prometheus's spelling are Prometheus's own, to be copied from a prometheus.yml (ADR 30). */

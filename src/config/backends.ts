@@ -1,18 +1,18 @@
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import { mimirTenants } from '../model/mimir.js';
-import type { Backend, BackendDiscovery, BackendGroup, PushTarget, QueryGrant, QueryLimits } from '../model/desired-state.js';
+import type { Backend, BackendDiscovery, BackendGroup, QueryGrant, QueryLimits } from '../model/desired-state.js';
 import { compileAgentService } from './behind.js';
 import { readCas } from './certificates.js';
 import type { Draft } from './draft.js';
-import type { BackendFile, DiscoverFile, GatewayFile, PushTargetFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
-import { checkHeaders, compileAuthorization } from './outgoing.js';
+import type { BackendFile, DiscoverFile, GatewayFile, QueryGrantFile, QueryLimitsFile } from './gateway-file.js';
+import { baseUrl, checkHeaders, compileAuthorization } from './outgoing.js';
 import { createClaims, named, unknownName } from './references.js';
 import type { Known } from './references.js';
 import { parseSize } from './units.js';
 import type { Path } from './yaml-source.js';
 
-/** Servers behind the query and push doors, and what tenants may see or do there. */
+/** Servers behind the query door, and what tenants may see there. */
 export async function compileBackends(draft: Draft, file: Pick<GatewayFile, 'backends'> & Known): Promise<Backend[]> {
   const claim = createClaims(draft);
   return draft.list(['backends'], () => file.backends, (backend, place) => {
@@ -48,7 +48,7 @@ async function compileBackend(draft: Draft, place: Path, { file, known }: { read
   const replicas = (file.replicas ?? []).flatMap((replica, index) => baseUrl(draft, [...place, 'replicas', index], replica) ?? []);
   const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
   if (url === undefined || timeoutMs === undefined) return undefined;
-  return { name: file.name, url, ...(behind && { agent: behind.agent }), replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, api: file.api, ...(discover && { discover }) };
+  return { name: file.name, url, ...(behind && { agent: behind.agent }), replicas, caPem, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, timeoutMs, union: file.union, features: file.features, api: file.api, ...(discover && { discover }) };
 }
 
 /** Of a backend whose endpoints are not found yet: a name that never resolves (RFC 2606 §2), so that queries are answered with 503. */
@@ -64,14 +64,6 @@ function compileDiscovery({ resource, namespaces, labels, annotations, port, sch
     scheme,
     pathPrefix: path.replace(/\/+$/, ''),
   };
-}
-
-/** Without the slash at its end: API paths begin with one. */
-export function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
-  const url = URL.parse(text);
-  if (url === null) draft.fault(place, 'must be a URL such as http://prometheus:9090');
-  else if (url.username !== '' || url.password !== '') draft.fault(place, 'must hold no credentials; use `basic` or `bearerTokenFile`');
-  return url === null ? undefined : `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 
 /** What a tenant may query; a pattern that cannot be read is a fault, never everything and never silently nothing. */
@@ -102,52 +94,3 @@ export function compileQueryLimits(draft: Draft, place: Path, file: QueryLimitsF
 }
 
 const MAX_RANGE_MS = 10 * 365 * 86_400_000;
-
-export async function compilePushTargets(draft: Draft, file: Pick<GatewayFile, 'pushTargets'>): Promise<PushTarget[]> {
-  const claim = createClaims(draft);
-  return draft.list(['pushTargets'], () => file.pushTargets, (target, place) => {
-    claim(target.name, [...place, 'name'], (first) => `the push target name "${target.name}" is taken by ${first}`);
-    return compilePushTarget(draft, place, { file: target, known: file });
-  });
-}
-
-async function compilePushTarget(draft: Draft, place: Path, { file, known }: { readonly file: PushTargetFile; readonly known: Known }): Promise<PushTarget | undefined> {
-  const { name, kind, tenantLabel, onConflict } = file;
-  const authorization = await compileAuthorization(draft, place, file);
-  checkHeaders(draft, place, file.headers);
-  const caPem = file.caFile === undefined ? undefined : await readCas(draft, [{ file: file.caFile, place: [...place, 'caFile'] }]);
-  const behind = file.agent && compileAgentService(draft, place, { ...WRITE_PATHS[kind], ...file.agent }, { known, notBeside: { caFile: file.caFile } });
-  const url = behind?.url ?? baseUrl(draft, [...place, 'url'], file.url ?? '');
-  const timeoutMs = draft.durationMs([...place, 'timeout'], file.timeout, { minMs: 1000, maxMs: 600_000 });
-  const maxBodyBytes = parseSize(file.maxBodySize);
-  const groupTtl = compileGroupTtl(draft, place, file);
-  if (url === undefined || timeoutMs === undefined || maxBodyBytes === undefined) return undefined;
-  return { name, kind, url, ...(behind && { agent: behind.agent }), tenantLabel, groupTtl, onConflict, headers: { ...file.headers, ...(authorization !== undefined && { authorization }) }, caPem, timeoutMs, maxBodyBytes };
-}
-
-/** Where a server takes what is written to it, unless something else is said. */
-export const WRITE_PATHS = { remote_write: { path: '/api/v1/write' }, pushgateway: {} } as const;
-
-const MIN_GROUP_TTL_MS = 10_000;
-const MAX_GROUP_TTL_MS = 365 * 24 * 3_600_000;
-
-function compileGroupTtl(draft: Draft, place: Path, { kind, groupTtl, tenantGroupTtl }: PushTargetFile): PushTarget['groupTtl'] {
-  const bounds = { minMs: MIN_GROUP_TTL_MS, maxMs: MAX_GROUP_TTL_MS };
-  const ms = groupTtl === undefined ? undefined : draft.durationMs([...place, 'groupTtl'], groupTtl, bounds);
-  const byTenant = Object.entries(tenantGroupTtl).flatMap(([tenant, text]) => {
-    const own = draft.durationMs([...place, 'tenantGroupTtl', tenant], text, bounds);
-    return own === undefined ? [] : [[tenant, own] as const];
-  });
-  if (ms === undefined && byTenant.length === 0) return undefined;
-  if (kind !== 'pushgateway') draft.fault([...place, groupTtl === undefined ? 'tenantGroupTtl' : 'groupTtl'], 'is for the kind `pushgateway`: series of remote write end by themselves');
-  return { ms, byTenant: Object.fromEntries(byTenant) };
-}
-
-/** The targets that a tenant may push to. */
-export function compilePush(draft: Draft, place: Path, { names, file }: { readonly names: readonly string[]; readonly file: Known }): readonly string[] {
-  const known = named(file.pushTargets);
-  for (const [index, name] of names.entries()) {
-    if (known?.has(name) === false) draft.fault([...place, index], unknownName('push target', name, [...known.keys()]));
-  }
-  return names;
-}

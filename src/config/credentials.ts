@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Credential } from '../model/desired-state.js';
+import { credentialKey } from '../model/entry.js';
 import { compileClaims } from './claims.js';
 import type { Draft } from './draft.js';
 import type { CredentialFile, SanFile } from './gateway-file.js';
+import type { Claim } from './references.js';
 import type { Path } from './yaml-source.js';
 
 /**
@@ -29,6 +31,27 @@ export async function compileCredential(draft: Draft, place: Path, file: Credent
   const sha256 = await readTokenHash(draft, [...place, 'bearer'], file.bearer ?? {});
   return sha256 === undefined ? undefined : { kind: 'bearer', sha256 };
 }
+
+/** When it ends; undefined = never. */
+export function compileExpiry(draft: Draft, place: Path, expires: string | undefined): number | undefined {
+  const expiresMs = expires === undefined ? undefined : Date.parse(expires);
+  if (expiresMs !== undefined && Number.isNaN(expiresMs)) draft.fault([...place, 'expires'], 'is not a time');
+  else if (expiresMs !== undefined && expiresMs <= draft.nowMs) draft.warn([...place, 'expires'], 'has passed; the credential is not taken any more and can be removed');
+  return expiresMs;
+}
+
+/** Nobody else may have it. */
+export function claimCredential(claim: Claim, place: Path, credential: Credential): void {
+  claim(credentialKey(credential), place, (first) => `${CLAIMED[credential.kind]} stands at ${first} already; a request could not be told apart`);
+}
+
+const CLAIMED: Readonly<Record<Credential['kind'], string>> = {
+  certificate: 'this name in a certificate',
+  basic: 'this user',
+  bearer: 'this token',
+  jwt: 'this set of claims',
+  'service-account': 'this service account',
+};
 
 export function compileSan({ uri, dns }: SanFile): { readonly type: 'uri' | 'dns'; readonly value: string } {
   return uri === undefined ? { type: 'dns', value: dns ?? '' } : { type: 'uri', value: uri };

@@ -1,6 +1,7 @@
 import type { ExportDestination } from '../model/desired-state.js';
 import type { OAuth2Client, SigV4 } from '../model/receiver-credentials.js';
-import { baseUrl, WRITE_PATHS } from './backends.js';
+import { baseUrl } from './outgoing.js';
+import { WRITE_PATHS } from './push-targets.js';
 import { compileAgentService } from './behind.js';
 import type { CompiledService } from './behind.js';
 import { readCas, readPair } from './certificates.js';

@@ -218,6 +218,7 @@ export interface BackendFile {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeout: string;
   readonly union: 'rewrite' | 'extra_filters' | 'policy_header';
+  readonly features: readonly ('promql-experimental-functions' | 'promql-extended-range-selectors' | 'promql-binop-fill-modifiers')[];
   readonly api: 'prometheus' | 'alertmanager';
 }
 

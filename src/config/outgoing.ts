@@ -42,3 +42,10 @@ export function checkHeaders(draft: Draft, place: Path, headers: Readonly<Record
   }
 }
 
+/** Without the slash at its end: API paths begin with one. */
+export function baseUrl(draft: Draft, place: Path, text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null) draft.fault(place, 'must be a URL such as http://prometheus:9090');
+  else if (url.username !== '' || url.password !== '') draft.fault(place, 'must hold no credentials; use `basic` or `bearerTokenFile`');
+  return url === null ? undefined : `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}

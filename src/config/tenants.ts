@@ -1,10 +1,10 @@
 import { parseSelector } from '../model/selector.js';
 import { agentUri } from '../model/identity.js';
-import type { Agent, Credential, CredentialTerms, ScrapeGrant, Tenant, TenantLimits } from '../model/desired-state.js';
+import type { Agent, CredentialTerms, ScrapeGrant, Tenant, TenantLimits } from '../model/desired-state.js';
 import type { Selector } from '../model/selector.js';
-import { compilePush, compileQueryGrant, compileQueryLimits } from './backends.js';
-import { credentialKey } from '../model/entry.js';
-import { compileCredential, compileSan } from './credentials.js';
+import { compileQueryGrant, compileQueryLimits } from './backends.js';
+import { compilePush } from './push-targets.js';
+import { claimCredential, compileCredential, compileExpiry, compileSan } from './credentials.js';
 import type { Draft } from './draft.js';
 import type { AgentEntryFile, CredentialFile, GatewayFile, GrantFile, SiteFile, TenantFile } from './gateway-file.js';
 import { checkExportTerms, compileExports } from './exports.js';
@@ -39,7 +39,7 @@ async function compileTenant(draft: Draft, place: Path, { tenant: own, file, cla
   const credentials = await draft.list([...place, 'credentials'], () => own.credentials, async (entry, entryPlace) => {
     const proof = await compileCredential(draft, entryPlace, entry);
     const credential = proof && { ...proof, ...compileTerms(draft, entryPlace, entry) };
-    if (credential !== undefined) claim(credentialKey(credential), entryPlace, (first) => `${CLAIMED[credential.kind]} stands at ${first} already; a request could not be told apart`);
+    if (credential !== undefined) claimCredential(claim, entryPlace, credential);
     return credential;
   });
   const scrape = await draft.list([...place, 'scrape'], () => own.scrape, (grant, grantPlace) => compileGrant(draft, grantPlace, grant));
@@ -73,24 +73,13 @@ function compileLimits(draft: Draft, place: Path, { requestsPerSecond, burst = r
 
 /** What a credential may be used for, and until when. */
 function compileTerms(draft: Draft, place: Path, { expires, scope, issuer, certificate }: CredentialFile): CredentialTerms & { readonly issuer?: string } {
-  const expiresMs = expires === undefined ? undefined : Date.parse(expires);
-  if (expiresMs !== undefined && Number.isNaN(expiresMs)) draft.fault([...place, 'expires'], 'is not a time');
-  else if (expiresMs !== undefined && expiresMs <= draft.nowMs) draft.warn([...place, 'expires'], 'has passed; the credential is not taken any more and can be removed');
   if (issuer !== undefined && certificate === undefined) draft.fault([...place, 'issuer'], 'is for `certificate` only');
   return {
-    expiresMs,
+    expiresMs: compileExpiry(draft, place, expires),
     scope: scope?.map((grant, index) => compileGrant(draft, [...place, 'scope', index], grant)),
     ...(issuer !== undefined && { issuer }),
   };
 }
-
-const CLAIMED: Readonly<Record<Credential['kind'], string>> = {
-  certificate: 'this name in a certificate',
-  basic: 'this user',
-  bearer: 'this token',
-  jwt: 'this set of claims',
-  'service-account': 'this service account',
-};
 
 function compileGrant(draft: Draft, place: Path, { agents, targets, selector }: GrantFile): ScrapeGrant {
   return { agents, targets, selector: selector === undefined ? undefined : compileSelectorText(draft, [...place, 'selector'], selector) };

@@ -1,8 +1,9 @@
+import { giveChunk, takeChunk } from './chunks.js';
 import { FRAME_HEADER_BYTES, MAX_FRAME_PAYLOAD_BYTES, readUint24, readUint31 } from './frames.js';
 
 /**
  * Cuts a stream of bytes into frames without copying them: a frame that lies whole in the chunk is shown in place. Only one
- * that straddles two chunks is put together in a buffer of its own, which is dropped as soon as the frame is complete.
+ * that straddles two chunks is put together in a buffer of its own, which is given back as soon as the frame is complete.
  */
 
 export interface FrameSink {
@@ -17,6 +18,8 @@ export class FrameReader {
   /** The beginning of a frame that straddles chunks. */
   #partial: Buffer | undefined;
   #partialBytes = 0;
+  /** Of how many: the whole frame's, or its header's while that is not whole. */
+  #wantedBytes = 0;
   #stopped = false;
 
   constructor(sink: FrameSink) {
@@ -53,8 +56,8 @@ export class FrameReader {
   /** Starts a partial frame with the rest of a chunk: less than a frame, and possibly less than a frame's header. */
   #keep(chunk: Buffer, at: number, end: number): void {
     const have = end - at;
-    const need = have < FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + readUint24(chunk, at);
-    this.#partial = Buffer.allocUnsafe(need);
+    this.#wantedBytes = have < FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + readUint24(chunk, at);
+    this.#partial = takeChunk();
     chunk.copy(this.#partial, 0, at, end);
     this.#partialBytes = have;
   }
@@ -63,25 +66,24 @@ export class FrameReader {
   #complete(chunk: Buffer, start: number, end: number): number {
     let at = start;
     while (this.#partial !== undefined && at < end) {
-      const taken = Math.min(this.#partial.length - this.#partialBytes, end - at);
+      const taken = Math.min(this.#wantedBytes - this.#partialBytes, end - at);
       chunk.copy(this.#partial, this.#partialBytes, at, at + taken);
       this.#partialBytes += taken;
       at += taken;
-      if (this.#partialBytes === this.#partial.length) this.#completed(this.#partial);
+      if (this.#partialBytes === this.#wantedBytes) this.#completed(this.#partial);
     }
     return at;
   }
 
-  /** The partial buffer is full: either the header is known now, or the frame is whole. */
+  /** All that was wanted is there: either the header is known now, or the frame is whole. */
   #completed(partial: Buffer): void {
-    this.#partial = undefined;
     const total = FRAME_HEADER_BYTES + readUint24(partial, 0);
-    if (this.#refuseOversized(partial, 0)) return;
-    if (partial.length === total) {
-      this.#show(partial, 0, total);
+    if (this.#wantedBytes < total && !this.#refuseOversized(partial, 0)) {
+      this.#wantedBytes = total;
       return;
     }
-    this.#partial = Buffer.allocUnsafe(total);
-    partial.copy(this.#partial);
+    this.#partial = undefined;
+    if (!this.#stopped) this.#show(partial, 0, total);
+    giveChunk(partial);
   }
 }

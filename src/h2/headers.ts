@@ -45,6 +45,7 @@ export function checkRequest(fields: FieldList, facts: MessageFacts): string | u
   if (method === 'CONNECT') {
     if (scheme !== '' || path !== '' || !authority) return 'CONNECT takes :authority, and neither :scheme nor :path';
   } else if (scheme === '' || path === '') return 'no :scheme or no :path';
+  else if (path.charCodeAt(0) !== SLASH && path !== '*') return ':path is no path';
   return checkFields(fields, at, facts);
 }
 
@@ -64,6 +65,18 @@ export function checkTrailers(fields: FieldList, facts: MessageFacts): string | 
   return checkFields(fields, 0, facts);
 }
 
+/** What is wrong with a response that is to be sent, or undefined. */
+export function responseFault(fields: FieldList): string | undefined {
+  return checkResponse(fields, ignored);
+}
+
+/** What is wrong with trailers that are to be sent, or undefined. */
+export function trailersFault(fields: FieldList): string | undefined {
+  return checkTrailers(fields, ignored);
+}
+
+const ignored: MessageFacts = { contentLength: -1, status: 0, method: '' };
+
 function resetFacts(facts: MessageFacts): void {
   facts.contentLength = -1;
   facts.status = 0;
@@ -71,6 +84,7 @@ function resetFacts(facts: MessageFacts): void {
 }
 
 const COLON = 0x3a;
+const SLASH = 0x2f;
 const METHOD = 1;
 const SCHEME = 2;
 const PATH = 4;

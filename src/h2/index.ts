@@ -2,7 +2,7 @@
 export { Connection } from './connection.js';
 export type { Abort, Close, ConnectionHandler, ConnectionOptions } from './events.js';
 export { ErrorCode, errorName, MAX_STREAM_ID } from './frames.js';
-export { fieldValue } from './headers.js';
+export { fieldValue, responseFault, trailersFault } from './headers.js';
 export type { FieldList } from './hpack/decoder.js';
 export { BlockWriter, encodeBlock } from './hpack/encoder.js';
 export { LeakyBucket, STRICT_LIMITS, TRUSTED_LIMITS } from './limits.js';

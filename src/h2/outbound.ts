@@ -1,3 +1,4 @@
+import { ByteQueue } from './byte-queue.js';
 import type { ConnectionHandler } from './events.js';
 import { Flag, FRAME_HEADER_BYTES, FrameType, MAX_FRAME_PAYLOAD_BYTES, MAX_WINDOW_BYTES, DEFAULT_WINDOW_BYTES, writeFrameHeaderParts, writeUint32 } from './frames.js';
 import { TABLE_SIZE_ZERO } from './hpack/encoder.js';
@@ -151,12 +152,9 @@ export class Outbound<C> {
   // ---- what waits
 
   #enqueue(stream: Stream<C>, bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    stream.queue ??= [];
-    if (end > start) {
-      stream.queue.push(Buffer.from(bytes.subarray(start, end)));
-      stream.queuedBytes += end - start;
-      this.queuedBytes += end - start;
-    }
+    stream.queue ??= new ByteQueue();
+    stream.queue.push(bytes, start, end);
+    this.queuedBytes += end - start;
     if (endStream) stream.queuedEnd = 'end';
     this.#waiting.add(stream);
   }
@@ -190,16 +188,14 @@ export class Outbound<C> {
   /** Sends up to `budget` queued bytes of a stream. False: nothing could go. */
   #sendQueued(stream: Stream<C>, budget: number): boolean {
     let sent = 0;
-    while (sent < budget && stream.queue !== undefined) {
-      const head = stream.queue[0];
+    for (let queue = stream.queue; sent < budget && queue !== undefined; queue = stream.queue) {
+      const head = queue.head();
       if (head === undefined) break;
-      const part = this.#sendable(stream, Math.min(head.length, budget - sent));
+      const part = this.#sendable(stream, Math.min(head.end - head.start, budget - sent));
       if (part === 0) break;
       const last = part === stream.queuedBytes;
-      this.#dataFrame(stream, head, 0, part, last && stream.queuedEnd === 'end');
-      if (part === head.length) stream.queue.shift();
-      else stream.queue[0] = head.subarray(part);
-      stream.queuedBytes -= part;
+      this.#dataFrame(stream, head.bytes, head.start, head.start + part, last && stream.queuedEnd === 'end');
+      queue.drop(part);
       this.queuedBytes -= part;
       sent += part;
       if (last) this.#queueEmptied(stream);
@@ -220,8 +216,8 @@ export class Outbound<C> {
     if (stream.queue === undefined) return;
     const dropped = stream.queuedBytes;
     this.#waiting.delete(stream);
+    stream.queue.clear();
     stream.queue = undefined;
-    stream.queuedBytes = 0;
     stream.queuedEnd = 'none';
     this.queuedBytes -= dropped;
     this.#handler.onReleased?.(stream, dropped);

@@ -33,7 +33,8 @@ class BufferPool {
 
 const SMALL_BYTES = 4 * 1024;
 const small = new BufferPool(SMALL_BYTES, 256);
-const large = new BufferPool(64 * 1024, 16);
+/** 8 MiB at most: as much as eight sockets have on their way before they are congested. */
+const large = new BufferPool(64 * 1024, 128);
 
 function giveBack(buffer: Buffer): void {
   (buffer.length === SMALL_BYTES ? small : large).give(buffer);
@@ -68,6 +69,8 @@ export class SocketIo implements Transport {
   #congested = false;
   #ending = false;
   #error: Error | undefined;
+  /** Written, and not yet taken by the kernel: they are used again when all are. */
+  readonly #onTheirWay: Buffer[] = [];
 
   /** Takes a socket over, an accepted one included: nobody else may listen to it or write to it. */
   constructor(socket: Duplex) {
@@ -144,10 +147,16 @@ export class SocketIo implements Transport {
     if (length === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#socket.write(buffer.subarray(0, length));
     const unsent = this.#socket.writableLength;
-    // Nothing left behind: the kernel has taken it all within the call, and the buffer is ours again.
-    if (unsent === 0) giveBack(buffer);
-    else if (unsent > MAX_UNSENT_BYTES) this.#socket.destroy(new Error('the peer does not read'));
+    this.#onTheirWay.push(buffer);
+    // Nothing left behind: the kernel has taken it all, mostly within the call.
+    if (unsent === 0) this.#takeBack();
+    if (unsent > MAX_UNSENT_BYTES) this.#socket.destroy(new Error('the peer does not read'));
     else if (unsent > CONGESTED_BYTES) this.#congested = true;
+  }
+
+  /** A large one that is left to the collector instead makes it run sooner. */
+  #takeBack(): void {
+    for (let buffer = this.#onTheirWay.pop(); buffer !== undefined; buffer = this.#onTheirWay.pop()) giveBack(buffer);
   }
 
   end(): void {
@@ -168,6 +177,7 @@ export class SocketIo implements Transport {
   }
 
   #drained(): void {
+    this.#takeBack();
     if (!this.#congested) return;
     this.#congested = false;
     this.#receiver?.onDrain();

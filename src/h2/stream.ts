@@ -1,3 +1,5 @@
+import type { ByteQueue } from './byte-queue.js';
+
 /**
  * One stream as either end sees it: two halves that close on their own, a window each way, and the bytes that wait for the
  * peer's window. Plain state; the rules are in inbound.ts and outbound.ts.
@@ -26,9 +28,8 @@ export class Stream<C> {
   /** Body bytes that the peer's content-length still owes; -1: it stated none. */
   bodyOwed = -1;
 
-  /** Bytes that wait for a window, copied, oldest first; undefined while there are none. */
-  queue: Buffer[] | undefined;
-  queuedBytes = 0;
+  /** Bytes that wait for a window; undefined while there are none. */
+  queue: ByteQueue | undefined;
   /** What follows the queue: nothing yet, END_STREAM, or a trailer block (with END_STREAM). */
   queuedEnd: 'none' | 'end' | Uint8Array = 'none';
 
@@ -36,6 +37,10 @@ export class Stream<C> {
     this.id = id;
     this.sendWindow = sendWindow;
     this.receiveWindow = receiveWindow;
+  }
+
+  get queuedBytes(): number {
+    return this.queue?.length ?? 0;
   }
 
   get closed(): boolean {

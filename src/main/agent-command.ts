@@ -6,6 +6,8 @@ import type { AgentConfig } from '../config/agent-config.js';
 import { createLogger } from '../lib/logger.js';
 import type { Renewal } from '../join/renewal.js';
 import type { Logger } from '../lib/logger.js';
+import { createAgentPush } from './agent-push.js';
+import type { AgentPush } from './agent-push.js';
 import { startAgentRenewal } from './agent-renewal.js';
 import type { Command } from './command.js';
 import { configFile, firstLoad, startReloading } from './config-life.js';
@@ -17,7 +19,7 @@ import { startStatusServer } from './status-server.js';
 export const agentCommand: Command = {
   name: 'agent',
   usage: 'agent -c FILE | agent join TOKEN [--dir DIR]',
-  summary: 'An agent at a site: one outbound tunnel to each gateway, nothing inbound',
+  summary: 'An agent at a site: one outbound tunnel to each gateway, nothing inbound (but a push door, if configured)',
   // What joining needs is read for joining only.
   run: async (argv) => (argv[0] === 'join' ? (await import('./join-command.js')).runJoin(argv.slice(1)) : run(argv)),
 };
@@ -42,9 +44,9 @@ async function run(argv: readonly string[]): Promise<number> {
     ...settings.metrics,
     notReady: () => {
       if (draining) return ['draining'];
-      return running.agent.connectedGateways() > 0 ? [] : ['no gateway is connected'];
+      return [...(running.agent.connectedGateways() > 0 ? [] : ['no gateway is connected']), ...running.push.troubles()];
     },
-    metrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    metrics: async () => ({ contentType: registry.contentType, body: `${await registry.metrics()}${await running.push.metrics()}` }),
   });
   logger.info({ statusPort: status.port, targets: first.value.settings.targets.length }, 'agent started');
   const code = await untilShutdown({
@@ -54,7 +56,7 @@ async function run(argv: readonly string[]): Promise<number> {
       draining = true;
       reloading.stop();
       running.renewal.stop();
-      await running.agent.drain();
+      await Promise.all([running.agent.drain(), running.push.drain()]);
     },
   });
   await status.close();
@@ -65,12 +67,16 @@ async function run(argv: readonly string[]): Promise<number> {
 interface Running {
   readonly agent: Agent;
   readonly renewal: Renewal;
+  readonly push: AgentPush;
   apply(config: AgentConfig): readonly [];
 }
 
 function startWith(config: AgentConfig, logger: Logger, registry: Registry): Running {
   let { credentials } = config;
   const renewal = startAgentRenewal(config, logger, registry);
+  const { logLevel, drainTimeoutMs } = config.process;
+  const push = createAgentPush({ logger, logLevel, logFields: config.name === undefined ? {} : { agent: config.name }, drainTimeoutMs });
+  push.configure(config.push);
   const agent = startAgent(
     {
       ...config.settings,
@@ -86,10 +92,12 @@ function startWith(config: AgentConfig, logger: Logger, registry: Registry): Run
   return {
     agent,
     renewal,
+    push,
     apply: (next) => {
       ({ credentials } = next);
       renewal.use(credentials);
       agent.configure(next.settings);
+      push.configure(next.push);
       return [];
     },
   };

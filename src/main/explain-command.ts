@@ -7,7 +7,7 @@ import { explainScrape } from '../authz/explain.js';
 import { explainIdentity } from '../authz/explain-identity.js';
 import { identify } from '../authz/identity.js';
 import { Inventory } from '../authz/inventory.js';
-import { createPasswordChecker } from '../authz/password.js';
+import { createPasswordChecker } from '../credentials/password.js';
 import { createServiceAccounts } from '../authz/service-accounts.js';
 import { loadGatewayConfig } from '../config/gateway-config.js';
 import type { GatewayConfig } from '../config/gateway-config.js';

@@ -20,6 +20,8 @@ export interface SupervisedThreadOptions<To, From> {
   readonly workerData: object;
   /** Of the heap's young part; without it, as Node has it. */
   readonly youngMib?: number;
+  /** How long its last word is waited for. Default: 5 s. */
+  readonly closeTimeoutMs?: number;
   readonly logger: Logger;
   /** What a thread that has just started is told. */
   readonly greeting: () => readonly To[];
@@ -40,7 +42,7 @@ export interface SupervisedThread<To, From> {
   close(lastWord: To): Promise<void>;
 }
 
-export function superviseThread<To, From extends Word>({ file, name, workerData, youngMib, logger, greeting, onWord, onEnd }: SupervisedThreadOptions<To, From>): SupervisedThread<To, From> {
+export function superviseThread<To, From extends Word>({ file, name, workerData, youngMib, closeTimeoutMs = CLOSE_TIMEOUT_MS, logger, greeting, onWord, onEnd }: SupervisedThreadOptions<To, From>): SupervisedThread<To, From> {
   const answers = new Map<number, (message: From) => void>();
   let worker: Worker | undefined;
   let lastId = 0;
@@ -96,7 +98,7 @@ export function superviseThread<To, From extends Word>({ file, name, workerData,
       closing = true;
       const running = worker;
       if (running === undefined) return;
-      const timer = setTimeout(closed.resolve, CLOSE_TIMEOUT_MS);
+      const timer = setTimeout(closed.resolve, closeTimeoutMs);
       post(lastWord);
       await closed.promise;
       clearTimeout(timer);

@@ -129,6 +129,8 @@ export interface Backend extends PerhapsBehind {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How a tenant's rules get into queries: written into them, which every server understands (the default), or beside them, as VictoriaMetrics's own parameter or Mimir's own header. */
   readonly union?: 'rewrite' | 'extra_filters' | 'policy_header' | undefined;
+  /** What of PromQL it has been told to take besides: values of Prometheus's `--enable-feature`. */
+  readonly features?: readonly string[] | undefined;
   /** Undefined = Prometheus's. */
   readonly api?: 'prometheus' | 'alertmanager' | undefined;
   readonly timeoutMs: number;

@@ -13,6 +13,19 @@ export interface Features {
   readonly fillModifiers: boolean;
 }
 
+/** Prometheus's `--enable-feature` values, and what each is here. */
+const FLAGS: ReadonlyMap<string, keyof Features> = new Map([
+  ['promql-experimental-functions', 'experimentalFunctions'],
+  ['promql-extended-range-selectors', 'extendedRangeSelectors'],
+  ['promql-binop-fill-modifiers', 'fillModifiers'],
+]);
+
+/** The defaults, with what these flags switch on. */
+export function featuresOf(flags: readonly string[]): Features {
+  const on = flags.flatMap((flag) => FLAGS.get(flag) ?? []);
+  return { ...DEFAULT_FEATURES, ...Object.fromEntries(on.map((feature) => [feature, true])) };
+}
+
 export const DEFAULT_FEATURES: Features = { experimentalFunctions: false, durationExpressions: true, extendedRangeSelectors: false, fillModifiers: false };
 
 export const ALL_FEATURES: Features = { experimentalFunctions: true, durationExpressions: true, extendedRangeSelectors: true, fillModifiers: true };

@@ -11,7 +11,7 @@ export class Admission {
   private heldBytes = 0;
 
   constructor(
-    private readonly limits: PushLimits,
+    private limits: PushLimits,
     private readonly clock: Clock,
   ) {}
 
@@ -32,6 +32,11 @@ export class Admission {
       this.heldBytes -= bytes;
       use.underWay -= 1;
     });
+  }
+
+  /** From the next push on. */
+  setLimits(limits: PushLimits): void {
+    this.limits = limits;
   }
 
   /** Forgets tenants that are not among these any more. */

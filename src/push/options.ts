@@ -6,6 +6,8 @@ export interface PushConfig {
   readonly targets: readonly PushTarget[];
   /** Tenant → names of the targets that it may push to. */
   readonly tenants: ReadonlyMap<string, readonly string[]>;
+  /** Default: those that the door was made with. */
+  readonly limits?: PushLimits;
 }
 
 export interface PushLimits {

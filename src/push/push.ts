@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { assertNever } from '../lib/result.js';
 import { Admission, Pass } from './admission.js';
-import { refusal } from './answer.js';
+import { refusal, send } from './answer.js';
 import type { Answer } from './answer.js';
 import { Backend } from './backend.js';
 import type { Exchange } from './exchange.js';
@@ -20,7 +20,7 @@ import { remoteWriteIn } from './remote-write-in.js';
 
 /**
  * The push door: `/push/<target>/…`. Which target a tenant may push to is looked up; what may reach it is the protocol's business
- * (remote-write-in.ts, pushgateway.ts). Who it is, was decided before (ext_authz).
+ * (remote-write-in.ts, pushgateway.ts). Who it is, was decided before (ext_authz; at an agent site/door.ts).
  */
 
 export interface PushOptions {
@@ -35,12 +35,20 @@ export interface PushOptions {
 
 export interface Push {
   /** Serves one request of the door for an authenticated tenant, until `ended` aborts: then it is let in no more. Never rejects. */
-  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string; readonly ended?: AbortSignal }): Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse, what: Asked): Promise<void>;
   /** From now on; pushes under way end as they began. */
   configure(config: PushConfig): void;
   /** Of several gateways one lets groups expire. False: this one does so no more, at once. */
   setExpiring(active: boolean): void;
   close(): Promise<void>;
+}
+
+export interface Asked {
+  readonly tenant: string;
+  /** Where it is not the request's own: `/push/<target>/…`. */
+  readonly path?: string | undefined;
+  /** When it aborts, the tenant would be let in no more. */
+  readonly ended?: AbortSignal | undefined;
 }
 
 const NO_TARGET = 'none';
@@ -65,6 +73,7 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
       }),
     );
     tenants = next.tenants;
+    admission.setLimits(next.limits ?? limits);
     admission.keepOnly(new Set(tenants.keys()));
     settleExpiry();
     for (const [name, backend] of before) if (backends.get(name) !== backend) void closeQuietly(backend);
@@ -119,11 +128,10 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
     }
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse, { tenant, ended = NEVER }: { readonly tenant: string; readonly ended?: AbortSignal }): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse, { tenant, path = request.url ?? '', ended = NEVER }: Asked): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    const [path = ''] = (request.url ?? '').split('?');
-    const [, door, name = '', ...segments] = path.split('/');
+    const [, door, name = '', ...segments] = (path.split('?')[0] ?? '').split('/');
     const backend = door === 'push' ? backendFor(tenant, name) : undefined;
     const served = backend === undefined ? refusal('target_forbidden') : await serve(request, backend, segments, tenant, AbortSignal.any([gone.signal, ended]));
     // What was written by then is written, and the sender is told.
@@ -157,11 +165,4 @@ function byProtocol(exchange: Exchange): Promise<Answer> {
     default:
       return assertNever(kind, 'kind of push target');
   }
-}
-
-/** A body that was not read to its end would be taken for the next request: the connection ends with the answer. */
-function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
-  if (response.destroyed) return;
-  const more = request.complete ? {} : { connection: 'close' };
-  response.writeHead(status, { ...headers, ...more, ...(status !== 204 && { 'content-length': Buffer.byteLength(body) }) }).end(body);
 }

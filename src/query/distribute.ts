@@ -109,6 +109,8 @@ function ofAggregation(aggregation: Aggregation, disjointBy: readonly string[]):
   if (!parameter.ok) return parameter;
   if (parameter.value.kind !== 'constant') return err(`${op} with a parameter that is made of series in several backends`);
   if (inner.value.kind === 'constant') return ok(CONSTANT);
+  // Each series is taken or not by a hash of its labels, whatever others there are.
+  if (op === 'limit_ratio') return inner;
   if (inner.value.tells && keepsGroups(aggregation, disjointBy)) {
     // count_values may write its value over the label that tells the members apart.
     const written = op === 'count_values' && param !== undefined ? unwrapped(param) : undefined;

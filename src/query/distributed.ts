@@ -6,9 +6,11 @@ import { distribute } from './distribute.js';
 import type { Merge } from './distribute.js';
 import { readWithin, restrictQuery } from './expressions.js';
 import type { RestrictedQuery } from './expressions.js';
+import type { EvaluationWindow } from './endpoint.js';
 import type { View } from './grants.js';
 import type { Times } from './limits.js';
 import { partsOf } from './parts.js';
+import { prepared } from './prepared.js';
 import { refuse } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
@@ -32,15 +34,16 @@ export type Distributed =
 const MAX_PARTS = 32;
 
 /** Judged by what the caller wrote: what is asked instead is, over the allowed series, the same. */
-export function distributeQuery(text: string, view: View, times: Times, disjointBy: readonly string[]): Result<Distributed, Refusal> {
-  const expr = readWithin(text, view.limits, times);
+export function distributeQuery(text: string, view: View, times: Times, { disjointBy, window }: { readonly disjointBy: readonly string[]; /** When exactly, where that is known. */ readonly window?: EvaluationWindow }): Result<Distributed, Refusal> {
+  const expr = readWithin(text, view, times);
   if (!expr.ok) return expr;
   const merge = distribute(expr.value, disjointBy);
   if (merge.ok) {
     const query = restrictQuery(text, view, times);
     return query.ok ? ok({ kind: 'whole', query: query.value, merge: merge.value }) : query;
   }
-  const parts = partsOf(expr.value, disjointBy);
+  const whole = prepared(expr.value, window);
+  const parts = partsOf(whole, disjointBy);
   if (!parts.ok) return refuse('query_not_distributable', parts.error);
   // What stands in a query twice is asked once.
   const byQuestion = Map.groupBy(parts.value, ([, part]) => JSON.stringify([print(part.expr), part.merge, part.within.map(print)]));
@@ -53,5 +56,5 @@ export function distributeQuery(text: string, view: View, times: Times, disjoint
     if (!query.ok) return query;
     restricted.push({ query: query.value, merge: part.merge, nodes: same.map(([node]) => node), within: part.within });
   }
-  return ok({ kind: 'parts', expr: expr.value, parts: restricted });
+  return ok({ kind: 'parts', expr: whole, parts: restricted });
 }

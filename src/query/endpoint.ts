@@ -69,7 +69,11 @@ export interface EvaluationPlan {
   readonly times: EvaluationWindow;
   /** Of series in the answer; 0: none. */
   readonly limit: number;
+  readonly otherwise?: Otherwise;
 }
+
+/** Where sums that members make leave open what one server would say: their summands are asked for. */
+export type Otherwise = () => Result<Plan, Refusal>;
 
 export interface EvaluationPart {
   /** Without the times. */
@@ -86,7 +90,7 @@ export type EvaluationWindow = { readonly kind: 'instant'; readonly timeMs: numb
 
 export type Plan =
   /** The backend's answer holds nothing else: passed on as it comes. */
-  | { readonly kind: 'forward'; readonly request: UpstreamRequest; readonly contentType: string; /** Of a group's answers, where it is an evaluation. */ readonly merge?: Merge }
+  | { readonly kind: 'forward'; readonly request: UpstreamRequest; readonly contentType: string; /** Of a group's answers, where it is an evaluation. */ readonly merge?: Merge; readonly otherwise?: Otherwise }
   /** The answers are read, and `filter` makes of their `data` what the caller may see. */
   | { readonly kind: 'filter'; readonly requests: readonly UpstreamRequest[]; readonly filter: (data: readonly unknown[]) => unknown }
   /** Asked one after the other: with the answers so far, what to ask next, or the reply. */

@@ -111,7 +111,7 @@ function matchParameters(selectors: readonly string[]): readonly (readonly [stri
 }
 
 /** About the text only. What we understood is sent, not what was written. */
-function text({ form, limits }: Question, path: string): Result<Plan, Refusal> {
-  const expr = readExpression(queryText(form), limits);
+function text({ form, ...view }: Question, path: string): Result<Plan, Refusal> {
+  const expr = readExpression(queryText(form), view);
   return expr.ok ? ok(forward('POST', path, [['query', print(expr.value)]])) : expr;
 }

@@ -47,7 +47,7 @@ function questions(text: string, view: View): Result<readonly RestrictedQuery[],
     const restricted = restrictQuery(text, view, AN_INSTANT);
     return restricted.ok ? ok([restricted.value]) : restricted;
   }
-  const distributed = distributeQuery(text, view, AN_INSTANT, view.group.disjointBy);
+  const distributed = distributeQuery(text, view, AN_INSTANT, { disjointBy: view.group.disjointBy, window: { kind: 'instant', timeMs: Date.now() } });
   if (!distributed.ok) return distributed;
   return ok(distributed.value.kind === 'whole' ? [distributed.value.query] : distributed.value.parts.map(({ query }) => query));
 }

@@ -11,34 +11,34 @@ import type { Expr } from '../promql/ast.js';
 import type { Form } from './form.js';
 import type { View } from './grants.js';
 import { overLimit } from './limits.js';
-import type { Limits, Times } from './limits.js';
+import type { Times } from './limits.js';
 import { EVERYTHING } from './match.js';
 import { refuse } from './refusal.js';
 import type { Refusal } from './refusal.js';
 
 /** A query, held to the limits and to the policy. What comes out of here may be asked. */
 
-export function readExpression(text: string, limits: Limits): Result<Expr, Refusal> {
-  const parsed = parse(text, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth });
+export function readExpression(text: string, { limits, features }: Pick<View, 'limits' | 'features'>): Result<Expr, Refusal> {
+  const parsed = parse(text, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth, features });
   if (parsed.ok) return parsed;
   return refuse(parsed.error.reason === 'syntax' ? 'query_invalid' : 'query_over_limit', `invalid parameter "query": ${formatParseError(parsed.error)}`);
 }
 
 /** Within the limits, those of what it touches included. */
-export function readWithin(text: string, limits: Limits, times: Times): Result<Expr, Refusal> {
-  const expr = readExpression(text, limits);
-  const over = expr.ok ? overLimit(expr.value, times, limits) : undefined;
+export function readWithin(text: string, view: Pick<View, 'limits' | 'features'>, times: Times): Result<Expr, Refusal> {
+  const expr = readExpression(text, view);
+  const over = expr.ok ? overLimit(expr.value, times, view.limits) : undefined;
   return over === undefined ? expr : refuse('query_over_limit', over);
 }
 
-export function restrictExpression(text: string, { policy, limits, known }: Pick<View, 'policy' | 'limits' | 'known'>, times: Times): Result<Enforced, Refusal> {
+export function restrictExpression(text: string, { policy, limits, features, known }: Pick<View, 'policy' | 'limits' | 'features' | 'known'>, times: Times): Result<Enforced, Refusal> {
   const before = known?.find(text);
-  const expr = before === undefined ? readExpression(text, limits) : ok(before.expr);
+  const expr = before === undefined ? readExpression(text, { limits, features }) : ok(before.expr);
   if (!expr.ok) return expr;
   const over = overLimit(expr.value, times, limits);
   if (over !== undefined) return refuse('query_over_limit', over);
   if (before !== undefined) return ok(before.enforced);
-  const enforced = enforce(text, policy, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth, maxBranches: limits.maxBranches });
+  const enforced = enforce(text, policy, { maxLength: limits.maxQueryChars, maxDepth: limits.maxDepth, maxBranches: limits.maxBranches, features });
   if (enforced.ok) {
     known?.keep(text, { expr: expr.value, enforced: enforced.value });
     return ok(enforced.value);
@@ -67,7 +67,7 @@ export interface RestrictedQuery {
 
 /** By rewriting, or by the backend's own means. */
 export function restrictQuery(text: string, view: View, times: Times): Result<RestrictedQuery, Refusal> {
-  const { policy, limits, union } = view;
+  const { policy, union } = view;
   switch (union) {
     case 'rewrite': {
       const restricted = restrictExpression(text, view, times);
@@ -75,7 +75,7 @@ export function restrictQuery(text: string, view: View, times: Times): Result<Re
     }
     case 'extra_filters':
     case 'policy_header': {
-      const expr = readWithin(text, limits, times);
+      const expr = readWithin(text, view, times);
       return expr.ok ? ok({ query: print(expr.value), filters: filtersOf(policy), decisions: [] }) : expr;
     }
   }

@@ -2,7 +2,7 @@ import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import type { BackendGroup } from '../model/desired-state.js';
 import type { UpstreamRequest } from './endpoint.js';
-import { gather } from './gather.js';
+import { gather, reading } from './gather.js';
 import type { GroupAsking, Reader } from './gather.js';
 import { compare } from './label-order.js';
 import { readAll } from './reading.js';
@@ -19,7 +19,7 @@ type Families = Map<string, Map<string, string>>;
 
 /** Rejects as `gather` does. */
 export async function askFederation(request: UpstreamRequest, group: BackendGroup, asking: Omit<GroupAsking, 'budget'>): Promise<Result<Reply, Reply | Refusal>> {
-  const gathered = await gather(request, group, { ...asking, budget: { bytes: asking.limits.maxResponseBytes } }, readExposition);
+  const gathered = await gather(request, group, { ...asking, budget: { bytes: asking.limits.maxResponseBytes } }, reading(readExposition));
   if (!gathered.ok) return gathered;
   const families: Families = new Map();
   for (const text of gathered.value.data) {

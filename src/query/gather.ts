@@ -5,6 +5,7 @@ import { asked, NO_CONTENT } from './asked.js';
 import type { Asked } from './asked.js';
 import { jsonOf } from './backend-error.js';
 import type { UpstreamRequest } from './endpoint.js';
+import type { Memory } from './range-cache.js';
 import { isObject } from './json.js';
 import { readAll, TooLarge } from './reading.js';
 import type { Refusal, Reply } from './refusal.js';
@@ -39,20 +40,37 @@ interface Budget {
 export interface GroupAsking extends Omit<Asked, 'upstream'> {
   readonly members: readonly Member[];
   readonly budget: Budget;
+  /** Where settled answers of range queries are kept. */
+  readonly memory?: Memory | undefined;
+}
+
+interface Read<T> {
+  readonly said: Said<T>;
+  readonly bytes: number;
 }
 
 /** Rejects where the body is no answer to the question, or is too large. */
-export type Reader<T> = (answer: UpstreamAnswer, maxBytes: number) => Promise<{ readonly said: Said<T>; readonly bytes: number }>;
+export type Reader<T> = (answer: UpstreamAnswer, maxBytes: number) => Promise<Read<T>>;
+
+/** One member, as `asked` and a reader of its answer do. */
+export type Asker<T> = (request: UpstreamRequest, one: Asked, maxBytes: number) => Promise<Result<Read<T>, Reply | Refusal>>;
+
+export function reading<T>(read: Reader<T>): Asker<T> {
+  return async (request, one, maxBytes) => {
+    const answer = await asked(request, one);
+    return answer.ok ? ok(await read(answer.value, maxBytes)) : answer;
+  };
+}
 
 /** Of the query's time; what is left is for the answer of the others. */
 const MEMBERS_SHARE = 0.9;
 
 /** Rejects as `asked` does where all members fail, or one that must not. */
-export async function gather<T>(request: UpstreamRequest, { onFailure }: Pick<BackendGroup, 'onFailure'>, { members, limits, signal, budget }: GroupAsking, read: Reader<T>): Promise<Result<Gathered<T>, Reply | Refusal>> {
+export async function gather<T>(request: UpstreamRequest, { onFailure }: Pick<BackendGroup, 'onFailure'>, { members, limits, signal, budget }: GroupAsking, ask: Asker<T>): Promise<Result<Gathered<T>, Reply | Refusal>> {
   const enough = new AbortController();
   const within = AbortSignal.any([signal, enough.signal, ...(onFailure === 'warn' ? [AbortSignal.timeout(limits.timeoutMs * MEMBERS_SHARE)] : [])]);
   try {
-    const all = await Promise.all(members.map(({ name, upstream }) => askMember(request, { name, onFailure, budget, read, asked: { upstream, limits, signal: within } })));
+    const all = await Promise.all(members.map(({ name, upstream }) => askMember(request, { name, onFailure, budget, ask, asked: { upstream, limits, signal: within } })));
     signal.throwIfAborted();
     return together(all);
   } finally {
@@ -65,11 +83,15 @@ export async function gather<T>(request: UpstreamRequest, { onFailure }: Pick<Ba
 export const readApiAnswer: Reader<unknown> = async (answer, maxBytes) => {
   const body = await readAll(answer.body, maxBytes);
   const bytes = Buffer.byteLength(body);
-  if (answer.status === NO_CONTENT) return { said: { data: [], warnings: [], infos: [] }, bytes };
+  return { said: answer.status === NO_CONTENT ? { data: [], warnings: [], infos: [] } : saidIn(body), bytes };
+};
+
+/** Throws where it is no answer of the JSON API. */
+export function saidIn(body: string): Said<unknown> {
   const value = jsonOf(body);
   if (!isObject(value) || value.status !== 'success') throw new Error('not an answer of the API');
-  return { said: { data: value.data, warnings: textsOf(value.warnings), infos: textsOf(value.infos) }, bytes };
-};
+  return { data: value.data, warnings: textsOf(value.warnings), infos: textsOf(value.infos) };
+}
 
 type MemberAnswer<T> =
   | { readonly kind: 'answer'; readonly said: Said<T> }
@@ -81,19 +103,19 @@ interface MemberAsking<T> {
   readonly name: string;
   readonly onFailure: BackendGroup['onFailure'];
   readonly budget: Budget;
-  readonly read: Reader<T>;
+  readonly ask: Asker<T>;
   readonly asked: Asked;
 }
 
-async function askMember<T>(request: UpstreamRequest, { name, onFailure, budget, read, asked: one }: MemberAsking<T>): Promise<MemberAnswer<T>> {
+async function askMember<T>(request: UpstreamRequest, { name, onFailure, budget, ask, asked: one }: MemberAsking<T>): Promise<MemberAnswer<T>> {
   try {
-    const answer = await asked(request, one);
+    const answer = await ask(request, one, budget.bytes);
     if (!answer.ok) {
       if ('status' in answer.error && answer.error.status < 500) return { kind: 'error', error: answer.error };
       if (onFailure === 'fail') return { kind: 'error', error: answer.error };
       throw new Error('it failed');
     }
-    const { said, bytes } = await read(answer.value, budget.bytes);
+    const { said, bytes } = answer.value;
     budget.bytes -= bytes;
     if (budget.bytes < 0) throw new TooLarge();
     return { kind: 'answer', said };

@@ -1,6 +1,24 @@
 import { describe, expect, it } from '@jest/globals';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
-import { queryGrantFaults } from './grants.js';
+import { desiredState } from '../../test/support/desired-state.js';
+import { queryGrantFaults, viewOf } from './grants.js';
+
+describe('syntax of PromQL that is on by request', () => {
+  const state = {
+    ...desiredState({ tenants: [{ name: 't', query: [{ backends: undefined, metrics: ['x'], labels: {} }] }] }),
+    backends: [{ name: 'plain', url: 'http://plain', timeoutMs: 1000 }, { name: 'one', url: 'http://one', timeoutMs: 1000, features: ['promql-experimental-functions', 'promql-binop-fill-modifiers'] }, { name: 'two', url: 'http://two', timeoutMs: 1000, features: ['promql-experimental-functions'] }],
+    backendGroups: [{ name: 'both', members: ['one', 'two'], disjointBy: [], onFailure: 'fail' as const }, { name: 'mixed', members: ['one', 'plain'], disjointBy: [], onFailure: 'fail' as const }],
+  };
+
+  it.each([
+    ['plain', { experimentalFunctions: false, fillModifiers: false }],
+    ['one', { experimentalFunctions: true, fillModifiers: true, extendedRangeSelectors: false }],
+    ['both', { experimentalFunctions: true, fillModifiers: false }],
+    ['mixed', { experimentalFunctions: false, fillModifiers: false }],
+  ])('is that of the backend, or of all members: %s', (backend, features) => {
+    expect(viewOf(state, 't', backend)?.features).toMatchObject(features);
+  });
+});
 
 describe('a metric pattern', () => {
   it.each([

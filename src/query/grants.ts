@@ -5,6 +5,8 @@ import type { Matcher } from '../promql/ast.js';
 import { readMetricPattern } from '../promql/enforce/metric-pattern.js';
 import { compilePolicy } from '../promql/enforce/policy.js';
 import type { Policy, Rule } from '../promql/enforce/policy.js';
+import { featuresOf } from '../promql/features.js';
+import type { Features } from '../promql/features.js';
 import { printMatcher } from '../promql/print.js';
 import type { Memory } from './known-queries.js';
 import { limitsOf } from './limits.js';
@@ -21,6 +23,8 @@ export interface View {
   readonly ruleNames: readonly string[];
   readonly limits: Limits;
   readonly union: NonNullable<Backend['union']>;
+  /** Syntax that may be asked. */
+  readonly features: Features;
   readonly api: NonNullable<Backend['api']>;
   /** Where it is several backends in one. */
   readonly group?: BackendGroup | undefined;
@@ -35,7 +39,7 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
   const tenant = state.tenants.find(({ name }) => name === tenantName);
   const group = state.backendGroups?.find(({ name }) => name === backend);
   // Members of all kinds understand what is written into the query.
-  const known = group === undefined ? state.backends?.find(({ name }) => name === backend) : { timeoutMs: timeoutOf(group, state), union: 'rewrite' as const, api: 'prometheus' as const };
+  const known = group === undefined ? state.backends?.find(({ name }) => name === backend) : { timeoutMs: timeoutOf(group, state), union: 'rewrite' as const, api: 'prometheus' as const, features: sharedFeatures(group, state) };
   const grants = tenant?.query?.filter(({ backends }) => backends === undefined || backends.includes(backend)) ?? [];
   if (tenant === undefined || known === undefined || grants.length === 0) return undefined;
   const rules: Rule[] = [];
@@ -51,12 +55,18 @@ export function viewOf(state: DesiredState, tenantName: string, backend: string,
     }
   }
   const limits = limitsOf(tenant.limits.query, general);
-  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', api: known.api ?? 'prometheus', group, dryRunUntilMs: tenant.queryDryRunUntilMs };
+  return { policy: { rules }, ruleNames, limits: { ...limits, timeoutMs: Math.min(limits.timeoutMs, known.timeoutMs) }, union: known.union ?? 'rewrite', features: featuresOf(known.features ?? []), api: known.api ?? 'prometheus', group, dryRunUntilMs: tenant.queryDryRunUntilMs };
 }
 
 /** The most patient member's. */
 function timeoutOf({ members }: BackendGroup, { backends = [] }: DesiredState): number {
   return Math.max(0, ...backends.flatMap(({ name, timeoutMs }) => (members.includes(name) ? [timeoutMs] : [])));
+}
+
+/** What all members take. */
+function sharedFeatures({ members }: BackendGroup, { backends = [] }: DesiredState): readonly string[] {
+  const [first = [], ...others] = members.map((member) => backends.find(({ name }) => name === member)?.features ?? []);
+  return first.filter((feature) => others.every((features) => features.includes(feature)));
 }
 
 /** What is wrong with a tenant's patterns; for the configuration's check, and for whoever logs. */

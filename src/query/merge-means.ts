@@ -2,8 +2,12 @@ import type { Aggregation, Binary, Call, Expr, Span, StringLiteral } from '../pr
 import { isObject, labelsOf, objectsOf } from './json.js';
 import type { JsonObject } from './json.js';
 import { labelsKey } from './label-order.js';
-import { formatValue, readValue } from './series-json.js';
-import { Unmergeable } from './unmergeable.js';
+import { histogramJson, readHistograms } from './histogram-json.js';
+import { formatValue, readValue } from './numbers.js';
+import { added } from '../promql/histogram/add.js';
+import { scaled } from '../promql/histogram/histogram.js';
+import type { Histogram } from '../promql/histogram/histogram.js';
+import { MixedSum } from './unmergeable.js';
 
 /**
  * Means of what is spread over members: each is asked for its mean and for how many values it is of, in one question, so that both are
@@ -33,7 +37,7 @@ type Sample = readonly unknown[];
 /** At a time. */
 interface Mean {
   readonly time: unknown;
-  readonly mean: number;
+  readonly mean: number | Histogram;
   readonly count: number;
 }
 
@@ -54,11 +58,12 @@ export function mergeMeans(data: readonly unknown[]): JsonObject {
       }
     }
   }
-  const sample = ({ time, mean }: Mean): Sample => [time, formatValue(mean)];
-  const inTime = (means: Iterable<Mean>): readonly Sample[] => [...means].sort((a, b) => Number(a.time) - Number(b.time)).map(sample);
   const result = [...all].filter(([, { means }]) => means.size > 0).map(([, { metric, means }]) => {
-    const samples = inTime(means.values());
-    return resultType === 'vector' ? { metric, value: samples[0] } : { metric, values: samples };
+    const inTime = [...means.values()].sort((a, b) => Number(a.time) - Number(b.time));
+    const values = inTime.flatMap(({ time, mean }): readonly Sample[] => (typeof mean === 'number' ? [[time, formatValue(mean)]] : []));
+    const histograms = inTime.flatMap(({ time, mean }): readonly Sample[] => (typeof mean === 'number' ? [] : [[time, histogramJson(mean)]]));
+    if (resultType === 'vector') return values.length > 0 ? { metric, value: values[0] } : { metric, histogram: histograms[0] };
+    return { metric, ...(values.length > 0 && { values }), ...(histograms.length > 0 && { histograms }) };
   });
   return { resultType, result };
 }
@@ -66,30 +71,42 @@ export function mergeMeans(data: readonly unknown[]): JsonObject {
 function together(known: Mean | undefined, { time, mean, count }: Mean): Mean {
   if (known === undefined) return { time, mean, count };
   const total = known.count + count;
-  return { time, mean: known.mean * (known.count / total) + mean * (count / total), count: total };
+  const [mine, others] = [known.count / total, count / total];
+  if (typeof known.mean === 'number' && typeof mean === 'number') return { time, mean: known.mean * mine + mean * others, count: total };
+  const both = typeof known.mean === 'number' || typeof mean === 'number' ? undefined : added(scaled(known.mean, mine), scaled(mean, others));
+  if (both === undefined) throw new MixedSum('a mean of native histograms with numbers, or with such of other buckets, of several backends');
+  return { time, mean: both, count: total };
 }
 
 interface Pair {
   readonly metric: JsonObject;
-  mean: ReadonlyMap<unknown, number>;
+  mean: ReadonlyMap<unknown, number | Histogram>;
   count: ReadonlyMap<unknown, number>;
 }
 
 /** Of one member, by the labels of the group. */
 function pairs(items: readonly JsonObject[]): ReadonlyMap<string, Pair> {
   const found = new Map<string, Pair>();
+  const written = items.flatMap(histogramSamples);
+  const histograms = new Map(readHistograms(written.map(([, content]) => content)).map((histogram, index) => [written[index]?.[1], histogram]));
   for (const item of items) {
     const { [PART_LABEL]: part, ...metric } = labelsOf(item.metric) ?? {};
-    if (part !== 'mean' && part !== 'count') throw new Error('not an answer of the API');
-    if (item.histogram !== undefined || item.histograms !== undefined) throw new Unmergeable('native histograms are not aggregated over several backends');
     const key = labelsKey(metric);
     const pair = found.get(key) ?? { metric, mean: new Map<unknown, number>(), count: new Map<unknown, number>() };
     found.set(key, pair);
-    pair[part] = valuesOf(item.value === undefined ? item.values : [item.value]);
+    const numbers = numbersOf(item.value === undefined ? item.values : [item.value]);
+    if (part === 'count') pair.count = new Map(numbers);
+    else if (part === 'mean') pair.mean = new Map([...numbers, ...histogramSamples(item).map(([time, content]): [unknown, number | Histogram] => [time, histograms.get(content) ?? Number.NaN])]);
+    else throw new Error('not an answer of the API');
   }
   return found;
 }
 
-function valuesOf(samples: unknown): ReadonlyMap<unknown, number> {
-  return new Map((Array.isArray(samples) ? samples : []).map((sample: unknown): [unknown, number] => (Array.isArray(sample) ? [sample[0], readValue(sample[1])] : [undefined, Number.NaN])));
+function numbersOf(samples: unknown): readonly [unknown, number][] {
+  return (Array.isArray(samples) ? samples : []).map((sample: unknown): [unknown, number] => (Array.isArray(sample) ? [sample[0], readValue(sample[1])] : [undefined, Number.NaN]));
+}
+
+function histogramSamples({ histogram, histograms }: JsonObject): readonly Sample[] {
+  const samples: readonly unknown[] = histogram === undefined ? (Array.isArray(histograms) ? histograms : []) : [histogram];
+  return samples.map((sample) => (Array.isArray(sample) ? sample : []));
 }

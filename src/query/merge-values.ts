@@ -4,8 +4,11 @@ import type { Merge } from './distribute.js';
 import type { Gathered } from './gather.js';
 import { compare, labelsKey } from './label-order.js';
 import { mergeMeans } from './merge-means.js';
-import { formatValue, readValue } from './series-json.js';
-import { Unmergeable } from './unmergeable.js';
+import { histogramJson, readHistograms } from './histogram-json.js';
+import { formatValue, readValue } from './numbers.js';
+import { added, isPartlyUnseen, PARTLY_UNSEEN } from '../promql/histogram/add.js';
+import type { Histogram } from '../promql/histogram/histogram.js';
+import { MixedSum, Unmergeable } from './unmergeable.js';
 
 /**
  * Several answers of an evaluation as one. Series of equal labels are the same series: the member that is listed first has the
@@ -20,21 +23,26 @@ interface Series {
   readonly histograms: Map<unknown, Sample>;
 }
 
-/** A group with both has no sum, and the member that has them leaves it out. */
-const MIXED = 'PromQL warning: encountered a mix of histograms and floats';
+/** Those of the answers that are summed, by how they were written. */
+type Known = Map<unknown, Histogram>;
 
-/** `data` of the answers to one query, in the members' order. Throws Unmergeable, and Error where it is no answer of the API. */
-export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge): unknown {
-  if ((merge.kind === 'combine' || merge.kind === 'mean') && warnings.some((text) => text.startsWith(MIXED))) throw new Unmergeable('a sum of native histograms and numbers in one of several backends');
+/** A group with both has no sum, and the member that has them leaves it out. */
+const MIXED = 'PromQL warning: encountered a mix of histograms and floats for aggregation';
+
+/** `data` of the answers to one query, in the members' order; `infos`: what is to be said of it. Throws Unmergeable, Inexact, and Error where it is no answer of the API. */
+export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'warnings'>, merge: Merge, infos: Set<string>): unknown {
+  if ((merge.kind === 'combine' || merge.kind === 'mean') && warnings.some((text) => text.startsWith(MIXED))) throw new MixedSum('a sum of native histograms and numbers in one of several backends');
   const [first] = data;
   if (merge.kind === 'any' || !isObject(first)) return first;
   if (merge.kind === 'mean') return mergeMeans(data);
   const type = first.resultType;
   if (type !== 'vector' && type !== 'matrix') throw new Error('not an answer of the API');
   const all = new Map<string, Series>();
+  const known = merge.kind === 'combine' ? histogramsIn(data) : new Map<unknown, Histogram>();
+  if (isPartlyUnseen(known.values())) infos.add(PARTLY_UNSEEN);
   for (const one of data) {
     if (!isObject(one) || one.resultType !== type) throw new Error('not an answer of the API');
-    for (const item of objectsOf(one.result)) add(all, item, merge);
+    for (const item of objectsOf(one.result)) add(all, item, merge, known);
   }
   const ordered = [...all].sort(([a], [b]) => compare(a, b)).map(([, series]) => series);
   // Over a range, Prometheus does not sort by value either.
@@ -42,7 +50,15 @@ export function mergeEvaluations({ data, warnings }: Pick<Gathered, 'data' | 'wa
   return { resultType: type, result: ordered.map((series) => (type === 'vector' ? sampleItem(series) : seriesItem(series))) };
 }
 
-function add(all: Map<string, Series>, item: JsonObject, merge: Extract<Merge, { kind: 'union' | 'combine' }>): void {
+/** Read together: some tell what others leave open. */
+function histogramsIn(data: readonly unknown[]): Known {
+  const items = data.flatMap((one) => (isObject(one) ? objectsOf(one.result) : []));
+  const contents = items.flatMap((item) => samplesOf(item.histogram === undefined ? item.histograms : [item.histogram]).map(([, content]) => content));
+  const read = readHistograms(contents);
+  return new Map(read.map((histogram, index) => [contents[index], histogram]));
+}
+
+function add(all: Map<string, Series>, item: JsonObject, merge: Extract<Merge, { kind: 'union' | 'combine' }>, read: Known): void {
   const labels = labelsOf(item.metric);
   if (labels === undefined) throw new Error('not an answer of the API');
   const key = labelsKey(labels);
@@ -50,16 +66,28 @@ function add(all: Map<string, Series>, item: JsonObject, merge: Extract<Merge, {
   all.set(key, known);
   const floats = samplesOf(item.value === undefined ? item.values : [item.value]);
   const histograms = samplesOf(item.histogram === undefined ? item.histograms : [item.histogram]);
-  if (merge.kind === 'combine' && histograms.length > 0) throw new Unmergeable('native histograms are not aggregated over several backends');
   const isKnown = ([time]: Sample): boolean => known.floats.has(time) || known.histograms.has(time);
   if (merge.kind === 'union' && merge.disjoint && [...floats, ...histograms].some(isKnown)) throw new Unmergeable('vector cannot contain metrics with the same labelset: two backends of the group have it');
-  for (const sample of histograms) if (!known.floats.has(sample[0]) && !known.histograms.has(sample[0])) known.histograms.set(sample[0], sample);
+  if (merge.kind === 'combine' && merge.op === 'sum') addHistograms(known, floats, histograms, read);
+  else for (const sample of histograms) if (!known.floats.has(sample[0]) && !known.histograms.has(sample[0])) known.histograms.set(sample[0], sample);
   for (const sample of floats) {
     const [time, value] = sample;
     const before = known.floats.get(time);
     if (before === undefined) {
       if (!known.histograms.has(time)) known.floats.set(time, sample);
     } else if (merge.kind === 'combine') known.floats.set(time, [time, formatValue(combine(merge.op, readValue(before[1]), readValue(value)))]);
+  }
+}
+
+function addHistograms(known: Series, floats: readonly Sample[], histograms: readonly Sample[], read: Known): void {
+  if (floats.some(([time]) => known.histograms.has(time)) || histograms.some(([time]) => known.floats.has(time))) throw new MixedSum('a sum of native histograms and numbers, of several backends');
+  for (const [time, content] of histograms) {
+    const [before, one] = [read.get(known.histograms.get(time)?.[1]), read.get(content)];
+    const sum = before === undefined || one === undefined ? one : added(before, one);
+    if (sum === undefined) throw new MixedSum('a sum of native histograms with exponential and with custom buckets');
+    const written = before === undefined ? content : histogramJson(sum);
+    read.set(written, sum);
+    known.histograms.set(time, [time, written]);
   }
 }
 

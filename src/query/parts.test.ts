@@ -30,6 +30,12 @@ const TABLE: readonly (readonly [query: string, disjoint: readonly string[], ove
   ['x / on (pod) group_left y', ['union x', 'union y'], ['union x', 'union y']],
   ['max_over_time(stddev(x)[1h:1m])', ['union x in [1h:1m]'], ['union x in [1h:1m]']],
   ['max_over_time(min_over_time(stddev(x)[3m:1m])[1h:1m]) + x', ['union x in [1h:1m] in [3m:1m]', 'union x'], ['union x in [1h:1m] in [3m:1m]', 'union x']],
+  ['rate(sum(x)[1h:1m])', ['sum sum(x) in [1h:1m]'], ['union x in [1h:1m]']],
+  ['predict_linear(stddev(x)[1h:], scalar(y))', ['union y', 'union x in [1h:]'], ['union y', 'union x in [1h:]']],
+  ['max_over_time(stddev(x)[1h:1m] @ 7)', ['union x in [1h:1m] @ 7'], ['union x in [1h:1m] @ 7']],
+  ['count(limitk(2, x))', ['union limitk(2, x)'], ['union x']],
+  ['avg(limit_ratio(0.5, x))', ['mean label_replace(avg(limit_ratio(0.5, x)), "__scrapeway_part__", "mean", "", "") or label_replace(count(limit_ratio(0.5, x)), "__scrapeway_part__", "count", "", "")'], ['union limit_ratio(0.5, x)']],
+  ['sort_by_label(x, "pod")', ['union x'], ['union x']],
   ['time() - quantile(0.5, x)', ['union x'], ['union x']],
 ];
 
@@ -38,7 +44,7 @@ describe('a query that no member can answer alone', () => {
     expect([partsIn(query, ['cluster']), partsIn(query, [])]).toEqual([disjoint, overlapping]);
   });
 
-  it.each(['max_over_time(avg(x)[1h:])', 'max_over_time(avg(x)[1h:1m] @ 7)', 'max_over_time(avg(x @ end())[1h:1m])', 'max_over_time(avg(x offset (2 * step()))[1h:1m])', 'rate(sum(x)[1h:1m])', 'avg(x)[1h:1m]', 'predict_linear(x[5m], scalar(y))', 'info(x) + sum(x)', 'avg(limitk(1, x))', 'mad_over_time(avg(x)[5m:1m])', 'sort_by_label(avg(x), "a")', 'avg(x) </ 2'])(
+  it.each(['max_over_time(avg(x @ end())[1h:1m])', 'max_over_time(avg(x offset (2 * step()))[1h:1m])', 'avg(x)[1h:1m]', 'predict_linear(x[5m], scalar(y))', 'quantile_over_time(scalar(y), x[5m])', 'info(x) + sum(x)', 'limit_ratio(0.5, avg(x))', 'start_timestamp(avg(x))'])(
     'is refused where neither they nor we can: %s', (query) => {
       expect([partsIn(query, ['cluster']), partsIn(query, [])]).toEqual([expect.any(String), expect.any(String)]);
     },

@@ -50,8 +50,8 @@ function collect(node: Expr, cut: Cut): string | undefined {
   }
   const windowed = node.kind === 'call' ? windowedCall(node) : undefined;
   if (windowed !== undefined) {
-    const { subquery, parameter } = windowed;
-    return collect(subquery.expr, { ...cut, within: [...within, subquery] }) ?? (parameter === undefined ? undefined : collect(parameter, cut));
+    const { subquery, parameters } = windowed;
+    return [...parameters.map((parameter) => collect(parameter, cut)), collect(subquery.expr, { ...cut, within: [...within, subquery] })].find((fault) => fault !== undefined);
   }
   const reason = unevaluable(node);
   if (reason !== undefined) return whole.ok ? `${reason} over several backends` : `${reason} over what is not one backend's own (${whole.error})`;
@@ -98,10 +98,10 @@ function mean(node: Aggregation, disjointBy: readonly string[]): Instead | undef
   return isEachOneMembers(node.expr, disjointBy) ? { of: node, part: { expr: meansAndCounts(node), merge: { kind: 'mean' } } } : undefined;
 }
 
-/** The best of all are among the best of each member, where every series is one member's only. */
+/** The best of all (of `limitk`: any) are among the best of each member, where every series is one member's only. */
 function best(node: Aggregation, disjointBy: readonly string[]): Instead | undefined {
   const { op, expr, param } = node;
-  if ((op !== 'topk' && op !== 'bottomk') || param === undefined || selectorsOf(param).length > 0) return undefined;
+  if ((op !== 'topk' && op !== 'bottomk' && op !== 'limitk') || param === undefined || selectorsOf(param).length > 0) return undefined;
   return isEachOneMembers(expr, disjointBy) ? { of: expr, part: { expr: node, merge: { kind: 'union', disjoint: true, order: 'labels' } } } : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Duration, Expr } from '../promql/ast.js';
+import { ALL_FEATURES } from '../promql/features.js';
 import { parse } from '../promql/parse.js';
 import { visit } from '../promql/walk.js';
 import type { UpstreamRequest } from './endpoint.js';
@@ -32,6 +33,12 @@ export interface RangeCacheOptions {
   readonly maxAgeMs?: number;
   /** Asked for what is not known here, and told what is. */
   readonly shared?: SharedCache | undefined;
+}
+
+/** What is asked for a tenant, and where it is kept. */
+export interface Memory {
+  readonly cache: RangeCache;
+  readonly tenant: string;
 }
 
 const SETTLE_MS = 10 * 60_000;
@@ -119,7 +126,7 @@ export function rangeQuestion({ path, parameters, policies = [] }: UpstreamReque
   if (path !== '/api/v1/query_range' || first('limit') !== '' || first('stats') !== '') return undefined;
   if (startMs === undefined || lastMs === undefined || stepMs === undefined || !Number.isSafeInteger(startMs) || !Number.isSafeInteger(stepMs)) return undefined;
   const query = first('query');
-  const parsed = parse(query, { maxLength: query.length, maxDepth: Infinity });
+  const parsed = parse(query, { maxLength: query.length, maxDepth: Infinity, features: ALL_FEATURES });
   if (!parsed.ok || !isSettling(parsed.value)) return undefined;
   const asked = JSON.stringify([parameters.filter(([name]) => !TIMES.has(name)), policies]);
   return { tenant, backend, asked, startMs, endMs: startMs + Math.floor((lastMs - startMs) / stepMs) * stepMs, stepMs };

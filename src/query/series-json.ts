@@ -1,42 +1,46 @@
 import { labelSet } from '../promql/eval/labels.js';
-import { newSeries } from '../promql/eval/series.js';
+import { newSeries, place, TooManyPoints } from '../promql/eval/series.js';
 import type { Context, Series } from '../promql/eval/series.js';
-import { isObject, labelsOf, objectsOf, textOf } from './json.js';
-import { Unmergeable } from './unmergeable.js';
+import { pointsShown, readHistograms } from './histogram-json.js';
+import { isObject, labelsOf, objectsOf } from './json.js';
+import { readValue } from './numbers.js';
 
 /** Series as Prometheus's API writes them, and as the evaluation here has them. */
 
-/** `data` of a vector or a matrix whose samples are at the steps. Throws Unmergeable, TooManyPoints, and Error where it is no answer of the API. */
+interface PlacedHistogram {
+  readonly series: Series;
+  readonly step: number;
+  readonly content: unknown;
+}
+
+/** `data` of a vector or a matrix whose samples are at the steps. Throws Inexact, TooManyPoints, and Error where it is no answer of the API. */
 export function seriesOf(data: unknown, context: Pick<Context, 'steps' | 'budget'>): readonly Series[] {
   if (!isObject(data) || (data.resultType !== 'vector' && data.resultType !== 'matrix')) throw new Error('not an answer of the API');
-  return objectsOf(data.result).map((item) => {
+  const histograms: PlacedHistogram[] = [];
+  const all = objectsOf(data.result).map((item) => {
     const labels = labelsOf(item.metric);
     if (labels === undefined) throw new Error('not an answer of the API');
-    if (item.histogram !== undefined || item.histograms !== undefined) throw new Unmergeable('native histograms are only passed on from several backends, not evaluated over them');
     const series = newSeries(labelSet(Object.entries(labels)), context);
-    for (const sample of samplesOf(item.value === undefined ? item.values : [item.value])) place(series, sample, context);
+    for (const [seconds, value] of samplesOf(item.value, item.values)) place(series, stepOf(seconds, context), readValue(value), context);
+    for (const [seconds, content] of samplesOf(item.histogram, item.histograms)) histograms.push({ series, step: stepOf(seconds, context), content });
     return series;
   });
+  // Known before they are read, which takes the time.
+  if (histograms.reduce((sum, { content }) => sum + pointsShown(content), 0) > context.budget.points) throw new TooManyPoints();
+  for (const [index, histogram] of readHistograms(histograms.map(({ content }) => content)).entries()) {
+    const where = histograms[index];
+    if (where !== undefined) place(where.series, where.step, histogram, context);
+  }
+  return all;
 }
 
-function samplesOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
+function samplesOf(one: unknown, several: unknown): readonly (readonly unknown[])[] {
+  const samples: readonly unknown[] = one === undefined ? (Array.isArray(several) ? several : []) : [one];
+  return samples.map((sample) => (Array.isArray(sample) ? sample : []));
 }
 
-function place({ values, present }: Series, sample: unknown, { steps: { startMs, stepMs, count } }: Pick<Context, 'steps'>): void {
-  const [seconds, text]: readonly unknown[] = Array.isArray(sample) ? sample : [];
+function stepOf(seconds: unknown, { steps: { startMs, stepMs, count } }: Pick<Context, 'steps'>): number {
   const step = (Math.round(Number(seconds) * 1000) - startMs) / stepMs;
   if (!Number.isInteger(step) || step < 0 || step >= count) throw new Error('not an answer of the API: a sample between the steps');
-  values[step] = readValue(text);
-  present[step] = 1;
-}
-
-export function readValue(value: unknown): number {
-  const text = textOf(value);
-  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : text === '' ? Number.NaN : Number(text);
-}
-
-export function formatValue(value: number): string {
-  if (Object.is(value, -0)) return '-0';
-  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : `${value}`;
+  return step;
 }

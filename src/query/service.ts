@@ -15,12 +15,10 @@ import { jsonOf } from './backend-error.js';
 import { DRY_RUN_HEADER, isDryRun, tryOut } from './dry-run.js';
 import type { Endpoint, Plan, Question, ReadAnswer, ReadPlan, UpstreamRequest } from './endpoint.js';
 import { Gate } from './gate.js';
-import { dataOf, extentOf, join } from './extent.js';
-import { askGroup } from './group.js';
-import { askAndEvaluate } from './group-evaluation.js';
+import { answerOfGroup } from './group-answer.js';
 import type { Member } from './gather.js';
-import { isObject, pick } from './json.js';
-import { RangeCache, rangeQuestion, startingAt } from './range-cache.js';
+import { isObject } from './json.js';
+import { RangeCache, rangeQuestion } from './range-cache.js';
 import type { RangeCacheOptions, RangeQuestion } from './range-cache.js';
 import { SharedCache } from './shared-cache.js';
 import type { View } from './grants.js';
@@ -34,6 +32,7 @@ import { readAll, readRequest, TooLarge } from './reading.js';
 import { readReply, upstreamRead } from './remote-read/reply.js';
 import type { StreamedReply } from './remote-read/reply.js';
 import { askGroupRead } from './remote-read/united.js';
+import { askRemembered } from './remembered.js';
 import { routeOf } from './route.js';
 import type { Route } from './route.js';
 import { QueryState } from './state.js';
@@ -245,7 +244,8 @@ class Service implements QueryService {
       const read = await askGroupRead(plan, group, asking);
       return read.ok ? this.#pieces(exchange.response, read.value, limits, signal) : this.#notAnswered(exchange, read.error);
     }
-    const answer = await (plan.kind === 'evaluate' ? askAndEvaluate(plan, group, asking) : askGroup(plan, group, asking));
+    const memory = this.#cache && { cache: this.#cache, tenant: exchange.tenant };
+    const answer = await answerOfGroup(plan, group, { ...asking, memory });
     if (!answer.ok) return this.#notAnswered(exchange, answer.error);
     this.#metrics.bytes(Buffer.byteLength(answer.value.body));
     return send(exchange.response, answer.value, 'answered');
@@ -275,22 +275,12 @@ class Service implements QueryService {
   /** The settled beginning from the cache, only the rest from the backend. */
   async #remembered(exchange: Exchange, request: UpstreamRequest, { question, cache, asking }: { readonly question: RangeQuestion; readonly cache: RangeCache; readonly asking: Asking }): Promise<Outcome> {
     const { response } = exchange;
-    await cache.prepare(question, Date.now());
-    const known = cache.find(question);
-    if (known !== undefined && known.toMs >= question.endMs) return send(response, successReply(dataOf(known)), 'answered');
-    const fromMs = known === undefined ? question.startMs : known.toMs + question.stepMs;
-    const answer = await asked(known === undefined ? request : startingAt(request, fromMs), asking);
+    const answer = await askRemembered(request, question, cache, asking, asking.limits.maxResponseBytes);
     if (!answer.ok) return this.#notAnswered(exchange, answer.error);
-    const body = await readAll(answer.value.body, asking.limits.maxResponseBytes);
-    this.#metrics.bytes(Buffer.byteLength(body));
-    const value = jsonOf(body);
-    const part = isObject(value) && value.status === 'success' ? extentOf(value.data, fromMs, question.endMs) : undefined;
-    if (!isObject(value) || part === undefined) throw new Error('not an answer of the API');
-    const whole = known === undefined ? part : join(known, part);
-    const notes = pick(value, ['warnings', 'infos']);
-    // What was said besides belongs to this answer and cannot be cut.
-    if (Object.keys(notes).length === 0) cache.keep(question, whole, Date.now());
-    return send(response, known === undefined ? jsonReply(body) : jsonReply(JSON.stringify({ status: 'success', data: dataOf(whole), ...notes })), 'answered');
+    const { text, bytes, said } = answer.value;
+    this.#metrics.bytes(bytes);
+    const notes = Object.entries({ warnings: said.warnings, infos: said.infos }).filter(([, texts]) => texts.length > 0);
+    return send(response, jsonReply(text ?? JSON.stringify({ status: 'success', data: said.data, ...Object.fromEntries(notes) })), 'answered');
   }
 
   async #forward(response: ServerResponse, answer: UpstreamAnswer, contentType: string, { limits, signal }: Asking): Promise<Outcome> {

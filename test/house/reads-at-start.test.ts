@@ -7,7 +7,7 @@ import { sourcesBelow } from './sources.js';
  * configuration stood in one of the gateway's: 218 MB in place of 107 (docs/performance.md).
  */
 
-const FORBIDDEN_FOLDERS = ['xds', 'authz', 'hub', 'promql', 'query', 'push', 'export', 'k8s', 'pki', 'gen'];
+const FORBIDDEN_FOLDERS = ['xds', 'authz', 'hub', 'promql', 'query', 'push', 'credentials', 'behind', 'remotewrite', 'export', 'k8s', 'pki', 'gen'];
 const FORBIDDEN_PACKAGES = ['@kubernetes/client-node', '@grpc/grpc-js', '@peculiar/x509', '@bufbuild/protobuf', '@redis/client', 'reflect-metadata'];
 
 /** Imports that are followed when the file is read: neither those of types, nor `import()`. */

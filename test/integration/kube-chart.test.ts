@@ -191,6 +191,7 @@ withHelm('the chart refuses', () => {
     ['a digest that is none', { 'image.digest': 'latest' }, 'digest'],
     ['certificates by the API without a cluster', { 'gateway.tls.source': 'api' }, 'needs kubernetes.enabled'],
     ['two sources of the file', { 'gateway.existingSecret': 'a', 'gateway.existingConfigMap': 'b' }, 'exclude each other'],
+    ['a push door without tenants and targets', { 'agent.enabled': true, 'agent.tls.secretName': 'berlin-tls', 'agent.config.gateways': [{ address: 'gw:8443' }], 'agent.push.enabled': true }, 'agent.config.push is needed'],
     ['an agent without its certificate', { 'agent.enabled': true, 'agent.config.gateways': [{ address: 'gw:8443' }] }, 'agent.tls.secretName'],
   ])('%s', async (_what, values, message) => {
     await expect(renderChart(helm, ['ci/gateway-values.yaml'], values)).rejects.toThrow(message);

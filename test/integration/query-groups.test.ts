@@ -98,7 +98,7 @@ describe('a group of backends', () => {
     }
   });
 
-  it.each(['max_over_time(avg(x)[10m:])', 'rate(sum(x)[10m:1m])', 'predict_linear(x[5m], scalar(sum(y)))'])('refuses %s, which can be had neither from the members nor from their answers', async (query) => {
+  it.each(['quantile_over_time(scalar(sum(y)), x[5m])', 'max_over_time(avg(x offset (2 * step()))[10m:1m])'])('refuses %s, which can be had neither from the members nor from their answers', async (query) => {
     const answer = await door.post('t', '/query/world/api/v1/query', { query });
     expect([answer.status, answer.headers[REASON_HEADER]]).toEqual([422, 'query_not_distributable']);
   });

@@ -111,6 +111,15 @@ export const CHART_VARIANTS: readonly Variant[] = [
   agent('discovery in the whole cluster', { 'agent.kubernetes': { enabled: true, resources: ['Node', 'Namespace', 'Pod', 'Service', 'Endpoints', 'EndpointSlice', 'Ingress', 'ReplicaSet', 'Job'] }, 'agent.config.discovery': [{ name: 'pods', kubernetes_sd_configs: [{ role: 'pod' }] }] }),
   agent('monitors, with what they refer to', { 'agent.kubernetes': { enabled: true, namespaces: ['shop'], resources: ['Pod', 'Service', 'EndpointSlice', 'PodMonitor', 'ServiceMonitor', 'Secret', 'ConfigMap'] }, 'agent.config.monitors': [{ name: 'cluster', namespaces: { names: ['shop'] }, secrets: true }] }),
   agent('discovery in two namespaces', { 'agent.kubernetes': { enabled: true, namespaces: ['default', 'monitoring'] }, 'agent.config.discovery': [{ name: 'pods', kubernetes_sd_configs: [{ role: 'pod', namespaces: { names: ['default'], own_namespace: true } }] }], 'agent.config.allow': [{ cidr: '10.0.0.0/8' }] }),
+  agent('a push door', {
+    'agent.push': { enabled: true, service: { type: 'LoadBalancer', port: 443, annotations: { 'example.com/scheme': 'internal' } } },
+    'agent.config.push': {
+      plainHttp: true,
+      targets: [{ name: 'batch', kind: 'pushgateway', url: 'http://pushgateway.monitoring.svc:9091', tenantLabel: 'tenant', groupTtl: '1d' }],
+      tenants: [{ name: 'shop', credentials: [{ bearer: { sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' } }], targets: ['batch'] }],
+    },
+    'networkPolicy.pushFrom': [{ podSelector: {} }],
+  }),
   agent('an own Secret', { 'agent.existingSecret': 'own-agent' }),
   agent('placed, with secrets', { 'agent.secretMounts': [{ name: 'internal', secretName: 'internal-ca' }], 'agent.nodeSelector': { 'example.com/pool': 'edge' }, 'prometheusRule.enabled': true, 'serviceMonitor.enabled': true }),
 ];

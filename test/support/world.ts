@@ -51,6 +51,8 @@ export interface WorldOptions {
   readonly targetsA?: readonly ConfigFile[];
   /** Of the gateway's and site-a's wall clock (clock-shift.ts). */
   readonly clockShiftFile?: string;
+  /** Of each process; longer where much else starts. */
+  readonly startTimeoutMs?: number;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -74,10 +76,12 @@ export async function worldTenants(): Promise<readonly ConfigFile[]> {
 async function build(stack: AsyncDisposableStack, options: WorldOptions): Promise<World> {
   const dir = stack.use(await createTempDir());
   const pki = await createTestPki(dir.join('pki'));
+  const patience = options.startTimeoutMs === undefined ? {} : { startTimeoutMs: options.startTimeoutMs };
   const shifted = options.clockShiftFile === undefined ? {} : { clockShiftFile: options.clockShiftFile };
   const gateway = stack.use(
     await startGateway({
       ...shifted,
+      ...patience,
       dir: dir.path,
       pki,
       tenants: await worldTenants(),
@@ -92,8 +96,8 @@ async function build(stack: AsyncDisposableStack, options: WorldOptions): Promis
   const site = async (name: 'site-a' | 'site-b', gatewayPort: number, config: ConfigFile, more: readonly ConfigFile[]): Promise<Site> => {
     const exporter = stack.use(await startExporter());
     const targets = [{ name: 'web', url: `http://127.0.0.1:${exporter.port}/metrics`, labels: { env: 'prod' }, paths: ['/probe', '/federate*'] }, ...more];
-    const agent = stack.use(await startAgent({ dir: dir.path, pki, name, gatewayPort, targets, config, ...(name === 'site-a' ? shifted : {}) }));
-    await agent.waitUntilReady();
+    const agent = stack.use(await startAgent({ dir: dir.path, pki, name, gatewayPort, targets, config, ...patience, ...(name === 'site-a' ? shifted : {}) }));
+    await agent.waitUntilReady(options.startTimeoutMs);
     return { exporter, agent };
   };
   const siteA = await site('site-a', (await options.dialA?.(gateway.ports)) ?? gateway.ports.agents, options.agentA ?? {}, options.targetsA ?? []);

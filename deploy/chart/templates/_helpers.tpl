@@ -132,6 +132,11 @@ gateway makes it 0700 and may not change the volume's own mode. */}}
 {{- $config := deepCopy $agent.config -}}
 {{- $_ := set $config "tls" (dict "certFile" "/etc/scrapeway/tls/agent/tls.crt" "keyFile" "/etc/scrapeway/tls/agent/tls.key" "caFile" "/etc/scrapeway/tls/agent/ca.crt") -}}
 {{- $_ := set $config "metrics" (dict "address" (printf "%s:%d" $agent.listenAddress (int $agent.ports.metrics))) -}}
+{{- if and $config.push (not $agent.push.enabled) }}{{ fail "agent.config.push: needs agent.push.enabled" }}{{ end -}}
+{{- if $agent.push.enabled }}
+{{- if not $config.push }}{{ fail "agent.push.enabled: agent.config.push is needed (or give agent.existingSecret or agent.existingConfigMap)" }}{{ end -}}
+{{- $_ := set $config.push "address" (printf "%s:%d" $agent.listenAddress (int $agent.ports.push)) -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 

@@ -46,9 +46,9 @@ function folding(first: (value: number) => number, fold: (state: number, value: 
 }
 
 /** A sum, and what its rounding has lost. */
-type Compensated = readonly [sum: number, lost: number];
+export type Compensated = readonly [sum: number, lost: number];
 
-function increased([sum, lost]: Compensated, value: number): Compensated {
+export function increased([sum, lost]: Compensated, value: number): Compensated {
   const total = sum + value;
   if (Math.abs(total) === Infinity) return [total, 0];
   return [total, lost + (Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum)];

@@ -6,16 +6,19 @@ import { accumulator, largestFirst, smallestFirst } from './accumulators.js';
 import type { AccumulatingOp } from './accumulators.js';
 import { dropping, keeping, perLabelSet, withLabel } from './labels.js';
 import type { LabelSet } from './labels.js';
-import { Collector, EvaluationFault, newSeries } from './series.js';
-import type { Context, Series } from './series.js';
+import { isPartlyUnseen, meanOf, PARTLY_UNSEEN, sumOf } from '../histogram/add.js';
+import { Inexact } from '../histogram/histogram.js';
+import type { Histogram } from '../histogram/histogram.js';
+import { Collector, EvaluationFault, HISTOGRAM, isSomewhere, newSeries, NUMBER, place, sampleAt } from './series.js';
+import type { Context, Sample, Series } from './series.js';
 
 /** Aggregations: which series go together is the same at all steps, what is made of them is each step's own. */
 
 type Grouping = Pick<Aggregation, 'grouping' | 'without'>;
 
-/** Those that are evaluated here; `limitk` and `limit_ratio` pick by the order or the hash that series have in a server. */
+/** Those that are evaluated here; `limit_ratio` picks by the hash that labels have in a server. */
 export function isAggregated(op: AggregationOp): boolean {
-  return op !== 'limitk' && op !== 'limit_ratio';
+  return op !== 'limit_ratio';
 }
 
 function groupLabels(labels: LabelSet, { grouping, without }: Grouping): LabelSet {
@@ -38,19 +41,60 @@ export function aggregate(op: AccumulatingOp, grouping: Grouping, series: readon
     const result = newSeries(groupLabels(first.labels, grouping), context);
     for (let step = 0; step < context.steps.count; step += 1) {
       let begun = false;
-      for (const { values, present } of group) {
-        if (present[step] !== 1) continue;
-        const value = values[step] ?? Number.NaN;
+      const histograms: Histogram[] = [];
+      for (const one of group) {
+        const kind = one.present[step];
+        if (kind === 0) continue;
+        if (kind === HISTOGRAM && op !== 'count' && op !== 'group') {
+          const histogram = one.histograms?.get(step);
+          if (histogram !== undefined) histograms.push(histogram);
+          continue;
+        }
+        const value = one.values[step] ?? Number.NaN;
         if (begun) state.add(value);
         else state.begin(value);
         begun = true;
       }
-      if (!begun) continue;
-      result.present[step] = 1;
-      result.values[step] = state.result(step);
+      const sample = histograms.length === 0 ? (begun ? state.result(step) : undefined) : withHistograms(op, histograms, begun ? state.result(step) : undefined, context);
+      if (sample !== undefined) place(result, step, sample, context);
     }
-    return result.present.includes(1) ? [result] : [];
+    return isSomewhere(result) ? [result] : [];
   });
+}
+
+/** Of a group in which there are native histograms; `ofNumbers` is what the numbers beside them give. */
+export function withHistograms(op: AccumulatingOp, histograms: readonly Histogram[], ofNumbers: number | undefined, { warnings, infos }: Pick<Context, 'warnings' | 'infos'>): Sample | undefined {
+  if (op !== 'sum' && op !== 'avg') {
+    infos.add(`PromQL info: ignored histogram in ${op} aggregation`);
+    return ofNumbers;
+  }
+  if (ofNumbers !== undefined) {
+    warnings.add('PromQL warning: encountered a mix of histograms and floats for aggregation');
+    return undefined;
+  }
+  if (isPartlyUnseen(histograms)) infos.add(PARTLY_UNSEEN);
+  const result = op === 'sum' ? sumOf(histograms) : meanOf(histograms);
+  if (result === undefined) warnings.add('PromQL warning: vector contains a mix of histograms with exponential and custom buckets schemas for metric name ""');
+  return result;
+}
+
+/** The first `k` of each group, by the order of `series`: which ones, Prometheus leaves open. */
+export function firstOf(grouping: Grouping, series: readonly Series[], parameter: Float64Array, context: Context): readonly Series[] {
+  if (parameter.every((k) => k < 1)) return [];
+  checkCounts(parameter);
+  const collector = new Collector(context);
+  for (const group of grouped(series, grouping)) {
+    for (let step = 0; step < context.steps.count; step += 1) {
+      let left = Math.trunc(parameter[step] ?? 0);
+      for (const one of group) {
+        const sample = left < 1 ? undefined : sampleAt(one, step);
+        if (sample === undefined) continue;
+        collector.add(one.labels, step, sample);
+        left -= 1;
+      }
+    }
+  }
+  return collector.series;
 }
 
 /** `topk` and `bottomk`. Of equal values Prometheus takes any; here it is the first by the order of `series`. */
@@ -58,12 +102,15 @@ export function rank(op: 'topk' | 'bottomk', grouping: Grouping, series: readonl
   if (parameter.every((k) => k < 1)) return [];
   checkCounts(parameter);
   const collector = new Collector(context);
-  const groups = grouped(series, grouping);
+  const groups = grouped(series, grouping).map((group) => ({ group, natives: group.filter(({ histograms }) => histograms !== undefined) }));
   const order = op === 'topk' ? largestFirst : smallestFirst;
   for (let step = 0; step < context.steps.count; step += 1) {
     const k = Math.trunc(parameter[step] ?? 0);
     if (k < 1) continue;
-    for (const group of groups) for (const { series: chosen, value } of best(group, { step, k, order })) collector.add(chosen.labels, step, value);
+    for (const { group, natives } of groups) {
+      if (natives.some(({ present }) => present[step] === HISTOGRAM)) context.infos.add(`PromQL info: ignored histogram in ${op} aggregation`);
+      for (const { series: chosen, value } of best(group, { step, k, order })) collector.add(chosen.labels, step, value);
+    }
   }
   return collector.series;
 }
@@ -77,7 +124,7 @@ interface Ranked {
 function best(group: readonly Series[], { step, k, order }: { readonly step: number; readonly k: number; readonly order: (a: number, b: number) => number }): readonly Ranked[] {
   const ranked: Ranked[] = [];
   for (const series of group) {
-    if (series.present[step] !== 1) continue;
+    if (series.present[step] !== NUMBER) continue;
     const value = series.values[step] ?? Number.NaN;
     const last = ranked.at(-1);
     if (ranked.length >= k && last !== undefined && order(last.value, value) <= 0) continue;
@@ -106,7 +153,8 @@ export function countValues(label: string, grouping: Grouping, series: readonly 
   for (let step = 0; step < context.steps.count; step += 1) {
     const counts = new Map<string, { readonly labels: LabelSet; count: number }>();
     for (const { labels, values, present } of series) {
-      if (present[step] !== 1) continue;
+      if (present[step] === HISTOGRAM) throw new Inexact('count_values of native histograms');
+      if (present[step] !== NUMBER) continue;
       const text = valueText(values[step] ?? Number.NaN);
       const groupOf = labelsFor.get(text) ?? perLabelSet((set) => groupLabels(withLabel(set, label, text), within));
       labelsFor.set(text, groupOf);

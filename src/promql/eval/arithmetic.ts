@@ -4,10 +4,16 @@ import type { BinaryOp } from '../ast.js';
 
 export type ArithmeticOp = '+' | '-' | '*' | '/' | '%' | '^' | 'atan2';
 export type ComparisonOp = '==' | '!=' | '<' | '<=' | '>' | '>=';
-export type NumericOp = ArithmeticOp | ComparisonOp;
+/** What of a native histogram lies below or above a number. */
+export type TrimOp = '</' | '>/';
+export type NumericOp = ArithmeticOp | ComparisonOp | TrimOp;
 
 export function isComparison(op: BinaryOp): op is ComparisonOp {
   return op === '==' || op === '!=' || op === '<' || op === '<=' || op === '>' || op === '>=';
+}
+
+export function isTrim(op: BinaryOp): op is TrimOp {
+  return op === '</' || op === '>/';
 }
 
 export function isArithmetic(op: BinaryOp): op is ArithmeticOp {

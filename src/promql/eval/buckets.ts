@@ -1,9 +1,10 @@
 import { dropping, labelOf, perLabelSet, withoutMetadata } from './labels.js';
 import type { LabelSet } from './labels.js';
-import { Collector } from './series.js';
+import type { Histogram } from '../histogram/histogram.js';
+import { Collector, NUMBER } from './series.js';
 import type { Context, Series } from './series.js';
 
-/** Classic histograms: series that differ in `le` only are the buckets of one (Prometheus's quantile.go). */
+/** Histograms in a vector: native ones are samples; of classic ones, series that differ in `le` only are the buckets (Prometheus's quantile.go). */
 
 const BUCKET_LABEL = 'le';
 /** Smaller differences between buckets, relative, are those of floating point. */
@@ -16,8 +17,14 @@ export interface Bucket {
   count: number;
 }
 
-/** `evaluate` for each histogram at each step. */
-export function overHistograms(series: readonly Series[], context: Context, evaluate: (buckets: Bucket[], step: number) => number): readonly Series[] {
+/** What is said of each histogram at a step. */
+export interface Evaluate {
+  readonly classic: (buckets: Bucket[], step: number) => number;
+  readonly native: (histogram: Histogram, step: number) => number;
+}
+
+/** `relabel`: after the metric's name has gone. */
+export function overHistograms(series: readonly Series[], context: Context, evaluate: Evaluate, relabel: (labels: LabelSet, step: number) => LabelSet = (labels) => labels): readonly Series[] {
   const collector = new Collector(context);
   const bounds = series.map(({ labels }) => parseBound(labelOf(labels, BUCKET_LABEL)));
   const histogramOf = perLabelSet((labels) => dropping(labels, [BUCKET_LABEL]));
@@ -25,7 +32,7 @@ export function overHistograms(series: readonly Series[], context: Context, eval
   for (let step = 0; step < context.steps.count; step += 1) {
     const histograms = new Map<string, { readonly labels: LabelSet; readonly buckets: Bucket[] }>();
     for (const [index, { labels, values, present }] of series.entries()) {
-      if (present[step] !== 1) continue;
+      if (present[step] !== NUMBER) continue;
       const upperBound = bounds[index];
       if (upperBound === undefined) {
         context.warnings.add(`PromQL warning: bucket label "le" is missing or has a malformed value of ${JSON.stringify(labelOf(labels, BUCKET_LABEL))}`);
@@ -36,7 +43,14 @@ export function overHistograms(series: readonly Series[], context: Context, eval
       histograms.set(of.key, histogram);
       histogram.buckets.push({ upperBound, count: values[step] ?? Number.NaN });
     }
-    for (const { labels, buckets } of histograms.values()) collector.add(nameless(labels), step, evaluate(buckets, step));
+    for (const { labels, histograms: natives } of series) {
+      const native = natives?.get(step);
+      if (native === undefined) continue;
+      // Where there is the same as a native and as a classic one, neither is meant.
+      if (histograms.delete(labels.key)) context.warnings.add('PromQL warning: vector contains a mix of classic and native histograms');
+      else collector.add(relabel(nameless(labels), step), step, evaluate.native(native, step));
+    }
+    for (const { labels, buckets } of histograms.values()) collector.add(relabel(nameless(labels), step), step, evaluate.classic(buckets, step));
   }
   return collector.series;
 }

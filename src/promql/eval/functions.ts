@@ -1,3 +1,6 @@
+import type { Histogram } from '../histogram/histogram.js';
+import { varianceOf } from '../histogram/statistics.js';
+
 /**
  * Functions that make of each value of a vector another one, whatever stands beside it. All of them take the metric's name away.
  */
@@ -44,4 +47,23 @@ export function ofDate(part: (date: Date) => number, seconds: number): number {
 }
 
 /** Of native histograms only: of numbers they make nothing. */
-export const HISTOGRAM_FUNCTIONS: ReadonlySet<string> = new Set(['histogram_avg', 'histogram_count', 'histogram_sum', 'histogram_stddev', 'histogram_stdvar']);
+export const HISTOGRAM_FUNCTIONS: ReadonlyMap<string, (histogram: Histogram) => number> = new Map<string, (histogram: Histogram) => number>([
+  ['histogram_avg', ({ sum, count }) => sum / count],
+  ['histogram_count', ({ count }) => count],
+  ['histogram_sum', ({ sum }) => sum],
+  ['histogram_stddev', (histogram) => Math.sqrt(varianceOf(histogram))],
+  ['histogram_stdvar', varianceOf],
+]);
+
+/** As OpenMetrics has them, with a point in whole ones: the labels that `histogram_quantiles` writes. */
+export function openMetricsNumber(value: number): string {
+  if (Math.abs(value) === Infinity) return value > 0 ? '+Inf' : '-Inf';
+  const text = goExponent(value);
+  return Number.isNaN(value) || /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+/** Go's 'g': an exponent of at least two digits below 1e-4 and from 1e6 on. */
+function goExponent(value: number): string {
+  const isPlain = value === 0 || (Math.abs(value) >= 1e-4 && Math.abs(value) < 1e6);
+  return isPlain ? `${value}` : value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+}

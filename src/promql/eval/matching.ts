@@ -1,10 +1,12 @@
-import type { Binary, Matching } from '../ast.js';
-import { calculate, compare, isArithmetic } from './arithmetic.js';
+import type { Matching } from '../ast.js';
+import { isArithmetic } from './arithmetic.js';
 import type { NumericOp } from './arithmetic.js';
+import { elementOf } from './elements.js';
+import type { Operation } from './elements.js';
 import { dropping, keeping, labelOf, labelSet, matchedLabels, NO_LABELS, perLabelSet, printLabels, withoutMetadata } from './labels.js';
 import type { LabelSet } from './labels.js';
-import { Collector, countAt, EvaluationFault, place } from './series.js';
-import type { Context, Series } from './series.js';
+import { Collector, countAt, EvaluationFault, place, sampleAt } from './series.js';
+import type { Context, Sample, Series } from './series.js';
 
 /** Binary operators between two vectors: who meets whom is decided by the labels, step by step (Prometheus's VectorBinop and its set operators). */
 
@@ -33,10 +35,13 @@ export function setOperation(op: 'and' | 'or' | 'unless', matching: Matching, le
   /** The last step at which a group was there. */
   const seen = new Int32Array(groups.count).fill(-1);
   const look = (series: readonly Series[], numbers: readonly number[], step: number): void => {
-    for (let index = 0; index < series.length; index += 1) if (series[index]?.present[step] === 1) seen[numbers[index] ?? 0] = step;
+    for (let index = 0; index < series.length; index += 1) if ((series[index]?.present[step] ?? 0) !== 0) seen[numbers[index] ?? 0] = step;
   };
   const take = (series: readonly Series[], step: number, wanted: (index: number) => boolean): void => {
-    for (const [index, { labels, values, present }] of series.entries()) if (present[step] === 1 && wanted(index)) collector.add(labels, step, values[step] ?? Number.NaN);
+    for (const [index, one] of series.entries()) {
+      const sample = sampleAt(one, step);
+      if (sample !== undefined && wanted(index)) collector.add(one.labels, step, sample);
+    }
   };
   for (let step = 0; step < context.steps.count; step += 1) {
     if (op === 'or') {
@@ -52,34 +57,38 @@ export function setOperation(op: 'and' | 'or' | 'unless', matching: Matching, le
 }
 
 /** Arithmetic and comparisons. Throws EvaluationFault where it is not clear who meets whom. */
-export function vectorOperation(op: NumericOp, { bool }: Pick<Binary, 'bool'>, matching: Matching, left: readonly Series[], right: readonly Series[], context: Context): readonly Series[] {
+export function vectorOperation(operation: Operation, matching: Matching, left: readonly Series[], right: readonly Series[], context: Context): readonly Series[] {
   const swapped = matching.card === 'one-to-many';
   const [many, one] = swapped ? [right, left] : [left, right];
   const groups = groupsOf(many, one, matching);
   const { fillLeft, fillRight } = matching;
-  const pairs = new Pairs(many, one, { context, matching, labelsOf: resultLabels(op, bool, matching) });
+  const pairs = new Pairs(many, one, { context, matching, labelsOf: resultLabels(operation.op, operation.bool, matching) });
   const meetings = new Meetings(groups.count, matching);
   const partners = new Int32Array(groups.count);
+  const isThere = (series: Series | undefined, step: number): boolean => series !== undefined && series.present[step] !== 0;
+  const sampleOf = (series: Series | undefined, fill: number | undefined, step: number): Sample => (series === undefined ? (fill ?? 0) : (sampleAt(series, step) ?? Number.NaN));
   for (let step = 0; step < context.steps.count; step += 1) {
     if (countAt(many, step) === 0 && fillLeft === undefined) continue;
     if (countAt(one, step) === 0 && fillRight === undefined) continue;
     choosePartners(partners, one, groups.right, { step, matching });
     const meet = (index: number, partner: number, group: number): void => {
+      const a = sampleOf(many[index], fillLeft, step);
+      const b = sampleOf(one[partner], fillRight, step);
+      const result = swapped ? elementOf(operation, b, a, context) : elementOf(operation, a, b, context);
+      // Samples that nothing can be made of have not met.
+      if (result === 'incompatible') return;
       const { series } = meetings.note(step, group, pairs.of(index, partner));
-      const a = index < 0 ? (fillLeft ?? 0) : (many[index]?.values[step] ?? Number.NaN);
-      const b = partner < 0 ? (fillRight ?? 0) : (one[partner]?.values[step] ?? Number.NaN);
-      const result = resultOf(op, bool, swapped ? b : a, swapped ? a : b);
-      if (result !== undefined) place(series, step, result);
+      if (result !== undefined) place(series, step, result, context);
     };
     for (let index = 0; index < many.length; index += 1) {
       const group = groups.left[index] ?? 0;
       const partner = partners[group] ?? NOBODY;
-      if (many[index]?.present[step] === 1 && (partner !== NOBODY || fillRight !== undefined)) meet(index, partner, group);
+      if (isThere(many[index], step) && (partner !== NOBODY || fillRight !== undefined)) meet(index, partner, group);
     }
     if (fillLeft === undefined) continue;
     for (let partner = 0; partner < one.length; partner += 1) {
       const group = groups.right[partner] ?? 0;
-      if (one[partner]?.present[step] === 1 && !meetings.hasMet(step, group)) meet(NOBODY, partner, group);
+      if (isThere(one[partner], step) && !meetings.hasMet(step, group)) meet(NOBODY, partner, group);
     }
   }
   return pairs.results;
@@ -88,19 +97,12 @@ export function vectorOperation(op: NumericOp, { bool }: Pick<Binary, 'bool'>, m
 /** In place of an index: what is missing, and may be filled in. */
 const NOBODY = -1;
 
-/** Undefined where a comparison does not hold. */
-function resultOf(op: NumericOp, bool: boolean, x: number, y: number): number | undefined {
-  if (isArithmetic(op)) return calculate(op, x, y);
-  const holds = compare(op, x, y);
-  return bool ? Number(holds) : holds ? x : undefined;
-}
-
 /** Of each group, the one on the side of which it may have one only. */
 function choosePartners(partners: Int32Array, one: readonly Series[], numbers: readonly number[], { step, matching: { card, on, labels } }: { readonly step: number; readonly matching: Matching }): void {
   partners.fill(NOBODY);
   for (let index = 0; index < one.length; index += 1) {
     const series = one[index];
-    if (series?.present[step] !== 1) continue;
+    if (series === undefined || series.present[step] === 0) continue;
     const group = numbers[index] ?? 0;
     const before = one[partners[group] ?? NOBODY];
     if (before !== undefined) {

@@ -4,7 +4,7 @@ import type { Expr } from '../ast.js';
 import { unwrapped } from '../walk.js';
 import { labelOf, labelSet, perLabelSet, withLabel } from './labels.js';
 import type { LabelSet } from './labels.js';
-import { EvaluationFault, mapSeries } from './series.js';
+import { EvaluationFault, mapSamples } from './series.js';
 import type { Context, Series } from './series.js';
 
 /** Functions whose results differ from their arguments in labels only, and the labels of what is not there. */
@@ -14,7 +14,7 @@ export function labelReplace(series: readonly Series[], [target = '', replacemen
   if (!pattern.ok) throw new EvaluationFault(`invalid regular expression in label_replace(): ${regex}`);
   if (target === '') throw new EvaluationFault(`invalid destination label name in label_replace(): ${target}`);
   const template = compileTemplate(replacement);
-  return mapSeries(series, context, perLabelSet((labels) => {
+  return mapSamples(series, context, perLabelSet((labels) => {
     const match = pattern.value.match(labelOf(labels, source));
     return match === undefined ? labels : withLabel(labels, target, template(match));
   }));
@@ -23,7 +23,7 @@ export function labelReplace(series: readonly Series[], [target = '', replacemen
 export function labelJoin(series: readonly Series[], [target = '', separator = '', ...sources]: readonly string[], context: Context): readonly Series[] {
   if (sources.includes('')) throw new EvaluationFault('invalid source label name in label_join(): ');
   if (target === '') throw new EvaluationFault(`invalid destination label name in label_join(): ${target}`);
-  return mapSeries(series, context, perLabelSet((labels) => withLabel(labels, target, sources.map((name) => labelOf(labels, name)).join(separator))));
+  return mapSamples(series, context, perLabelSet((labels) => withLabel(labels, target, sources.map((name) => labelOf(labels, name)).join(separator))));
 }
 
 /** Of `absent` and `absent_over_time`: what the selector demands exactly; a label that it speaks of twice is none of them. */

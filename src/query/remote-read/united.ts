@@ -5,7 +5,7 @@ import type { BackendGroup } from '../../model/desired-state.js';
 import { SAMPLES_CONTENT_TYPE } from '../../remoteread/request.js';
 import { pack } from '../../remotewrite/snappy.js';
 import type { ReadPlan } from '../endpoint.js';
-import { gather } from '../gather.js';
+import { gather, reading } from '../gather.js';
 import type { GroupAsking, Reader } from '../gather.js';
 import { refuse } from '../refusal.js';
 import type { Refusal, Reply } from '../refusal.js';
@@ -43,7 +43,7 @@ export async function askGroupRead(plan: ReadPlan, { disjointBy }: BackendGroup,
   const request = await upstreamRead(samples);
   if (request === undefined) return ok(await replyOf(emptyResults(plan)));
   const budget = { bytes: asking.limits.maxResponseBytes };
-  const gathered = await gather(request, { onFailure: 'fail' }, { ...asking, budget }, readerFor(samples, asking.limits.maxResponseBytes));
+  const gathered = await gather(request, { onFailure: 'fail' }, { ...asking, budget }, reading(readerFor(samples, asking.limits.maxResponseBytes)));
   if (!gathered.ok) return gathered;
   const results = Array.from({ length: plan.askedQueries }, () => new Map<string, United>());
   for (const message of gathered.value.data) {

@@ -11,7 +11,7 @@ import { difference } from './same-answer.js';
 /** A group behind the door and one server that has everything, asked the same. */
 
 export async function load(series: readonly Series[]): Promise<RunningPrometheus> {
-  const server = await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver'] });
+  const server = await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver', '--enable-feature=promql-experimental-functions'] });
   await remoteWrite(server.url, series);
   return server;
 }

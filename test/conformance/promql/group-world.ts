@@ -1,5 +1,6 @@
 import { seeded } from './generate.js';
 import type { Random } from './generate.js';
+import { HISTOGRAM_QUESTIONS, nativeSeries } from './histogram-world.js';
 import type { Series } from './remote-write.js';
 
 /** Series of three clusters, and questions about them which no cluster can answer alone. */
@@ -19,6 +20,7 @@ export function groupWorld(endMs: number, seed: number): readonly Series[] {
     series({ __name__: `only_${cluster}`, cluster, ns: 'a' }, gauge(random, endMs)),
     series({ __name__: 'sometimes', pod: '1', cluster, ns: 'a' }, points(endMs, (index) => index / 8).slice(cluster === 'eu' ? 0 : 20, cluster === 'us' ? 30 : 60)),
     series({ __name__: 'odd', pod: cluster, cluster, ns: 'a' }, points(endMs, (index) => (cluster === 'eu' ? Infinity : cluster === 'us' ? -index : 0))),
+    ...nativeSeries(random, endMs, cluster),
     series({ __name__: 'when', pod: '1', cluster, ns: 'a' }, points(endMs, (index) => 1_700_000_000 + index * 86_400 * 13 + cluster.length)),
   ]);
 }
@@ -52,6 +54,7 @@ function buckets(labels: Series['labels'], random: Random, endMs: number): reado
 
 /** None leaves open which of equal values is meant. */
 export const GROUP_QUESTIONS: readonly string[] = [
+  ...HISTOGRAM_QUESTIONS,
   // Aggregations.
   'avg(x)', 'avg by (pod) (x)', 'avg without (cluster) (x)', 'stddev(x)', 'stdvar by (pod) (x)', 'quantile(0.9, x)', 'quantile by (pod) (0.5, x)', 'quantile(2, x)', 'quantile(-1, x)', 'sum(x)', 'count(x)', 'min by (pod) (x)', 'max(x)',
   'group by (job) (x)', 'count_values("v", count by (cluster, pod) (x))', 'count_values by (pod) ("pod", y)', 'count_values without (cluster) ("v", y)', 'topk(3, x)', 'bottomk(2, x)', 'topk by (pod) (1, x)', 'bottomk without (cluster, pod) (2, x)', 'topk(0, x)',
@@ -80,11 +83,30 @@ export const GROUP_QUESTIONS: readonly string[] = [
   'stdvar_over_time((avg(x) / avg(y))[5m:30s])', 'count_over_time(sum by (pod) (sometimes)[6m:50s])', 'last_over_time(label_replace(sum by (pod) (sometimes), "__name__", "s", "", "")[4m:1m])', 'first_over_time(sum(sometimes)[9m:1m])', 'present_over_time(sum(sometimes)[3m:1m])', 'absent_over_time(sum(sometimes)[2m:1m])',
   'sum_over_time((sum(x) > 500)[5m:30s])', 'max_over_time(avg_over_time(stddev(x)[3m:30s])[5m:1m])', 'max_over_time((time() - avg(x))[5m:1m])', 'sum(max_over_time(topk(2, x)[5m:1m]))', 'avg_over_time(absent(sometimes)[5m:1m])', 'max_over_time(avg(x)[30s:1m])', 'max_over_time((scalar(avg(x)) * y)[5m:1m])',
   'max_over_time(quantile(0.5, x @ 1000)[5m:1m]) or avg(x)', 'avg_over_time(histogram_quantile(0.9, sum by (le) (rate(latency_bucket[2m])))[5m:1m])', 'max_over_time(sum by (__name__, pod) ({__name__=~"x|y"})[5m:1m])', 'max_over_time(avg(x)[5m:1m]) - min_over_time(avg(x)[5m:1m])',
+  // How fast it changes.
+  'rate(sum(requests_total)[5m:30s])', 'increase(sum by (code) (requests_total)[10m:1m])', 'rate(sum by (pod) (sometimes)[9m:45s])', 'delta(avg by (pod) (x)[5m:30s])', 'irate(sum by (code) (requests_total)[5m:20s])', 'idelta(avg(x)[5m:1m])',
+  'rate(sum(requests_total)[20s:15s])', 'rate(count(x)[5m:1m] offset 1m)', 'increase((sum(requests_total) - 2000)[5m:1m])', 'deriv(avg by (pod) (x)[5m:30s])', 'deriv(sum(odd)[5m:1m])', 'deriv(count(info)[5m:1m])', 'predict_linear(avg(x)[5m:30s], 600)',
+  'predict_linear(avg(x)[5m:30s], scalar(avg(y)))', 'predict_linear(x[5m], scalar(avg(y)))', 'predict_linear(sometimes[5m], scalar(count(y)) * 60)', 'resets(sum by (code) (requests_total)[15m:30s])', 'changes(sum(sometimes)[10m:20s])', 'changes(count(x)[10m:1m])',
+  
+  'sum(rate(sum by (pod, code) (requests_total)[5m:30s]))', 'max_over_time(rate(sum(requests_total)[2m:30s])[5m:1m])', 'rate(min_over_time(sum(requests_total)[1m:15s])[5m:1m])',
+  // At the server's own step, and at other times.
+  'max_over_time(avg(x)[10m:])', 'rate(sum(requests_total)[10m:])', 'avg_over_time(max_over_time(avg(x)[3m:])[5m:30s])', 'max_over_time(avg(x)[5m:1m] @ end())', 'avg_over_time(avg by (pod) (x)[5m:1m] @ start() offset 1m)', 'max_over_time(avg(x @ start())[5m:1m])',
+  'max_over_time(avg(x)[5m:1m] @ 1000)', 'rate(sum(requests_total)[5m:30s] @ end())', 'max_over_time(avg_over_time(stddev(x)[3m:30s] @ end())[5m:1m])', 'quantile_over_time(scalar(avg(x)) / 100, avg(y)[5m:1m] @ end())',
   // What dashboards make of it.
   'sum by (code) (rate(requests_total[5m])) / on () group_left sum(rate(requests_total[5m]))', '100 * (1 - avg(rate(errors_total[5m])) / avg(rate(requests_total[5m])))', 'sum(rate(requests_total{code="500"}[5m])) / sum(rate(requests_total[5m])) > 0.01', 'topk(5, sum by (pod) (increase(requests_total[10m])))',
   'avg(max_over_time(x[5m])) - avg(min_over_time(x[5m]))', 'sum(x offset 5m) / sum(x)', 'avg(avg_over_time(x[5m:1m]))', 'quantile(0.95, max_over_time(rate(requests_total[2m])[10m:1m]))', 'max(x) - min(x)', 'sum(x > 50) / count(x)', 'count(x > 60) or vector(0)', 'count(x == 0) or vector(0)', '(avg(x) > 1) * 100', 'stddev(x) / avg(x)',
   'sum(deriv(x[5m])) + sum(delta(y[5m]))', 'avg(predict_linear(x[5m], 600))', 'avg(changes(sometimes[5m])) + avg(resets(requests_total[5m]))', 'abs(x - on () group_left avg(x)) > 2 * on () group_left stddev(x)', 'avg(only_eu) + avg(only_us) + avg(only_ap)', 'sum({__name__=~"only_.*"})', '1 + 1', 'vector(time())', 'sum(vector(1)) + avg(info)',
   'sum_over_time(vector(1)[5m:1m]) + on () avg(info)', 'count(x{cluster="eu"}) + count(x{cluster!="eu"})', 'avg(timestamp(info))', 'avg(last_over_time(sometimes[10m])) by (pod)', 'sum(irate(requests_total[2m])) by (code)',
+];
+
+/** With `promql-experimental-functions`. */
+export const EXPERIMENTAL_QUESTIONS: readonly string[] = [
+  // Some of them, and in order.
+  'count(limitk(2, x))', 'count(limitk by (pod) (1, x))', 'limitk(100, x)', 'limitk(0, x)', 'limit_ratio(0.5, x)', 'limit_ratio(-0.3, {__name__=~"x|y"})', 'sum(limit_ratio(0.5, x))', 'avg(limit_ratio by (pod) (0.8, requests_total))', 'sort_by_label(x, "cluster")', 'sort_by_label_desc(x, "pod", "cluster")',
+  'sort_by_label(avg by (pod, job) (x), "nothing", "job")', 'sort_by_label(label_replace(x, "n", "n$1$1", "pod", "(.*)"), "n")', 'vector(max_of(scalar(avg(x)), scalar(avg(y))))', 'vector(min_of(scalar(avg(x)), 70))',
+  'double_exponential_smoothing(avg by (pod) (x)[5m:30s], 0.5, 0.3)', 'double_exponential_smoothing(avg(x)[5m:30s], 2, 0.3)', 'double_exponential_smoothing(avg(x)[5m:30s], scalar(count(x)) / 100, 0.3)', 'mad_over_time(avg(x)[5m:30s])',
+  'ts_of_max_over_time(avg(x)[5m:30s])', 'ts_of_min_over_time(sum by (pod) (x)[5m:30s])', 'ts_of_last_over_time(sum(sometimes)[5m:30s])', 'ts_of_first_over_time(sum(sometimes)[5m:30s])',
+  'histogram_quantiles(sum(rate(duration[5m])), "q", 0.5, 0.9, 1)', 'histogram_quantiles(sum by (le) (latency_bucket), "q", 0, 1e-7, 123456789)', 'limitk(100, duration)',
 ];
 
 /** A question whose upper part is not any cluster's own. */
@@ -97,7 +119,7 @@ function pick(random: Random, choices: readonly string[]): string {
 }
 
 function lower(random: Random): string {
-  return pick(random, ['x', 'y', 'memory_bytes', 'rate(requests_total[5m])', 'increase(errors_total[5m])', 'x offset 2m', 'max_over_time(y[3m])', 'sometimes', 'x{pod="1"}', 'y{job!="k"}', 'x > 55', '-y', 'x * 2', '{__name__=~"x|y"}', 'only_eu', 'abs(x - 70)', 'label_replace(x, "pod", "9", "pod", "1")', 'avg_over_time(x[5m:30s])']);
+  return pick(random, ['x', 'y', 'memory_bytes', 'rate(requests_total[5m])', 'increase(errors_total[5m])', 'x offset 2m', 'max_over_time(y[3m])', 'sometimes', 'x{pod="1"}', 'y{job!="k"}', 'x > 55', '-y', 'x * 2', '{__name__=~"x|y"}', 'only_eu', 'abs(x - 70)', 'label_replace(x, "pod", "9", "pod", "1")', 'avg_over_time(x[5m:30s])', 'duration', 'rate(duration[5m])', 'rate(signed[5m])', 'increase(size[5m])']);
 }
 
 function aggregated(random: Random, of: string): string {
@@ -108,7 +130,7 @@ function aggregated(random: Random, of: string): string {
 
 function upper(random: Random, depth: number): string {
   if (depth <= 0) return aggregated(random, lower(random));
-  switch (Math.floor(random() * 7)) {
+  switch (Math.floor(random() * 9)) {
     case 0:
       return aggregated(random, upper(random, depth - 1));
     case 1:
@@ -120,6 +142,10 @@ function upper(random: Random, depth: number): string {
     case 4:
       return `label_replace(${upper(random, depth - 1)}, "pod", "p$1", "pod", "(.+)")`;
     case 5:
+      return `${pick(random, ['rate', 'increase', 'delta', 'idelta', 'irate', 'deriv', 'resets', 'changes', 'max_over_time', 'count_over_time'])}((${pick(random, ['sum', 'avg', 'max', 'count'])} by (pod) (${pick(random, ['x', 'requests_total', 'sometimes', 'y > 60'])}))[${pick(random, ['5m:30s', '2m:15s', '4m:'])}]${pick(random, ['', '', ' offset 1m', ' @ end()'])})`;
+    case 6:
+      return `${pick(random, ['histogram_quantile(0.9, ', 'histogram_quantile(0.2, ', 'histogram_count(', 'histogram_avg(', 'histogram_stddev(', 'histogram_fraction(0.1, 2, '])}${pick(random, ['sum', 'avg', 'sum by (pod) ', 'avg without (cluster) '])}(${pick(random, ['duration', 'rate(duration[5m])', 'rate(size[5m])', 'rate(signed[5m])', 'avg_over_time(signed[3m])'])}))`;
+    case 7:
       return `clamp_max(${upper(random, depth - 1)}, ${pick(random, ['60', 'scalar(avg(x))'])})`;
     default:
       return aggregated(random, lower(random));

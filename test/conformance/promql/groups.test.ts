@@ -5,7 +5,7 @@ import { queryState, startQueryDoor } from '../../support/query-door.js';
 import type { QueryDoor } from '../../support/query-door.js';
 import { seeded } from './generate.js';
 import { compareAll, load } from './group-rig.js';
-import { CLUSTERS, GROUP_QUESTIONS, groupQuestion, groupWorld } from './group-world.js';
+import { CLUSTERS, EXPERIMENTAL_QUESTIONS, GROUP_QUESTIONS, groupQuestion, groupWorld } from './group-world.js';
 import type { Series } from './remote-write.js';
 import { POINTED_QUESTIONS, question, world } from './world.js';
 
@@ -24,7 +24,7 @@ async function start(all: readonly Series[], parts: readonly (readonly Series[])
   const whole = await load(all);
   const members = await Promise.all(parts.map((series) => load(series)));
   const names = members.map((_, index) => `m${index}`);
-  const state = queryState(members.map(({ url }, index) => ({ name: `m${index}`, url })), [{ name: 't', query: [{ backends: ['disjoint', 'overlapping'], metrics: [group.metrics], labels: {} }] }]);
+  const state = queryState(members.map(({ url }, index) => ({ name: `m${index}`, url, features: ['promql-experimental-functions'] })), [{ name: 't', query: [{ backends: ['disjoint', 'overlapping'], metrics: [group.metrics], labels: {} }] }]);
   const backendGroups: readonly BackendGroup[] = [
     { name: 'disjoint', members: names.slice(0, group.members), disjointBy: group.disjointBy, onFailure: 'fail' },
     { name: 'overlapping', members: names.slice(group.members), disjointBy: [], onFailure: 'fail' },
@@ -52,9 +52,10 @@ describe('a group of three clusters, beside one server that has everything', () 
   });
 
   it.each(['disjoint', 'overlapping'])('says of the corpus the same, %s', async (group) => {
-    const { differences, answered, refused } = await compareAll({ ...sides, group, endSeconds: END }, GROUP_QUESTIONS);
+    const questions = [...GROUP_QUESTIONS, ...EXPERIMENTAL_QUESTIONS];
+    const { differences, answered, refused } = await compareAll({ ...sides, group, endSeconds: END }, questions);
     expect([differences, refused]).toEqual([[], []]);
-    expect(answered / GROUP_QUESTIONS.length).toBeGreaterThan(0.8);
+    expect(answered / questions.length).toBeGreaterThan(0.8);
   });
 
   it.each(['disjoint', 'overlapping'])('says of random questions the same, %s', async (group) => {

@@ -7,12 +7,23 @@ export interface FloatSample {
   readonly value: number;
 }
 
-/** A native histogram of schema 0 with one bucket per entry, from (0.5, 1] on. */
+/** A native histogram with one bucket per entry. */
 export interface HistogramSample {
   readonly timestampMs: number;
   readonly buckets: readonly number[];
   readonly sum: number;
+  /** 0 where it is not given. */
+  readonly schema?: number;
+  /** Index of the first bucket: 0 where it is not given, which is the one that ends at 1 (with `custom`, the first of all). */
+  readonly from?: number;
+  readonly zero?: { readonly threshold: number; readonly count: number };
+  /** As `buckets`, below zero. */
+  readonly negative?: readonly number[];
+  /** Upper bounds of buckets of one's own. */
+  readonly custom?: readonly number[];
 }
+
+const CUSTOM_SCHEMA = -53;
 
 export interface Exemplar extends FloatSample {
   readonly labels: Readonly<Record<string, string>>;
@@ -52,11 +63,25 @@ function timeSeries({ labels, samples, histograms, exemplars = [] }: Series): Bu
   ]);
 }
 
-function histogram({ timestampMs, buckets, sum }: HistogramSample): Buffer {
-  const count = buckets.reduce((total, bucket) => total + bucket, 0);
-  const deltas = buckets.map((bucket, index) => varint(zigzag(bucket - (buckets[index - 1] ?? 0))));
-  const span = Buffer.concat([integer(1, zigzag(0)), integer(2, BigInt(buckets.length))]);
-  return Buffer.concat([integer(1, BigInt(count)), double(3, sum), integer(4, zigzag(0)), field(11, span), field(12, Buffer.concat(deltas)), integer(15, BigInt(timestampMs))]);
+function histogram({ timestampMs, buckets, sum, schema = 0, from = 0, zero = { threshold: 0, count: 0 }, negative = [], custom }: HistogramSample): Buffer {
+  const count = [...buckets, ...negative, zero.count].reduce((total, bucket) => total + bucket, 0);
+  const span = (length: number): Buffer => Buffer.concat([integer(1, zigzag(from)), integer(2, BigInt(length))]);
+  return Buffer.concat([
+    integer(1, BigInt(count)), double(3, sum), integer(4, zigzag(custom === undefined ? schema : CUSTOM_SCHEMA)), double(5, zero.threshold), integer(6, BigInt(zero.count)),
+    ...(negative.length > 0 ? [field(8, span(negative.length)), field(9, deltas(negative))] : []),
+    field(11, span(buckets.length)), field(12, deltas(buckets)), integer(15, BigInt(timestampMs)),
+    ...(custom === undefined ? [] : [field(16, Buffer.concat(custom.map(bareDouble)))]),
+  ]);
+}
+
+function deltas(buckets: readonly number[]): Buffer {
+  return Buffer.concat(buckets.map((bucket, index) => varint(zigzag(bucket - (buckets[index - 1] ?? 0)))));
+}
+
+function bareDouble(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(value);
+  return bytes;
 }
 
 function varint(value: bigint): Buffer {

@@ -44,14 +44,32 @@ function itemsOf({ resultType, result }: Data, inOrder: boolean): readonly { rea
   return inOrder ? read : read.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** Native histograms are only passed on, so they are the same to the letter. */
 function pointsOf({ value, values, histogram, histograms }: Item): readonly Point[] {
   const native = histograms ?? (histogram === undefined ? [] : [histogram]);
   return [...(values ?? (value === undefined ? [] : [value])), ...native.map(([time, content]): Point => [time, JSON.stringify(content)])];
 }
 
 function samePoint([time, text]: Point, other: Point | undefined): boolean {
-  if (other === undefined || time !== other[0]) return false;
-  const [a, b] = [Number(text.replace('Inf', 'Infinity')), Number(other[1].replace('Inf', 'Infinity'))];
-  return text === other[1] || Math.abs(a - b) <= Math.max(ABSOLUTE, RELATIVE * Math.abs(b));
+  return other !== undefined && time === other[0] && (text === other[1] || (text.startsWith('{') ? sameHistogram(text, other[1]) : sameNumber(text, other[1])));
+}
+
+function sameNumber(text: string, other: string): boolean {
+  const [a, b] = [Number(text.replace('Inf', 'Infinity')), Number(other.replace('Inf', 'Infinity'))];
+  return text === other || Math.abs(a - b) <= Math.max(ABSOLUTE, RELATIVE * Math.abs(b));
+}
+
+interface NativeHistogram {
+  readonly count: string;
+  readonly sum: string;
+  readonly buckets?: readonly (readonly [boundaries: number, lower: string, upper: string, count: string])[];
+}
+
+/** Bounds are the same to the letter; a bucket in which only rounding has left something may be missing. */
+function sameHistogram(text: string, other: string): boolean {
+  if (!other.startsWith('{')) return false;
+  const [mine, theirs]: readonly [NativeHistogram, NativeHistogram] = [JSON.parse(text), JSON.parse(other)];
+  const buckets = ({ buckets: all = [] }: NativeHistogram): ReadonlyMap<string, string> => new Map(all.map(([boundaries, lower, upper, count]) => [`${boundaries} ${lower} ${upper}`, count]));
+  const [one, another] = [buckets(mine), buckets(theirs)];
+  const all = new Set([...one.keys(), ...another.keys()]);
+  return sameNumber(mine.count, theirs.count) && sameNumber(mine.sum, theirs.sum) && [...all].every((bounds) => sameNumber(one.get(bounds) ?? '0', another.get(bounds) ?? '0'));
 }
