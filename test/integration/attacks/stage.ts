@@ -35,7 +35,8 @@ export interface Stage extends AsyncDisposable {
 export const TENANTS = ['label', 'union'] as const;
 export const CANARY = /canary|424242|4\.24242e/i;
 
-const FEATURES = 'exemplar-storage,promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,search-api';
+const EXPERIMENTS = ['promql-experimental-functions', 'promql-extended-range-selectors', 'promql-binop-fill-modifiers'];
+const FEATURES = ['exemplar-storage', 'search-api', ...EXPERIMENTS].join(',');
 const MINUTES = 31;
 
 type Labels = Readonly<Record<string, string>>;
@@ -126,7 +127,7 @@ export async function setStage(): Promise<Stage> {
   const world = building.use(
     await startWorld({
       gateway: {
-        backends: [{ name: 'main', url: first.url }, { name: 'second', url: second.url }, { name: 'hidden', url: shared.url }],
+        backends: [{ name: 'main', url: first.url, features: EXPERIMENTS }, { name: 'second', url: second.url }, { name: 'hidden', url: shared.url }],
         backendGroups: [{ name: 'both', members: ['main', 'second'] }],
         tenants: [
           { name: 'label', credentials: await credentials('label'), limits, query: [{ backends: ['main', 'both'], metrics: ['.*'], labels: { ns: 'a' } }] },
