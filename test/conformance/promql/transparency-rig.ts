@@ -14,7 +14,7 @@ export interface Answer {
   readonly data?: { readonly resultType: string; readonly result: unknown };
 }
 
-const FEATURES = '--enable-feature=promql-experimental-functions,exemplar-storage';
+const FEATURES = '--enable-feature=promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,exemplar-storage';
 
 export function policyOf(selectors: readonly string[]): Policy {
   const compiled = compilePolicy(selectors.map((selector) => ({ metric: { kind: 'selector', selector }, labels: [] })));

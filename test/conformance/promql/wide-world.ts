@@ -111,7 +111,7 @@ export function wideQuestion(random: Random, depth = 3): string {
   const inner = (): string => wideQuestion(random, depth - 1);
   switch (Math.floor(random() * 11)) {
     case 0:
-      return wideSelector(random) + pick(random, TIMING);
+      return wideSelector(random) + pick(random, [...TIMING, ' smoothed']);
     case 1:
     case 2:
     case 3:
@@ -146,6 +146,8 @@ function overTime(random: Random, depth: number): string {
       return `predict_linear(${timed}, 60)`;
     case 2:
       return `double_exponential_smoothing(${timed}, 0.5, 0.5)`;
+    case 3:
+      return `${pick(random, ['rate', 'increase', 'delta'])}(${wideSelector(random)}[${pick(random, ['1m', '5m', '(2m + 30s)'])}] ${pick(random, ['smoothed', 'anchored'])})`;
     default:
       return `${pick(random, OF_RANGES)}(${timed})`;
   }
@@ -162,5 +164,5 @@ function aggregated(random: Random, depth: number): string {
 
 function arithmetic(random: Random, inner: () => string): string {
   if (random() < 0.4) return `(${inner()}) ${pick(random, ['+', '*', '/', '>', '> bool', '^', '%'])} ${pick(random, ['2', 'scalar(count(x))', `scalar(sum(${wideSelector(random)}))`])}`;
-  return `(${inner()}) ${pick(random, ['+', '/', '<', '> bool', '* on (ns, "team.name", pod, job, "a b")', '- ignoring (pod) group_left ()', '* ignoring (job) group_right (job)', '* on (pod, job) group_left (ns)', 'atan2', '== bool'])} (${inner()})`;
+  return `(${inner()}) ${pick(random, ['+', '/', '<', '> bool', '* on (ns, "team.name", pod, job, "a b")', '- ignoring (pod) group_left ()', '* ignoring (job) group_right (job)', '* on (pod, job) group_left (ns)', 'atan2', '== bool', '+ fill (0)', '- on (pod, job, ns, "team.name", "a b") fill_left (1)', '/ ignoring (pod) fill_right (2)'])} (${inner()})`;
 }
