@@ -3,7 +3,7 @@ import type { Result } from '../lib/result.js';
 import type { VectorSelector } from '../promql/ast.js';
 import { Merges } from '../promql/enforce/merge.js';
 import type { Policy } from '../promql/enforce/policy.js';
-import { restrict, withMatchers } from '../promql/enforce/restrict.js';
+import { Restrictions, withMatchers } from '../promql/enforce/restrict.js';
 import { uncovered } from '../promql/enforce/verify.js';
 import { formatParseError, parse } from '../promql/parse.js';
 import { print } from '../promql/print.js';
@@ -26,9 +26,10 @@ export function restrictMatches(texts: readonly string[], policy: Policy, limits
   if (!read.ok) return read;
   const asked = read.value;
   const merges = new Merges();
+  const restrictions = new Restrictions(policy, merges);
   const printed = new Set<string>();
   for (const selector of asked.length === 0 ? [EVERYTHING] : asked) {
-    for (const allowed of allowedOf(selector, policy, merges)) printed.add(print(allowed));
+    for (const allowed of allowedOf(selector, restrictions)) printed.add(print(allowed));
     // Here and not at the end: with many rules each selector is work.
     if (printed.size > MAX_SELECTORS) return refuse('query_over_limit', `more than ${MAX_SELECTORS} selectors would be needed`);
   }
@@ -64,8 +65,8 @@ function readSelector(text: string, limits: Limits, regexes: RegexBudget): Resul
 /** What a rule's matchers are added to. */
 export const EVERYTHING: VectorSelector = { kind: 'vector', name: undefined, matchers: [], offset: undefined, at: undefined, anchored: false, smoothed: false, span: { start: 0, end: 0 } };
 
-function allowedOf(selector: VectorSelector, policy: Policy, merges: Merges): readonly VectorSelector[] {
-  const restriction = restrict(selector, policy, merges);
+function allowedOf(selector: VectorSelector, restrictions: Restrictions): readonly VectorSelector[] {
+  const restriction = restrictions.of(selector);
   switch (restriction.kind) {
     case 'unchanged':
       return [selector];

@@ -67,9 +67,9 @@ export function enforce(text: string, policy: Policy, options: EnforceOptions = 
 function temporaryLabel(text: string, expr: Expr, policy: Policy): string {
   const names = [...policy.rules.flatMap((rule) => rule.map(({ matcher }) => matcher.name)), ...selectorsOf(expr).flatMap(({ matchers }) => matchers.map(({ name }) => name))];
   const canonical = `${text}\n${print(expr)}\n${names.join('\n')}`;
+  const taken = new Set(canonical.match(/__scrapeway_\d+(?=__)/g));
   for (let suffix = 0; ; suffix += 1) {
-    const label = `__scrapeway_${suffix}__`;
-    if (!canonical.includes(label)) return label;
+    if (!taken.has(`__scrapeway_${suffix}`)) return `__scrapeway_${suffix}__`;
   }
 }
 

@@ -19,6 +19,39 @@ export type Restriction =
   /** Its branches' union is; one branch where one selector can say it. */
   | { readonly kind: 'branches'; readonly branches: readonly Branch[] };
 
+/** Restrictions of one question's selectors: those that ask the same of the labels that rules are about have the same. */
+export class Restrictions {
+  readonly #known = new Map<string, Restriction>();
+  readonly #keys: RelevantKeys;
+
+  constructor(
+    private readonly policy: Policy,
+    private readonly merges: Merges,
+  ) {
+    this.#keys = new RelevantKeys(policy);
+  }
+
+  of(selector: VectorSelector): Restriction {
+    const key = this.#keys.of(matchersOf(selector));
+    const known = this.#known.get(key) ?? restrict(selector, this.policy, this.merges);
+    this.#known.set(key, known);
+    return known;
+  }
+}
+
+/** What matchers say of the labels that a policy's rules are about, as a key. */
+export class RelevantKeys {
+  readonly #labels: ReadonlySet<string>;
+
+  constructor({ rules }: Policy) {
+    this.#labels = new Set(rules.flatMap((rule) => rule.map(({ matcher }) => matcher.name)));
+  }
+
+  of(matchers: readonly Matcher[]): string {
+    return matchers.flatMap((matcher) => (this.#labels.has(matcher.name) ? [keyOf(matcher)] : [])).join(' ');
+  }
+}
+
 export function restrict(selector: VectorSelector, policy: Policy, merges: Merges): Restriction {
   const asked = matchersOf(selector).map(compiledWhenAsked);
   const branches = policy.rules.flatMap((rule, index): Branch[] => {
