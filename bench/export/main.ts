@@ -23,20 +23,30 @@ interface Cost {
   readonly residentMiB: number;
 }
 
-/** As the gateway's thread of exports has it (src/main/exports.ts). */
-const NODE_ARGS = ['--max-semi-space-size=8'];
+/** Over one span of time. */
+interface Part {
+  /** Of a processor. */
+  readonly share: number;
+  readonly residentMiB: number;
+}
+
+/** By name of the process. */
+type Costs = Readonly<Record<string, Part>>;
+
+/** As the gateway's thread of exports has it (src/main/exports.ts): a third of its young heap. */
+const NODE_ARGS = ['--max-semi-space-size=2'];
 
 function costOf(pid: number): Cost {
   const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   return { cpuS: (stat?.cpuTicks ?? 0) / TICKS_PER_SECOND, residentMiB: parseResidentBytes(readFileSync(`/proc/${pid}/status`, 'utf8')) / 2 ** 20 };
 }
 
-async function measured(pids: Readonly<Record<string, number>>): Promise<Readonly<Record<string, string>>> {
+async function measured(pids: Readonly<Record<string, number>>): Promise<Costs> {
   const before = Object.entries(pids).map(([name, pid]) => [name, pid, costOf(pid)] as const);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   return Object.fromEntries(before.map(([name, pid, { cpuS }]) => {
     const now = costOf(pid);
-    return [name, `${(((now.cpuS - cpuS) / seconds) * 100).toFixed(1)} % CPU, ${Math.round(now.residentMiB)} MiB`];
+    return [name, { share: (now.cpuS - cpuS) / seconds, residentMiB: now.residentMiB }];
   }));
 }
 
@@ -55,10 +65,14 @@ const config = { global: { scrape_interval: `${intervalS}s` }, scrape_configs: [
 await using source = await startPrometheus({ config });
 await source.waitForUp(1, 60_000);
 
-const report = (what: string, costs: Readonly<Record<string, string>>): void => {
-  process.stdout.write(`${what}: ${Object.entries(costs).map(([name, cost]) => `${name} ${cost}`).join('; ')}\n`);
+const nothing = await measured({ source: source.process.pid });
+/** In µs of CPU for each sample that the source has taken in, but for what the source does anyway. */
+const report = (what: string, costs: Costs): void => {
+  const of = ([name, { share, residentMiB }]: readonly [string, Part]): string =>
+    `${name} ${(share * 100).toFixed(1)} % CPU (${(((share - (nothing[name]?.share ?? 0)) * intervalS * 1e6) / series).toFixed(1)} µs a sample), ${Math.round(residentMiB)} MiB`;
+  process.stdout.write(`${what}: ${Object.entries(costs).map(of).join('; ')}\n`);
 };
-report('nothing', await measured({ source: source.process.pid }));
+report('nothing', nothing);
 
 const url = `${receiver.url}/api/v1/write`;
 await source.reload({ ...config, remote_write: [{ url, protobuf_message: 'io.prometheus.write.v2.Request', write_relabel_configs: [{ target_label: 'by', replacement: 'prometheus' }] }] });
@@ -69,10 +83,7 @@ const jobs = jobsOf({ source: source.url, urls: [url], spec: { intervalMs: inter
 await using exporter = startProcess({ name: 'exporter', command: nodeBinary, args: [...NODE_ARGS, path.join(projectDir, 'dist/bench/export/exporter-process.js'), dir.path, JSON.stringify(jobs)], env: { NODE_OPTIONS: '' } });
 await exporter.waitForLog(/sent=[1-9]/, { timeoutMs: 60_000 });
 await exporter.waitForLog(/lag=0 /, { timeoutMs: 300_000 });
-const sent = (): number => Number(/sent=(\d+)/.exec(exporter.log().trimEnd().split('\n').at(-1) ?? '')?.[1]);
-const before = { sent: sent(), cpuS: costOf(exporter.pid).cpuS };
 report('our export', await measured({ source: source.process.pid, receiver: receiver.process.pid, exporter: exporter.pid }));
-process.stdout.write(`our export: ${(((costOf(exporter.pid).cpuS - before.cpuS) / (sent() - before.sent)) * 1e6).toFixed(1)} µs of CPU a sample\n`);
 process.stdout.write(`our export at the end: ${exporter.log().trimEnd().split('\n').at(-1)}\n`);
 target.close();
 target.closeAllConnections();

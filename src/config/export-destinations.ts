@@ -1,16 +1,16 @@
 import type { ExportDestination } from '../model/desired-state.js';
-import type { OAuth2Client, SigV4 } from '../model/receiver-credentials.js';
-import { baseUrl } from './outgoing.js';
-import { WRITE_PATHS } from './push-targets.js';
+import type { OAuth2Client } from '../model/receiver-credentials.js';
 import { compileAgentService } from './behind.js';
 import type { CompiledService } from './behind.js';
 import { readCas, readPair } from './certificates.js';
 import type { Draft } from './draft.js';
 import type { ExportDestinationFile, GatewayFile } from './gateway-file.js';
-import { checkHeaders, compileAuthorization } from './outgoing.js';
+import { baseUrl, checkHeaders, compileAuthorization } from './outgoing.js';
 import { parseProxyUrl } from './proxy-url.js';
+import { WRITE_PATHS } from './push-targets.js';
 import { createClaims } from './references.js';
 import type { Known } from './references.js';
+import { compileSigV4 } from './sigv4.js';
 import type { Path } from './yaml-source.js';
 
 /** The operator's list of servers that exports may go to. */
@@ -68,17 +68,6 @@ async function compileOAuth2(draft: Draft, place: Path, { oauth2, basic, bearerT
   const { clientSecretFile, ...client } = oauth2;
   const clientSecret = await draft.readSecret([...place, 'oauth2', 'clientSecretFile'], clientSecretFile);
   return clientSecret === undefined ? undefined : { ...client, clientSecret };
-}
-
-async function compileSigV4(draft: Draft, place: Path, { kind, sigv4, basic, bearerTokenFile, oauth2 }: ExportDestinationFile): Promise<SigV4 | undefined> {
-  if (sigv4 === undefined) return undefined;
-  const { region, service, accessKeyId, secretAccessKeyFile, sessionTokenFile } = sigv4;
-  const at = [...place, 'sigv4'];
-  if (kind === 'pushgateway') draft.fault(at, 'is for `kind: remote_write`; a Pushgateway knows no signatures');
-  if ((basic ?? bearerTokenFile ?? oauth2) !== undefined) draft.fault(at, 'stands beside `basic`, `bearerTokenFile` or `oauth2`; a request can carry one of them');
-  const secretAccessKey = await draft.readSecret([...at, 'secretAccessKeyFile'], secretAccessKeyFile);
-  const sessionToken = sessionTokenFile === undefined ? undefined : await draft.readSecret([...at, 'sessionTokenFile'], sessionTokenFile);
-  return secretAccessKey === undefined ? undefined : { region, service, accessKeyId, secretAccessKey, sessionToken };
 }
 
 async function compileProxy(draft: Draft, place: Path, { proxy }: ExportDestinationFile): Promise<ExportDestination['proxy']> {

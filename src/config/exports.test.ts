@@ -76,8 +76,28 @@ describe('a destination', () => {
 
   it('has AWS keys, the secret ones from files', async () => {
     const loaded = await load({ destinations: of("url: 'http://r', sigv4: { region: eu-central-1, accessKeyId: AKID, secretAccessKeyFile: secret, sessionTokenFile: secret }") });
-    const expected = { region: 'eu-central-1', service: 'aps', accessKeyId: 'AKID', secretAccessKey: 'hush', sessionToken: 'hush' };
+    const expected = { region: 'eu-central-1', service: 'aps', credentials: { kind: 'keys', accessKeyId: 'AKID', secretAccessKey: 'hush', sessionToken: 'hush' } };
     expect(loaded.ok ? loaded.value.state.exportDestinations?.[0]?.sigv4 : loaded.error.map(placed)).toEqual(expected);
+  });
+
+  const ARN = 'arn:aws:iam::123456789012:role/metrics';
+  it.each([
+    ['keys', 'eu-central-1', `accessKeyId: AKID, secretAccessKeyFile: secret, role: { arn: '${ARN}', externalId: me }`, { externalId: 'me', stsUrl: 'https://sts.eu-central-1.amazonaws.com', by: { kind: 'keys', accessKeyId: 'AKID', secretAccessKey: 'hush', sessionToken: undefined } }],
+    ['a token', 'cn-north-1', `role: { arn: '${ARN}', webIdentityTokenFile: /run/token }`, { externalId: undefined, stsUrl: 'https://sts.cn-north-1.amazonaws.com.cn', by: { kind: 'token', file: '/run/token' } }],
+    ['a token, of another STS', 'eu-central-1', `role: { arn: '${ARN}', webIdentityTokenFile: /run/token, stsUrl: 'http://sts' }`, { externalId: undefined, stsUrl: 'http://sts', by: { kind: 'token', file: '/run/token' } }],
+  ])('has an AWS role that is taken with %s', async (_, region, more, role) => {
+    const loaded = await load({ destinations: of(`url: 'http://r', sigv4: { region: ${region}, ${more} }`) });
+    expect(loaded.ok ? loaded.value.state.exportDestinations?.[0]?.sigv4?.credentials : loaded.error.map(placed)).toEqual({ kind: 'role', arn: ARN, ...role });
+  });
+
+  it.each([
+    ['', 'region: needs `accessKeyId` and `secretAccessKeyFile`, or a `role` with `webIdentityTokenFile`'],
+    [', accessKeyId: A', 'region: needs `accessKeyId` and `secretAccessKeyFile`, or a `role` with `webIdentityTokenFile`'],
+    [`, role: { arn: '${ARN}' }`, 'region: needs `accessKeyId` and `secretAccessKeyFile`, or a `role` with `webIdentityTokenFile`'],
+    [`, accessKeyId: A, secretAccessKeyFile: secret, role: { arn: '${ARN}', webIdentityTokenFile: t }`, 'role.webIdentityTokenFile: stands beside keys; a role is taken with one of them'],
+    [`, role: { arn: '${ARN}', webIdentityTokenFile: t, externalId: me }`, 'role.externalId: goes with keys; with a token STS asks for none'],
+  ])('with `region: r%s` does not know who signs', async (more, fault) => {
+    expect(await faults({ destinations: of(`url: 'http://r', sigv4: { region: r${more} }`) })).toEqual([`exportDestinations[0].sigv4.${fault}`]);
   });
 
   it('of the kind that knows no signatures signs nothing', async () => {

@@ -161,9 +161,15 @@ export interface ExportDestinationFile extends OutgoingFile {
   readonly sigv4?: {
     readonly region: string;
     readonly service: string;
-    readonly accessKeyId: string;
-    readonly secretAccessKeyFile: string;
+    readonly accessKeyId?: string;
+    readonly secretAccessKeyFile?: string;
     readonly sessionTokenFile?: string;
+    readonly role?: {
+      readonly arn: string;
+      readonly externalId?: string;
+      readonly webIdentityTokenFile?: string;
+      readonly stsUrl?: string;
+    };
   };
   readonly caFile?: string;
   readonly certFile?: string;

@@ -1,3 +1,4 @@
+import { longerBytes, longerFloats, longerUints } from '../lib/typed-arrays.js';
 import { FieldWriter } from '../lib/wire.js';
 import { writeHistogram } from '../remotewrite/histogram.js';
 import { STALE } from '../remotewrite/series.js';
@@ -16,23 +17,41 @@ import type { Certainty, RecordHead } from './spool/record.js';
 
 /** What a receiver may be sent at once, before it is packed: well below the 32 MiB that all of them take. */
 const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_KEPT_BYTES = 256 * 1024;
+const FIRST_BYTES = 16 * 1024;
+/** Series, at first. */
+const ROOM = 256;
 
 export class Batch {
   samples = 0;
   private newestMs = -Infinity;
-  private readonly writer = new FieldWriter(64 * 1024);
-  private readonly series: number[] = [];
-  private readonly ends: number[] = [];
+  private readonly writer = new FieldWriter(FIRST_BYTES);
+  private count = 0;
+  private series = new Uint32Array(ROOM);
+  private ends = new Uint32Array(ROOM);
   private readonly exemplars = new Map<number, readonly Exemplar[]>();
   /** To be put back where the batch cannot be kept. */
-  private readonly before: { readonly lastMs: number[]; readonly isLive: boolean[] } = { lastMs: [], isLive: [] };
+  private readonly before = { lastMs: new Float64Array(ROOM), isLive: new Uint8Array(ROOM) };
   private labelBytes = 0;
 
   constructor(
-    readonly group: number,
-    readonly groups: number,
+    public group: number,
+    public groups: number,
     private readonly positions: Positions,
   ) {}
+
+  /** Empty again, and for this group: a collection has as many as the one before, and the same memory. */
+  reuse(group: number, groups: number): this {
+    this.group = group;
+    this.groups = groups;
+    this.samples = 0;
+    this.newestMs = -Infinity;
+    this.count = 0;
+    this.labelBytes = 0;
+    this.exemplars.clear();
+    this.writer.clear();
+    return this;
+  }
 
   /** Points `from` to `until` of these, of one series. Exemplars move no position: they belong to samples that have been sent. */
   addFloats(position: number, points: FloatPoints, from = 0, until = points.count, exemplars: readonly Exemplar[] = []): void {
@@ -54,12 +73,13 @@ export class Batch {
     this.moved(position, 1, timestampMs, false, undefined, []);
   }
 
-  isFull(maxSamples: number): boolean {
-    return this.samples >= maxSamples || this.writer.length + this.labelBytes >= MAX_BYTES;
+  /** Its memory is more than one that is used again may keep. */
+  get isLarge(): boolean {
+    return this.writer.capacity > MAX_KEPT_BYTES;
   }
 
-  get isEmpty(): boolean {
-    return this.series.length === 0;
+  isFull(maxSamples: number): boolean {
+    return this.samples >= maxSamples || this.writer.length + this.labelBytes >= MAX_BYTES;
   }
 
   headOf(certainty: (newestMs: number) => Certainty): RecordHead {
@@ -67,32 +87,43 @@ export class Batch {
   }
 
   get content(): Content {
-    return { positions: this.series, ends: this.ends, points: this.writer.view(0, this.writer.length), exemplars: this.exemplars };
+    return { count: this.count, positions: this.series, ends: this.ends, points: this.writer.view(0, this.writer.length), exemplars: this.exemplars };
   }
 
   /** As if nothing had been added: it will be collected again. */
   takeBack(): void {
-    for (let at = this.series.length - 1; at >= 0; at -= 1) this.positions.move(this.series[at] ?? 0, this.before.lastMs[at] ?? -Infinity, this.before.isLive[at] ?? false);
+    const { lastMs, isLive } = this.before;
+    for (let at = this.count - 1; at >= 0; at -= 1) this.positions.move(this.series[at] ?? 0, lastMs[at] ?? -Infinity, isLive[at] === 1);
   }
 
   private moved(position: number, samples: number, lastMs: number, isLive: boolean, value: number | undefined, exemplars: readonly Exemplar[]): void {
-    const { positions } = this;
-    if (exemplars.length > 0) this.exemplars.set(this.series.length, exemplars);
-    this.series.push(position);
-    this.ends.push(this.writer.length);
-    this.before.lastMs.push(positions.lastMs(position));
-    this.before.isLive.push(positions.isLive(position));
+    const { positions, before, count } = this;
+    if (count === this.series.length) this.grow(count + 1);
+    if (exemplars.length > 0) this.exemplars.set(count, exemplars);
+    this.series[count] = position;
+    this.ends[count] = this.writer.length;
+    before.lastMs[count] = positions.lastMs(position);
+    before.isLive[count] = positions.isLive(position) ? 1 : 0;
+    this.count = count + 1;
     positions.move(position, lastMs, isLive, value);
     this.labelBytes += positions.labelBytes(position);
     this.samples += samples;
     if (lastMs > this.newestMs) this.newestMs = lastMs;
   }
+
+  private grow(count: number): void {
+    this.series = longerUints(this.series, count);
+    const { length } = this.series;
+    this.ends = longerUints(this.ends, length);
+    this.before.lastMs = longerFloats(this.before.lastMs, length);
+    this.before.isLive = longerBytes(this.before.isLive, length);
+  }
 }
 
 /** Sample: `value` 1, `timestamp` 2; zeros are left out. */
 function writeFloat(writer: FieldWriter, timestampMs: number, high: number, low: number): void {
-  writer.nested(FIELDS.samples, () => {
-    if (high !== 0 || low !== 0) writer.doubleWords(1, high, low);
-    if (timestampMs !== 0) writer.int(2, timestampMs);
-  });
+  const start = writer.open(FIELDS.samples);
+  if (high !== 0 || low !== 0) writer.doubleWords(1, high, low);
+  if (timestampMs !== 0) writer.int(2, timestampMs);
+  writer.close(start);
 }

@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger.js';
-import { FieldCursor } from '../lib/wire.js';
-import { pack } from '../remotewrite/snappy.js';
+import type { FrameReader } from '../remoteread/frames.js';
+import { packNow } from '../remotewrite/snappy.js';
 import { Batch } from './batch.js';
 import { SeriesReader } from './series-reader.js';
 import type { Exemplars } from './exemplars.js';
@@ -30,6 +30,8 @@ const OVERLAP_MS = 5 * 60_000;
 const SLICE_MS = 10 * 60_000;
 /** At first nobody knows what receivers have, for another gateway may have been here before: small steps keep what they have in other batches. */
 const FIRST_SLICE_MS = 15_000;
+/** So far back a source has everything in memory, in chunks that it still writes to. */
+const IN_MEMORY_MS = 3_600_000;
 const MAX_GROUPS = 64;
 const MAX_SERIES = 1_000_000;
 
@@ -65,6 +67,10 @@ export class Collector {
   private batches: (Batch | undefined)[] = [];
   /** All that are not in the spool yet, in the order in which they were begun. */
   private kept: Batch[] = [];
+  /** Empty ones, to be used again. */
+  private readonly spare: Batch[] = [];
+  /** There are some among them that nothing is added to any more. */
+  private hasFull = false;
   private round = 0;
   private samples = 0;
   private leftOut = 0;
@@ -118,7 +124,7 @@ export class Collector {
     this.round += 1;
     this.batches = [undefined];
     this.endUnseen();
-    await this.flushAll();
+    this.flushAll();
     await this.options.spool.sync();
   }
 
@@ -143,7 +149,7 @@ export class Collector {
       endMs = Math.min(nowMs, endMs + sliceMs);
       if (job.rules.length > 0) await this.window(startMs, endMs, signal);
       if (endMs === nowMs) this.endWhatIsNotExportedAnyMore();
-      await this.flushAll();
+      this.flushAll();
       this.commit(endMs);
     } while (endMs < nowMs);
   }
@@ -151,24 +157,23 @@ export class Collector {
   private async window(startMs: number, endMs: number, signal: AbortSignal): Promise<void> {
     const { job, source, exemplars } = this.options;
     await exemplars?.fetch(job.rules, startMs, endMs, signal);
-    for await (const frame of source.read(job.rules, startMs, endMs, signal)) {
-      this.frame(frame, startMs - 1, endMs);
-      await this.flush();
+    const uncut = this.options.nowMs() - startMs <= IN_MEMORY_MS;
+    for await (const frames of source.read(job.rules, { startMs, endMs, uncut }, signal)) {
+      if (this.replica !== source.replica) this.known.states.clear();
+      this.replica = source.replica;
+      while (frames.next()) this.frame(frames, startMs - 1, endMs);
+      if (this.hasFull) this.flush();
     }
   }
 
-  private frame(frame: Buffer, afterMs: number, untilMs: number): void {
-    if (this.replica !== this.options.source.replica) this.known.states.clear();
-    this.replica = this.options.source.replica;
-    const fields = new FieldCursor(frame).enter(0, frame.length);
+  private frame({ bytes, start, end }: FrameReader, afterMs: number, untilMs: number): void {
     const { reader } = this;
-    reader.open(frame);
-    while (fields.next()) {
-      if (fields.field !== SERIES) continue;
-      const number = reader.enter(this.known, fields.start, fields.end);
+    reader.open(bytes, start, end);
+    while (reader.next()) {
+      const number = reader.numberIn(this.known);
       if (number !== undefined) this.take(number, afterMs, untilMs);
     }
-    if (fields.failed || reader.failed) throw new SourceError('source_broken', 'a frame of the remote read cannot be understood');
+    if (reader.failed) throw new SourceError('source_broken', 'a frame of the remote read cannot be understood');
   }
 
   private take(number: number, afterMs: number, untilMs: number): void {
@@ -179,13 +184,16 @@ export class Collector {
     known.see(number, this.round);
     if (position === DROPPED) return;
     positions.see(position, this.round);
-    const problem = reader.read(known.states, number, { afterMs: Math.max(afterMs, positions.lastMs(position)), untilMs });
+    const problem = reader.read(known.states, number, Math.max(afterMs, positions.lastMs(position)), untilMs);
     if (problem !== undefined) throw new SourceError('source_broken', problem);
     const { floats, histograms } = reader;
     if (floats.count + histograms.length === 0) return;
     if (floats.count > 0 && histograms.length > 0) return this.addMixed(position);
     const its = exemplars === undefined || exemplars.isEmpty ? undefined : exemplars.take(known.key(number).toString('latin1'));
-    this.add(position, (batch) => (floats.count > 0 ? batch.addFloats(position, floats, 0, floats.count, its) : batch.addHistograms(position, histograms, its)));
+    const batch = this.batchFor(position);
+    if (floats.count > 0) batch.addFloats(position, floats, 0, floats.count, its);
+    else batch.addHistograms(position, histograms, its);
+    this.added(batch, floats.count + histograms.length);
   }
 
   /** A series that changes its kind has both; a receiver of 2.0 takes them apart only, and in the order of time. */
@@ -194,8 +202,10 @@ export class Collector {
     for (let at = 0, next = 0; at < floats.count || next < histograms.length; ) {
       const histogram = histograms[next];
       const isFloat = at < floats.count && (histogram === undefined || (floats.times[at] ?? 0) < histogram.timestampMs);
-      if (isFloat) this.add(position, (batch) => batch.addFloats(position, floats, at, at + 1));
-      else if (histogram !== undefined) this.add(position, (batch) => batch.addHistograms(position, [histogram]));
+      const batch = this.batchFor(position);
+      if (isFloat) batch.addFloats(position, floats, at, at + 1);
+      else if (histogram !== undefined) batch.addHistograms(position, [histogram]);
+      this.added(batch, 1);
       if (isFloat) at += 1;
       else next += 1;
     }
@@ -215,16 +225,23 @@ export class Collector {
     return position;
   }
 
-  private add(position: number, write: (batch: Batch) => void): void {
-    const { positions, job } = this.options;
+  /** Whoever takes it puts something into it. */
+  private batchFor(position: number): Batch {
+    const { positions } = this.options;
     const group = positions.hash(position) % this.batches.length;
-    const batch = this.batches[group] ?? new Batch(group, this.batches.length, positions);
+    const open = this.batches[group];
+    if (open !== undefined) return open;
+    const batch = this.spare.pop()?.reuse(group, this.batches.length) ?? new Batch(group, this.batches.length, positions);
     this.batches[group] = batch;
-    if (batch.isEmpty) this.kept.push(batch);
-    const before = batch.samples;
-    write(batch);
-    this.samples += batch.samples - before;
-    if (batch.isFull(job.spec.queue.maxSamplesPerSend)) this.batches[group] = undefined;
+    this.kept.push(batch);
+    return batch;
+  }
+
+  private added(batch: Batch, samples: number): void {
+    this.samples += samples;
+    if (!batch.isFull(this.options.job.spec.queue.maxSamplesPerSend)) return;
+    this.batches[batch.group] = undefined;
+    this.hasFull = true;
   }
 
   /** After a change of the rules or of the shape: series that no longer come out end now, as far as anybody can see there. */
@@ -235,20 +252,26 @@ export class Collector {
   }
 
   private endUnseen(): void {
-    for (const position of this.options.positions.unseen(this.round)) this.add(position, (batch) => batch.addEnd(position));
+    for (const position of this.options.positions.unseen(this.round)) {
+      const batch = this.batchFor(position);
+      batch.addEnd(position);
+      this.added(batch, 1);
+    }
   }
 
-  private async flushAll(): Promise<void> {
+  private flushAll(): void {
     this.batches.fill(undefined);
-    await this.flush();
+    this.flush();
   }
 
   /** What is full, in the order in which it was begun; what is open stays. */
-  private async flush(): Promise<void> {
+  private flush(): void {
+    this.hasFull = false;
     const open = new Set(this.batches);
     for (const batch of this.kept.filter((each) => !open.has(each))) {
-      this.options.spool.append(batch.headOf(this.certainty), await pack(this.writer.write(batch.content)));
+      this.options.spool.append(batch.headOf(this.certainty), packNow(this.writer.write(batch.content)));
       this.kept.splice(this.kept.indexOf(batch), 1);
+      if (this.spare.length < MAX_GROUPS && !batch.isLarge) this.spare.push(batch);
     }
   }
 
@@ -257,6 +280,3 @@ export class Collector {
     this.collectedMs = collectedMs;
   }
 }
-
-/** Of a frame: field 1. */
-const SERIES = 1;

@@ -124,7 +124,21 @@ export class Positions {
     return new Set([...names].map((name) => this.textOf(name)));
   }
 
-  /** Numbers of its names and values, in turn; until the next series is added. */
+  /** Its names and values, in turn, are those that `refAt` gives from here to `refsEnd`. */
+  refsStart(number: number): number {
+    return this.starts[number] ?? 0;
+  }
+
+  refsEnd(number: number): number {
+    return this.starts[number + 1] ?? 0;
+  }
+
+  /** A symbol. */
+  refAt(at: number): number {
+    return this.refs[at] ?? 0;
+  }
+
+  /** The same, all at once; until the next series is added. */
   refsOf(number: number): Uint32Array {
     return this.refs.subarray(this.starts[number], this.starts[number + 1]);
   }

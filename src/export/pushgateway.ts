@@ -68,11 +68,13 @@ export class PushgatewayExport implements Export {
     const endMs = nowMs();
     const values = new Map<PackedLabels, Value>();
     let leftOut = 0;
-    const frames = job.rules.length === 0 ? [] : this.source.read(job.rules, endMs - LOOKBACK_MS, endMs, signal);
-    for await (const frame of frames) {
-      const all = decodeFrame(frame);
-      if (!all.ok) throw new SourceError('source_broken', all.error);
-      for (const series of all.value) leftOut += this.take(series, endMs, values);
+    const pieces = job.rules.length === 0 ? [] : this.source.read(job.rules, { startMs: endMs - LOOKBACK_MS, endMs, uncut: false }, signal);
+    for await (const frames of pieces) {
+      while (frames.next()) {
+        const all = decodeFrame(frames.frame);
+        if (!all.ok) throw new SourceError('source_broken', all.error);
+        for (const series of all.value) leftOut += this.take(series, endMs, values);
+      }
     }
     this.last = values;
     const names = { tenant: job.tenant, export: job.spec.name };

@@ -3,11 +3,14 @@ import type { Dispatcher } from 'undici';
 import { NO_WAY } from '../behind/behind.js';
 import type { WayTo } from '../behind/behind.js';
 import type { ExportDestination } from '../model/desired-state.js';
-import type { OAuth2Client } from '../model/receiver-credentials.js';
+import type { AwsKeys, OAuth2Client, SigV4 } from '../model/receiver-credentials.js';
 import { httpTransport } from '../remotewrite/transport.js';
 import type { Sign, Transport } from '../remotewrite/transport.js';
+import { takeRole } from './aws-role.js';
 import { guardedLookup } from './guarded-lookup.js';
 import { isRecord } from './json.js';
+import { renewed } from './renewed.js';
+import type { Renewed } from './renewed.js';
 import { createSigner } from './sigv4.js';
 
 /** The way to one receiver: its connections, with certificate and proxy, and the headers that show who we are. */
@@ -31,14 +34,15 @@ const USER_AGENT = 'scrapeway';
 export function createReceiver(destination: ExportDestination, url: string, wayTo: WayTo = NO_WAY, nowMs = (): number => performance.now()): Receiver {
   const { headers, oauth2, sigv4, agent, timeoutMs } = destination;
   const dispatcher = agent === undefined ? dispatcherFor(destination) : wayTo(agent, timeoutMs);
-  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, dispatcher, timeoutMs, nowMs);
+  const asking: Asking = { dispatcher, timeoutMs, nowMs };
+  const token = oauth2 === undefined ? undefined : tokenSource(oauth2, asking);
   return {
     name: new URL(url).host,
     url,
     dispatcher,
     headers: async () => (token === undefined ? headers : { ...headers, authorization: `Bearer ${await token.current()}` }),
     refused: () => token?.drop() ?? false,
-    sign: sigv4 && createSigner(sigv4),
+    sign: sigv4 && createSigner({ region: sigv4.region, service: sigv4.service, keys: keySource(sigv4, asking) }),
     close: () => dispatcher.destroy(),
   };
 }
@@ -54,26 +58,18 @@ function dispatcherFor({ caPem, client, proxy, timeoutMs, isGuarded = false }: E
   return new ProxyAgent({ ...timeouts, uri: proxy.url, requestTls: { timeout: CONNECT_TIMEOUT_MS, ...tls }, ...(proxy.authorization !== undefined && { token: proxy.authorization }) });
 }
 
-/** A token is asked for again when a tenth of its life is left. */
-const LIFE_USED = 0.9;
 const DEFAULT_LIFE_S = 300;
 
-interface TokenSource {
-  current(): Promise<string>;
-  /** Forgets the token before its time: it was revoked, or the keys of its issuer have changed. False: it is too new for that to be the reason. */
-  drop(): boolean;
+/** How credentials are got that hold for a while: by the way to the receiver. */
+interface Asking {
+  readonly dispatcher: Dispatcher;
+  readonly timeoutMs: number;
+  readonly nowMs: () => number;
 }
 
-/** A token this new that is refused would be refused again. */
-const NEW_MS = 10_000;
-
-/** Client credentials, RFC 6749 §4.4: one request at a time, whoever waits gets its answer. */
-function tokenSource({ tokenUrl, clientId, clientSecret, scopes, parameters }: OAuth2Client, dispatcher: Dispatcher, timeoutMs: number, nowMs: () => number): TokenSource {
-  let token = '';
-  let [fromMs, untilMs] = [-Infinity, -Infinity];
-  let underWay: Promise<string> | undefined;
-
-  async function fetchToken(): Promise<string> {
+/** Client credentials, RFC 6749 §4.4. */
+function tokenSource({ tokenUrl, clientId, clientSecret, scopes, parameters }: OAuth2Client, { dispatcher, timeoutMs, nowMs }: Asking): Renewed<string> {
+  return renewed(async () => {
     const form = new URLSearchParams({ grant_type: 'client_credentials', ...(scopes.length > 0 && { scope: scopes.join(' ') }), ...parameters });
     const credentials = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`).toString('base64');
     const answer = await request(tokenUrl, {
@@ -86,24 +82,12 @@ function tokenSource({ tokenUrl, clientId, clientSecret, scopes, parameters }: O
     const body: unknown = answer.statusCode === 200 ? await answer.body.json() : await answer.body.dump();
     if (!isRecord(body) || typeof body['access_token'] !== 'string') throw new Error(`no token from ${new URL(tokenUrl).host}: status ${answer.statusCode}`);
     const lifeS = Number(body['expires_in'] ?? DEFAULT_LIFE_S);
-    token = body['access_token'];
-    fromMs = nowMs();
-    untilMs = fromMs + (Number.isFinite(lifeS) ? lifeS : DEFAULT_LIFE_S) * 1000 * LIFE_USED;
-    return token;
-  }
+    return { value: body['access_token'], lifeMs: (Number.isFinite(lifeS) ? lifeS : DEFAULT_LIFE_S) * 1000 };
+  }, nowMs);
+}
 
-  return {
-    current: () => {
-      if (nowMs() < untilMs) return Promise.resolve(token);
-      underWay ??= fetchToken().finally(() => {
-        underWay = undefined;
-      });
-      return underWay;
-    },
-    drop: () => {
-      if (nowMs() < fromMs + NEW_MS) return false;
-      untilMs = -Infinity;
-      return true;
-    },
-  };
+function keySource({ region, credentials }: SigV4, { dispatcher, timeoutMs, nowMs }: Asking): () => Promise<AwsKeys> {
+  if (credentials.kind === 'keys') return () => Promise.resolve(credentials);
+  const keys = renewed(() => takeRole(credentials, { region, dispatcher, timeoutMs }), nowMs);
+  return () => keys.current();
 }

@@ -16,9 +16,10 @@ export const FIELDS = { symbols: 4, series: 5, refs: 1, samples: 2, histograms: 
 
 /** What goes into one request: series by their positions, the fields of their points one behind the other. */
 export interface Content {
-  readonly positions: readonly number[];
+  readonly count: number;
+  readonly positions: Uint32Array;
   /** Where the points of each end. */
-  readonly ends: readonly number[];
+  readonly ends: Uint32Array;
   readonly points: Buffer;
   /** By index of the series. */
   readonly exemplars: ReadonlyMap<number, readonly Exemplar[]>;
@@ -53,10 +54,13 @@ export class RequestWriter {
   write(content: Content): Buffer {
     this.begin();
     const { body, table } = this;
+    const { count, positions, ends, points, exemplars } = content;
     let start = 0;
-    for (const [index, position] of content.positions.entries()) {
-      const end = content.ends[index] ?? start;
-      body.nested(FIELDS.series, () => this.writeSeries(position, content.points, start, end, content.exemplars.get(index)));
+    for (let index = 0; index < count; index += 1) {
+      const end = ends[index] ?? start;
+      const series = body.open(FIELDS.series);
+      this.writeSeries(positions[index] ?? 0, points, start, end, exemplars.size === 0 ? undefined : exemplars.get(index));
+      body.close(series);
       start = end;
     }
     table.raw(body.view(0, body.length));
@@ -77,19 +81,25 @@ export class RequestWriter {
 
   private writeSeries(position: number, points: Buffer, start: number, end: number, exemplars: readonly Exemplar[] | undefined): void {
     const { body } = this;
-    const metadata = this.metadataOf(this.positions.nameOf(position));
-    const refs = this.positions.refsOf(position);
-    body.nested(FIELDS.refs, () => {
-      for (let at = 0; at < refs.length; at += 1) body.varint(this.numberOf(refs[at] ?? 0));
-    });
+    const { positions } = this;
+    const metadata = this.metadataOf(positions.nameOf(position));
+    const labels = body.open(FIELDS.refs);
+    const behind = positions.refsEnd(position);
+    for (let at = positions.refsStart(position); at < behind; at += 1) body.varint(this.numberOf(positions.refAt(at)));
+    body.close(labels);
     body.raw(points, start, end);
-    for (const exemplar of exemplars ?? []) body.nested(FIELDS.exemplars, () => this.writeExemplar(exemplar));
-    if (metadata === undefined) return;
-    body.nested(FIELDS.metadata, () => {
-      body.uint(1, metadata.type);
-      if (this.positions.symbols.lengthOf(metadata.help) > 0) body.uint(3, this.numberOf(metadata.help));
-      if (this.positions.symbols.lengthOf(metadata.unit) > 0) body.uint(4, this.numberOf(metadata.unit));
-    });
+    if (exemplars !== undefined) for (const exemplar of exemplars) body.nested(FIELDS.exemplars, () => this.writeExemplar(exemplar));
+    if (metadata !== undefined) this.writeMetadata(metadata);
+  }
+
+  private writeMetadata({ type, help, unit }: MetadataRefs): void {
+    const { body } = this;
+    const { symbols } = this.positions;
+    const start = body.open(FIELDS.metadata);
+    body.uint(1, type);
+    if (symbols.lengthOf(help) > 0) body.uint(3, this.numberOf(help));
+    if (symbols.lengthOf(unit) > 0) body.uint(4, this.numberOf(unit));
+    body.close(start);
   }
 
   private writeExemplar({ labels, value, timestampMs }: Exemplar): void {
@@ -111,7 +121,9 @@ export class RequestWriter {
     }
     if (this.stamps[symbol] === this.stamp) return this.numbers[symbol] ?? 0;
     const { symbols } = this.positions;
-    const number = symbols.lengthOf(symbol) === 0 ? 0 : this.append(symbols.get(symbol));
+    const start = symbols.startOf(symbol);
+    const length = symbols.lengthOf(symbol);
+    const number = length === 0 ? 0 : this.append(symbols.memory, start, start + length);
     this.stamps[symbol] = this.stamp;
     this.numbers[symbol] = number;
     return number;
@@ -126,8 +138,8 @@ export class RequestWriter {
     return number;
   }
 
-  private append(text: Buffer): number {
-    this.table.slice(FIELDS.symbols, text, 0, text.length);
+  private append(text: Buffer, start = 0, end = text.length): number {
+    this.table.slice(FIELDS.symbols, text, start, end);
     this.used += 1;
     return this.used - 1;
   }

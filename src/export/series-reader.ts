@@ -1,7 +1,6 @@
 import { FieldCursor } from '../lib/wire.js';
 import type { Histogram } from '../remotewrite/series.js';
 import { BrokenChunk } from './chunk/bits.js';
-import type { Span } from './chunk/bits.js';
 import { CHUNK_XOR, decodeChunk } from './chunk/chunk.js';
 import { FloatPoints, FloatReader } from './chunk/float-chunk.js';
 import type { ReaderStates } from './chunk/float-chunk.js';
@@ -13,20 +12,37 @@ export class SeriesReader {
   histograms: Histogram[] = [];
   failed = false;
   private bytes: Buffer = Buffer.alloc(0);
+  private frame = new FieldCursor(this.bytes);
   private fields = new FieldCursor(this.bytes);
   private chunk = new FieldCursor(this.bytes);
   private readonly reader = new FloatReader();
+  private readonly range = { bytes: this.bytes, start: 0, end: 0, minMs: 0 };
+  private readonly span = { afterMs: 0, untilMs: 0 };
 
-  open(frame: Buffer): void {
-    this.bytes = frame;
-    this.fields = new FieldCursor(frame);
-    this.chunk = new FieldCursor(frame);
+  /** The frame in this range. */
+  open(bytes: Buffer, start: number, end: number): void {
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.frame = new FieldCursor(bytes);
+      this.fields = new FieldCursor(bytes);
+      this.chunk = new FieldCursor(bytes);
+    }
     this.failed = false;
+    this.frame.enter(start, end);
   }
 
-  /** The number of the series in this range; undefined: it has no labels, or they cannot be read. */
-  enter(known: KnownSeries, start: number, end: number): number | undefined {
+  /** Goes on to the next series. False where there is none, or the frame cannot be read (`failed`). */
+  next(): boolean {
+    const { frame } = this;
+    while (frame.next()) if (frame.field === SERIES) return !this.failed;
+    this.failed ||= frame.failed;
+    return false;
+  }
+
+  /** The number of this series; undefined: it has no labels, or they cannot be read. */
+  numberIn(known: KnownSeries): number | undefined {
     const { fields, bytes } = this;
+    const { start, end } = this.frame;
     const expected = known.expected(bytes, start, end);
     if (expected >= 0) {
       fields.enter(expected, end);
@@ -41,46 +57,53 @@ export class SeriesReader {
     return known.take(bytes, start, behind);
   }
 
-  /** Reads the chunks of the series that was entered. Returns what is wrong with them. */
-  read(states: ReaderStates, series: number, { afterMs, untilMs }: Span): string | undefined {
-    const { fields, chunk, floats } = this;
+  /** Reads the chunks of this series, later than `afterMs` and not later than `untilMs`. Returns what is wrong with them. */
+  read(states: ReaderStates, series: number, afterMs: number, untilMs: number): string | undefined {
+    const { fields, chunk, floats, range, span } = this;
     floats.count = 0;
     if (this.histograms.length > 0) this.histograms = [];
+    span.afterMs = afterMs;
+    span.untilMs = untilMs;
+    range.bytes = this.bytes;
     while (fields.next()) {
       if (fields.field !== CHUNK) continue;
       chunk.enter(fields.start, fields.end);
-      let [minMs, maxMs, encoding, start, end] = [0, 0, 0, 0, 0];
+      let [maxMs, encoding] = [0, 0];
+      [range.minMs, range.start, range.end] = [0, 0, 0];
       while (chunk.next()) {
-        if (chunk.field === 1) minMs = chunk.int();
+        if (chunk.field === 1) range.minMs = chunk.int();
         else if (chunk.field === 2) maxMs = chunk.int();
         else if (chunk.field === 3) encoding = chunk.number();
-        else if (chunk.field === 4) [start, end] = [chunk.start, chunk.end];
+        else if (chunk.field === 4) [range.start, range.end] = [chunk.start, chunk.end];
       }
-      const lastMs = Math.max(afterMs, floats.lastMs, this.histograms.at(-1)?.timestampMs ?? -Infinity);
-      if (maxMs <= lastMs) continue;
-      const problem = this.decode(encoding, { start, end, minMs }, { afterMs: lastMs, untilMs }, states, series);
+      if (floats.count + this.histograms.length > 0) span.afterMs = Math.max(afterMs, floats.lastMs, this.histograms.at(-1)?.timestampMs ?? -Infinity);
+      if (maxMs <= span.afterMs) continue;
+      const problem = encoding === CHUNK_XOR ? this.readFloats(states, series) : this.readOther(encoding);
       if (problem !== undefined) return problem;
     }
     this.failed ||= fields.failed || chunk.failed;
     return undefined;
   }
 
-  private decode(encoding: number, { start, end, minMs }: { readonly start: number; readonly end: number; readonly minMs: number }, span: Span, states: ReaderStates, series: number): string | undefined {
-    const { bytes } = this;
-    if (encoding !== CHUNK_XOR) {
-      const decoded = decodeChunk(encoding, bytes.subarray(start, end), span, { samples: [], histograms: this.histograms });
-      return decoded.ok ? undefined : decoded.error;
-    }
+  private readFloats(states: ReaderStates, series: number): string | undefined {
     try {
-      this.reader.floats({ bytes, start, end, minMs }, span, this.floats, states, series);
+      this.reader.floats(this.range, this.span, this.floats, states, series);
       return undefined;
     } catch (error) {
       if (error instanceof BrokenChunk) return `a chunk cannot be read: ${error.message}`;
       throw error;
     }
   }
+
+  private readOther(encoding: number): string | undefined {
+    const { bytes, start, end } = this.range;
+    const decoded = decodeChunk(encoding, bytes.subarray(start, end), this.span, { samples: [], histograms: this.histograms });
+    return decoded.ok ? undefined : decoded.error;
+  }
 }
 
+/** Field number of ChunkedReadResponse. */
+const SERIES = 1;
 /** Field numbers of ChunkedSeries. */
 const LABEL = 1;
 const CHUNK = 2;

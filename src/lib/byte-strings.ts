@@ -5,7 +5,8 @@ import { longerBytes, longerUints } from './typed-arrays.js';
  * say and nothing for the garbage collector to look at. Nothing is ever removed: who has too many makes a new table of those in use.
  */
 export class ByteStrings {
-  private bytes = new Uint8Array(1024);
+  /** What all of them stand in; another one after some `add`. */
+  memory = bufferOf(new Uint8Array(1024));
   /** Where each begins; one more for the end of the last. */
   private starts = new Uint32Array(64);
   private hashes = new Uint32Array(64);
@@ -21,6 +22,11 @@ export class ByteStrings {
     return (this.starts[number + 1] ?? 0) - (this.starts[number] ?? 0);
   }
 
+  /** Where it begins in `memory`. */
+  startOf(number: number): number {
+    return this.starts[number] ?? 0;
+  }
+
   /** Of its content: the same in each life of the process. */
   hashOf(number: number): number {
     return this.hashes[number] ?? 0;
@@ -28,8 +34,8 @@ export class ByteStrings {
 
   /** Until the next one is added. */
   get(number: number): Buffer {
-    const start = this.starts[number] ?? 0;
-    return Buffer.from(this.bytes.buffer, start, this.lengthOf(number));
+    const start = this.startOf(number);
+    return this.memory.subarray(start, start + this.lengthOf(number));
   }
 
   /** The number of these bytes, which are kept if they are new. */
@@ -48,9 +54,9 @@ export class ByteStrings {
 
   /** Whether it stands in `source` at `start`. */
   isAt(number: number, source: Uint8Array, start: number): boolean {
-    const { bytes } = this;
+    const { memory } = this;
     const end = this.starts[number + 1] ?? 0;
-    for (let own = this.starts[number] ?? 0, other = start; own < end; own += 1, other += 1) if (bytes[own] !== source[other]) return false;
+    for (let own = this.starts[number] ?? 0, other = start; own < end; own += 1, other += 1) if (memory[own] !== source[other]) return false;
     return true;
   }
 
@@ -66,10 +72,10 @@ export class ByteStrings {
   private append(slot: number, hash: number, content: Uint8Array): number {
     const number = this.count;
     const start = this.starts[number] ?? 0;
-    if (start + content.length > this.bytes.length) this.bytes = longerBytes(this.bytes, start + content.length);
+    if (start + content.length > this.memory.length) this.memory = bufferOf(longerBytes(new Uint8Array(this.memory.buffer), start + content.length));
     if (number + 2 > this.starts.length) this.starts = longerUints(this.starts, number + 2);
     if (number + 1 > this.hashes.length) this.hashes = longerUints(this.hashes, number + 1);
-    this.bytes.set(content, start);
+    this.memory.set(content, start);
     this.starts[number + 1] = start + content.length;
     this.hashes[number] = hash;
     this.count = number + 1;
@@ -87,6 +93,10 @@ export class ByteStrings {
       this.slots[slot] = number + 1;
     }
   }
+}
+
+function bufferOf({ buffer }: Uint8Array<ArrayBuffer>): Buffer<ArrayBuffer> {
+  return Buffer.from(buffer);
 }
 
 /** FNV-1a, with its bits mixed at the end. */

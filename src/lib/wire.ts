@@ -152,11 +152,11 @@ export function readPacked(bytes: Buffer, start: number, end: number, into: numb
   return scale === 1;
 }
 
-/** The message with its length before it, at `at`: where it begins, and its length; undefined while its length is cut off or is none. */
-export function delimitedAt(bytes: Buffer, at: number): { readonly start: number; readonly length: number } | undefined {
+/** The message with its length before it, at `at`: where it begins, and its length; undefined while its length is cut off, by `end`, or is none. */
+export function delimitedAt(bytes: Buffer, at: number, end = bytes.length): { readonly start: number; readonly length: number } | undefined {
   let length = 0;
   for (let index = 0, scale = 1; index < MAX_LENGTH_BYTES; index += 1, scale *= 128) {
-    const byte = bytes[at + index];
+    const byte = at + index < end ? bytes[at + index] : undefined;
     if (byte === undefined) return undefined;
     length += (byte & 0x7f) * scale;
     if (byte < 0x80) return { start: at + index + 1, length };
@@ -189,6 +189,11 @@ export class FieldWriter {
   /** How much has been written. */
   get length(): number {
     return this.at;
+  }
+
+  /** How much memory it has. */
+  get capacity(): number {
+    return this.bytes.length;
   }
 
   /** What has been written from there on, as long as nothing more is. */
@@ -324,11 +329,20 @@ export class FieldWriter {
 
   /** A delimited field with whatever `write` writes in it. Its length is known afterwards: a long content makes way for a long length. */
   nested(field: number, write: () => void): void {
+    const start = this.open(field);
+    write();
+    this.close(start);
+  }
+
+  /** The same without a function, for what is written a hundred thousand times: `close` is given what `open` has returned. */
+  open(field: number): number {
     this.tag(field, DELIMITED);
     this.reserve(1);
-    const start = this.at;
     this.at += 1;
-    write();
+    return this.at - 1;
+  }
+
+  close(start: number): void {
     const length = this.at - start - 1;
     const more = varintLength(length) - 1;
     if (more > 0) {

@@ -10,7 +10,7 @@ import { superviseThread } from './supervised-thread.js';
 import type { ExportThreadOptions, FromExportThread, ToExportThread } from './thread-messages.js';
 
 /** What a collection leaves behind is dead at once; where there is much room for it, much memory is taken. */
-const YOUNG_MIB = 24;
+const YOUNG_MIB = 6;
 
 export interface Exports {
   setState(state: DesiredState): void;

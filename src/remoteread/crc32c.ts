@@ -3,35 +3,40 @@
  * distance from the end, so that the look-ups do not wait for each other.
  */
 const SLICES = 8;
-const TABLES = new Uint32Array(256 * SLICES);
+const TABLES = Array.from({ length: SLICES }, () => new Int32Array(256));
+const [T0 = new Int32Array(256), T1 = T0, T2 = T0, T3 = T0, T4 = T0, T5 = T0, T6 = T0, T7 = T0] = TABLES;
 for (let index = 0; index < 256; index += 1) {
   let value = index;
   for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0x82f6_3b78 : value >>> 1;
-  TABLES[index] = value;
+  T0[index] = value;
 }
-for (let at = 256; at < TABLES.length; at += 1) {
-  const before = TABLES[at - 256] ?? 0;
-  TABLES[at] = (before >>> 8) ^ (TABLES[before & 0xff] ?? 0);
+for (const [distance, table] of TABLES.entries()) {
+  const before = TABLES[distance - 1];
+  if (before === undefined) continue;
+  for (let index = 0; index < 256; index += 1) {
+    const value = before[index] ?? 0;
+    table[index] = (value >>> 8) ^ (T0[value & 0xff] ?? 0);
+  }
 }
 
-export function crc32c(bytes: Uint8Array): number {
-  const { length } = bytes;
+/** Of the memory that was looked at last: frames of one answer all stand in the same. */
+let view: DataView = new DataView(new ArrayBuffer(0));
+
+/** Of `bytes[start, end)`. */
+export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
+  if (view.buffer !== bytes.buffer) view = new DataView(bytes.buffer);
+  const words = view;
+  const { byteOffset } = bytes;
   let crc = -1;
-  let at = 0;
-  for (; at + SLICES <= length; at += SLICES) crc = fourOf(4, crc ^ wordAt(bytes, at)) ^ fourOf(0, wordAt(bytes, at + 4));
-  for (; at < length; at += 1) crc = (crc >>> 8) ^ look(0, (crc ^ (bytes[at] ?? 0)) & 0xff);
+  let at = byteOffset + start;
+  const until = byteOffset + end;
+  for (; at + SLICES <= until; at += SLICES) {
+    const low = crc ^ words.getInt32(at, true);
+    const high = words.getInt32(at + 4, true);
+    crc =
+      (T7[low & 0xff] ?? 0) ^ (T6[(low >>> 8) & 0xff] ?? 0) ^ (T5[(low >>> 16) & 0xff] ?? 0) ^ (T4[low >>> 24] ?? 0) ^
+      (T3[high & 0xff] ?? 0) ^ (T2[(high >>> 8) & 0xff] ?? 0) ^ (T1[(high >>> 16) & 0xff] ?? 0) ^ (T0[high >>> 24] ?? 0);
+  }
+  for (; at < until; at += 1) crc = (crc >>> 8) ^ (T0[(crc ^ words.getUint8(at)) & 0xff] ?? 0);
   return (crc ^ -1) >>> 0;
-}
-
-/** Of four bytes, the last of which has this distance from the end. */
-function fourOf(distance: number, word: number): number {
-  return look(distance + 3, word & 0xff) ^ look(distance + 2, (word >>> 8) & 0xff) ^ look(distance + 1, (word >>> 16) & 0xff) ^ look(distance, word >>> 24);
-}
-
-function look(distance: number, byte: number): number {
-  return TABLES[distance * 256 + byte] ?? 0;
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
 }

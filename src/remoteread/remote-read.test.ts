@@ -4,7 +4,7 @@ import { decodeFrame } from './chunks.js';
 import { crc32c } from './crc32c.js';
 import { framed, FrameReader } from './frames.js';
 import { againstStored, decodeReadRequest, encodeReadRequest } from './request.js';
-import type { ReadRequest } from './request.js';
+import type { ReadQuery, ReadRequest } from './request.js';
 
 /** Framing and refusals; what real servers send: test/integration/export-histograms.test.ts. */
 
@@ -24,20 +24,21 @@ describe('frames', () => {
     const found: string[] = [];
     for (let at = 0; at < body.length; at += size) {
       reader.add(body.subarray(at, at + size));
-      for (let next = reader.next(); next.ok && next.value !== undefined; next = reader.next()) found.push(next.value.toString());
+      while (reader.next()) found.push(reader.frame.toString());
     }
     expect(found).toEqual(contents.map(String));
-    expect(reader.isEmpty).toBe(true);
+    expect([reader.isEmpty, reader.fault]).toEqual([true, undefined]);
   });
 
   it.each([
-    ['with a wrong checksum', Buffer.from([1, 0, 0, 0, 0, 97])],
-    ['longer than any', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0])],
-    ['with a length that has no end', Buffer.alloc(9, 0xff)],
-  ])('%s are refused', (_, bytes) => {
+    ['with a wrong checksum', Buffer.from([1, 0, 0, 0, 0, 97]), 'checksum'],
+    ['longer than any', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0]), 'bytes'],
+    ['with a length that has no end', Buffer.alloc(9, 0xff), 'without a length'],
+  ])('%s are refused, and so is all behind them', (_, bytes, fault) => {
     const reader = new FrameReader();
-    reader.add(bytes);
-    expect(reader.next().ok).toBe(false);
+    reader.add(Buffer.concat([bytes, framed(Buffer.from('a'))]));
+    expect([reader.next(), reader.next()]).toEqual([false, false]);
+    expect(reader.fault).toContain(fault);
   });
 
   it('that are no message are refused', () => {
@@ -56,6 +57,13 @@ describe('a request', () => {
 
   it('is read as it was written', () => {
     expect(decodeReadRequest(encodeReadRequest(request))).toEqual({ ok: true, value: request });
+  });
+
+  it('may say for which time chunks need not be cut, which another reader passes over', () => {
+    const query: ReadQuery = { startMs: 8, endMs: 9, matchers: [] };
+    const uncut = encodeReadRequest({ queries: [{ ...query, uncut: { startMs: 7, endMs: Infinity } }], responseTypes: [] });
+    expect(uncut.includes(Buffer.from([0x22, 12, 0x18, 7, 0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]))).toBe(true);
+    expect(decodeReadRequest(uncut)).toEqual({ ok: true, value: { queries: [query], responseTypes: ['samples'] } });
   });
 
   it('without a wish is for samples; wishes may be packed, and unknown ones do not count', () => {

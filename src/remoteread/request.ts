@@ -8,7 +8,7 @@ import { DELIMITED, FieldCursor, FieldWriter, readPacked, VARINT } from '../lib/
 
 /**
  * What a remote read asks: times and matchers, several queries at once, and in which form it may be answered. Hints say how an answer
- * could be made smaller, never what belongs in it, so they are neither read nor written.
+ * could be made cheaper, never what belongs in it, so they are not read.
  */
 
 export const REMOTE_READ_HEADERS = {
@@ -29,6 +29,8 @@ export interface ReadQuery {
   readonly startMs: number;
   readonly endMs: number;
   readonly matchers: readonly Matcher[];
+  /** A time for which chunks need not be cut. Written only, and understood by Prometheus only: others read all of it. */
+  readonly uncut?: { readonly startMs: number; /** Infinity: whatever there is. */ readonly endMs: number } | undefined;
 }
 
 export interface ReadRequest {
@@ -40,16 +42,26 @@ export interface ReadRequest {
 /** Not yet packed. */
 export function encodeReadRequest({ queries, responseTypes }: ReadRequest): Buffer {
   const writer = new FieldWriter();
-  for (const { startMs, endMs, matchers } of queries) {
+  for (const { startMs, endMs, matchers, uncut } of queries) {
     writer.nested(1, () => {
       writer.int(1, startMs);
       writer.int(2, endMs);
       for (const matcher of matchers) writeMatcher(writer, matcher);
+      if (uncut !== undefined) writer.nested(4, () => writeHints(writer, uncut));
     });
   }
   for (const type of responseTypes) writer.uint(2, RESPONSE_TYPES.indexOf(type));
   return writer.finish();
 }
+
+function writeHints(writer: FieldWriter, { startMs, endMs }: NonNullable<ReadQuery['uncut']>): void {
+  writer.int(3, startMs);
+  writer.tag(4, VARINT);
+  writer.bigVarint(endMs === Infinity ? LAST_MS : BigInt(endMs));
+}
+
+/** The end of all times: the chunk that a Prometheus still writes to counts as lasting until then. */
+const LAST_MS = 2n ** 63n - 1n;
 
 function writeMatcher(writer: FieldWriter, { name, op, value }: Matcher): void {
   writer.nested(3, () => {

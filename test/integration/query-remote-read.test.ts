@@ -111,8 +111,8 @@ function streamed(answer: HttpAnswer): readonly string[] {
   const frames = new FrameReader();
   frames.add(answer.body);
   const names: string[] = [];
-  for (let frame = frames.next(); frame.ok && frame.value !== undefined; frame = frames.next()) {
-    const decoded = decodeFrame(frame.value);
+  while (frames.next()) {
+    const decoded = decodeFrame(frames.frame);
     if (!decoded.ok) throw new Error(decoded.error);
     for (const { labels } of decoded.value) {
       const cursor = new FieldCursor(labels).enter(0, labels.length);

@@ -29,8 +29,10 @@ const KINDS = ['data', 'commit'] as const;
 /** A guard against garbage that looks like a length. */
 export const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
 
-export function encodeRecord({ kind, group, groups, samples, newestMs, certainty }: RecordHead, payload: Buffer): Buffer {
-  const record = Buffer.alloc(HEAD_BYTES + payload.length);
+/** Into `memory` where it has room: a record is written and forgotten. */
+export function encodeRecord({ kind, group, groups, samples, newestMs, certainty }: RecordHead, payload: Buffer, memory?: Buffer): Buffer {
+  const length = HEAD_BYTES + payload.length;
+  const record = memory !== undefined && memory.length >= length ? memory.subarray(0, length) : Buffer.allocUnsafeSlow(length);
   record.writeUInt32LE(payload.length, 0);
   record.writeUInt32LE(KINDS.indexOf(kind), 8);
   record.writeUInt16LE(group, 12);

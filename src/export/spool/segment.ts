@@ -18,6 +18,8 @@ export interface RecordRef extends RecordHead, Cursor {
 }
 
 const sync = promisify(fdatasync);
+/** Most records are shorter. One is made of it and written in one go. */
+const SCRATCH = Buffer.allocUnsafeSlow(256 * 1024);
 
 export function segmentName(number: number): string {
   return `${String(number).padStart(10, '0')}.spool`;
@@ -60,7 +62,7 @@ export class Segment {
 
   /** All of it or, where the disk is full, nothing. */
   append(head: RecordHead, payload: Buffer): RecordRef {
-    const record = encodeRecord(head, payload);
+    const record = encodeRecord(head, payload, SCRATCH);
     this.isDirty = true;
     try {
       for (let written = 0; written < record.length; ) written += writeSync(this.file, record, written);

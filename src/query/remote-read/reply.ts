@@ -54,13 +54,9 @@ async function* framesOf(body: Readable): AsyncGenerator<Buffer> {
   const frames = new FrameReader();
   for await (const piece of body) {
     frames.add(Buffer.from(piece));
-    for (;;) {
-      const frame = frames.next();
-      if (!frame.ok) throw new Error(frame.error);
-      if (frame.value === undefined) break;
-      // series of it may be kept
-      yield Buffer.from(frame.value);
-    }
+    // series of it may be kept
+    while (frames.next()) yield Buffer.from(frames.frame);
+    if (frames.fault !== undefined) throw new Error(frames.fault);
   }
   if (!frames.isEmpty) throw new Error('the answer ends in the middle of a frame');
 }
