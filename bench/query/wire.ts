@@ -11,9 +11,12 @@ export interface WireRequest {
   readonly form: string;
 }
 
-/** As Grafana does it: a form in a POST, but for label values. */
+/**
+ * As Grafana does it: queries as a form in a POST, what the label browser asks in a URL. prom-label-proxy adds its matcher to the body of a POST and to its
+ * URL, where none was: Prometheus takes either, so that a POST to `series` there is answered with all series of the label.
+ */
 export function asAsked({ path, parameters }: Question): WireRequest {
-  return { method: path.includes('/label/') ? 'GET' : 'POST', path, form: new URLSearchParams(parameters).toString() };
+  return { method: path.startsWith('/api/v1/query') ? 'POST' : 'GET', path, form: new URLSearchParams(parameters).toString() };
 }
 
 /** What the door asks of its backend: whoever asks the server itself this has the same answer, and the server the same work. */

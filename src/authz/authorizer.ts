@@ -28,8 +28,8 @@ export interface Authorizer {
   setState(state: DesiredState): void;
   /** undefined: what the agent offers is not known (any more). */
   setRegistration(agent: string, targets: readonly Target[] | undefined): void;
-  /** Whether a caller who was let through to a target by these credentials (ids, parted by spaces) would be let through now. What is not known yet counts for him. */
-  mayStay(caller: { readonly tenant: string; readonly credentials: string }, agent: string, target: string): boolean;
+  /** Whether a caller who was let through to a target by these credentials (ids, parted by spaces; and until when, where a token was shown) would be let through now. What is not known yet counts for him. */
+  mayStay(caller: { readonly tenant: string; readonly credentials: string; readonly untilMs?: number | undefined }, agent: string, target: string): boolean;
   /** At once, except where a password or a token has to be checked for the first time. Neither throws nor rejects. */
   check(request: Buffer): MaybePromise<Buffer>;
 }
@@ -115,7 +115,8 @@ export function createAuthorizer({ registry, passwords = createPasswordChecker()
       inventory.register(agent, targets);
       known.forget();
     },
-    mayStay({ tenant, credentials }, agent, target) {
+    mayStay({ tenant, credentials, untilMs = Infinity }, agent, target) {
+      if (untilMs <= wallMs()) return false;
       if (policy === undefined) return true;
       const finding = inventory.view(tenant)?.find(agent, target) ?? { kind: 'none' };
       if (finding.kind !== 'granted') return finding.kind === 'unknown_yet';

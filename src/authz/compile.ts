@@ -45,6 +45,8 @@ export interface KnownCredential extends Owned {
   readonly id: string;
   /** How it was shown, for the audit line. */
   readonly method: Credential['kind'] | 'front-proxy';
+  /** When the very token ends that was shown for it, ms since the epoch; undefined: it is no token. */
+  readonly tokenEndMs?: number | undefined;
   /** The issuer that a certificate must have. */
   readonly issuer: string | undefined;
   /** What it may be used for, of what the tenant may; undefined = all. */

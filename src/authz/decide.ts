@@ -1,6 +1,6 @@
 import type { GatewayLimits, Site } from '../model/desired-state.js';
 import { assertNever } from '../lib/result.js';
-import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER } from '../model/stamps.js';
+import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER, UNTIL_HEADER } from '../model/stamps.js';
 import type { LimitsOf, TargetLimits } from '../model/target-limits.js';
 import type { Reason } from '../model/reasons.js';
 import { readAuthority, readScrapePath, withDefaults } from './asked.js';
@@ -115,11 +115,12 @@ function decideService(question: Question, caller: Tenant, { tenants, methods }:
   // A credential for certain targets is for scraping these, and for nothing else.
   if (!tenants.has(caller.tenant) || caller.credentials.some(({ covers }) => covers !== undefined)) return refuse('door_forbidden', who);
   if (!methods.includes(question.method)) return refuse('method_forbidden', who);
-  return { allow: true, stamp: stampOf(caller), remove: removed(question), audit: { ...who, rule: `tenants/${caller.tenant}/${question.door}` } };
+  return { allow: true, stamp: stampOf(caller), remove: removed(question).filter((name) => name !== CERTIFICATE), audit: { ...who, rule: `tenants/${caller.tenant}/${question.door}` } };
 }
 
 function stampOf({ tenant, credentials }: Tenant): Readonly<Record<string, string>> {
-  return { 'x-scrapeway-tenant': tenant, 'x-scrapeway-credential': credentialIds(credentials) };
+  const untilMs = Math.min(...credentials.map(({ tokenEndMs = Infinity }) => tokenEndMs));
+  return { 'x-scrapeway-tenant': tenant, 'x-scrapeway-credential': credentialIds(credentials), ...(untilMs < Infinity && { [UNTIL_HEADER]: String(untilMs) }) };
 }
 
 // ------------------------------------------------------------------------------------------------------------------ scrape
@@ -220,7 +221,7 @@ function isRead({ method }: Question): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** Of a scrape this ends at the hub, which cuts by it what a revoked certificate has open; by its serial too. */
+/** Of scrapes, queries and pushes this ends at who serves them, which cuts by it what a revoked certificate has open; by its serial too. */
 const CERTIFICATE = 'x-forwarded-client-cert';
 const INTERNAL = ['proxy-authorization', CERTIFICATE, 'x-tenant-namespace', 'x-scrapeway-peer-issuer'];
 /** Of a tunnel the hub wants to know who signed its certificate: an agent that was renewed is not a stranger. */

@@ -11,8 +11,9 @@ import { serviceAccountKey } from './compile.js';
 import type { CredentialTable, KnownCredential, Policy, RevokedTable } from './compile.js';
 import type { PasswordChecker } from '../credentials/password.js';
 import type { Door, Question } from './question.js';
+import { lastMs } from './service-accounts.js';
 import type { Reviewed, ServiceAccounts } from './service-accounts.js';
-import { issuersTokenClaim, whyNobody } from './token-claims.js';
+import { issuersTokenClaim, shownBy, whyNobody } from './token-claims.js';
 import type { TokenFindings } from './token-findings.js';
 
 /**
@@ -164,21 +165,21 @@ function authorizationClaim(table: CredentialTable, checks: Checks, { value, fin
       const issued = issuersTokenClaim(table, authorization.token, findings);
       if (issued !== undefined) return issued;
       const digest = tokenDigest(authorization.token);
-      return table.tokens.get(digest) ?? serviceAccountClaim(table, checks.serviceAccounts?.review(authorization.token, digest));
+      return table.tokens.get(digest) ?? serviceAccountClaim(table, authorization.token, checks.serviceAccounts?.review(authorization.token, digest));
     }
     case 'basic':
       return passwordClaim(table, checks.passwords, authorization);
   }
 }
 
-function serviceAccountClaim(table: CredentialTable, reviewed: MaybePromise<Reviewed> | undefined): MaybePromise<Claim> {
-  return reviewed === undefined ? INVALID : whenReady(reviewed, (verdict) => claimOfReview(table, verdict));
+function serviceAccountClaim(table: CredentialTable, token: string, reviewed: MaybePromise<Reviewed> | undefined): MaybePromise<Claim> {
+  return reviewed === undefined ? INVALID : whenReady(reviewed, (verdict) => claimOfReview(table, token, verdict));
 }
 
-function claimOfReview({ serviceAccounts }: CredentialTable, reviewed: Reviewed): Claim {
+function claimOfReview({ serviceAccounts }: CredentialTable, token: string, reviewed: Reviewed): Claim {
   switch (reviewed.kind) {
     case 'account':
-      return ownersOfAccount(serviceAccounts, reviewed);
+      return shownBy(ownersOfAccount(serviceAccounts, reviewed), lastMs(token));
     case 'refused':
       return INVALID;
     case 'away':

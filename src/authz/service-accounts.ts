@@ -2,7 +2,7 @@ import { systemClock } from '../lib/clock.js';
 import type { Clock } from '../lib/clock.js';
 import { Turns } from '../lib/turns.js';
 import type { ReviewToken, TokenReviewSpec, TokenVerdict } from '../model/kubernetes.js';
-import { unverifiedPayload } from './token-claims.js';
+import { endOf, unverifiedPayload } from './token-claims.js';
 
 /**
  * Tokens of service accounts: only the API server can say whose one is, and it is not asked for each scrape. Its yes counts for a
@@ -121,11 +121,9 @@ function problemOf(token: string, { audiences }: TokenReviewSpec, nowMs: number)
   return all.some((each) => audiences.some((ours) => ours === each)) ? undefined : 'it is for another audience';
 }
 
-const MAX_TIME_MS = 8.64e15;
-
-function lastMs(token: string): number | undefined {
-  const seconds = unverifiedPayload(token)?.get('exp');
-  return typeof seconds === 'number' && Math.abs(seconds) * 1000 <= MAX_TIME_MS ? seconds * 1000 : undefined;
+/** When the token ends, as it says itself, ms since the epoch. */
+export function lastMs(token: string): number | undefined {
+  return endOf(unverifiedPayload(token));
 }
 
 /** The newest so many. */

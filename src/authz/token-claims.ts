@@ -1,4 +1,5 @@
 import type { ClaimRule } from '../model/desired-state.js';
+import { CLOCK_SKEW_S } from '../model/token-metadata.js';
 import type { CredentialTable, KnownCredential, KnownIssuer } from './compile.js';
 import type { Struct, StructValue } from './struct.js';
 import type { TokenFindings } from './token-findings.js';
@@ -14,7 +15,20 @@ export function issuersTokenClaim(table: CredentialTable, token: string, finding
   if (claimed === undefined) return undefined;
   const payload = verifiedPayload(claimed, findings);
   if (payload === undefined) return findings?.failures.get(claimed.name)?.code === JWKS_FETCH_FAILED ? 'no_keys' : new Set();
-  return new Set(matching(claimed, payload));
+  return shownBy(matching(claimed, payload), endOf(payload, CLOCK_SKEW_S));
+}
+
+/** The credentials, as this token shows them. */
+export function shownBy(credentials: Iterable<KnownCredential>, tokenEndMs: number | undefined): ReadonlySet<KnownCredential> {
+  return new Set([...credentials].map((credential) => ({ ...credential, tokenEndMs })));
+}
+
+const MAX_TIME_MS = 8.64e15;
+
+/** When what this is the payload of is taken no more, ms since the epoch; undefined where it does not say. */
+export function endOf(payload: Struct | undefined, skewS = 0): number | undefined {
+  const seconds = payload?.get('exp');
+  return typeof seconds === 'number' && Math.abs(seconds + skewS) * 1000 <= MAX_TIME_MS ? (seconds + skewS) * 1000 : undefined;
 }
 
 /** `google::jwt_verify::Status::JwksFetchFail`: the only failure that is not the token's. */

@@ -1,5 +1,5 @@
 import type { Upgrade } from '../tunnel/handshake.js';
-import { normalSerial } from './tenancy.js';
+import { normalSerial } from '../model/standing.js';
 
 /**
  * Who holds an agent's name, seen by the certificates that come under it. That a certificate changes is normal: agents renew theirs, and

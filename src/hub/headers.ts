@@ -2,10 +2,10 @@ import { fieldValue } from '../h2/index.js';
 import type { BlockWriter, FieldList } from '../h2/index.js';
 import { isReason, REASON_HEADER, REASONS } from '../model/reasons.js';
 import { AGENT_HEADER, MEMBER_HEADER } from '../tunnel/handshake.js';
-import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER } from '../model/stamps.js';
+import { MAX_BYTES_HEADER, MAX_SCRAPES_HEADER, UNTIL_HEADER } from '../model/stamps.js';
+import { normalSerial, readUntil } from '../model/standing.js';
+import type { Party } from '../model/standing.js';
 import { INTERNAL_PREFIX, TIMEOUT_HEADER } from '../tunnel/streams.js';
-import { normalSerial } from './tenancy.js';
-import type { Party } from './tenancy.js';
 
 /**
  * Which headers go which way (contracts: "Tunnel"; facts/envoy.md §12.14: Envoy strips nothing of this towards an upstream).
@@ -60,7 +60,7 @@ export function readRequest(fields: FieldList): ScrapeRequest | undefined {
   // No target's name begins with a dot: what does, is for the tunnel's other streams.
   if (!agent || !target || target.startsWith('.') || !tenant || !method || !path?.startsWith('/')) return undefined;
   const timeoutMs = Number(fieldValue(fields, TIMEOUT_HEADER));
-  const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)), certificate: fieldValue(fields, CERTIFICATE_HEADER) };
+  const party = { tenant, credentials: fieldValue(fields, CREDENTIAL_HEADER) ?? '', serial: normalSerial(fieldValue(fields, SERIAL_HEADER)), certificate: fieldValue(fields, CERTIFICATE_HEADER), untilMs: readUntil(fieldValue(fields, UNTIL_HEADER)) };
   const members = fieldValue(fields, MEMBERS_HEADER);
   return { agent, members: members?.split(' ') ?? [agent], atSite: members !== undefined, hedge: readHedge(fieldValue(fields, HEDGE_HEADER)), target, path, method, timeoutMs: timeoutMs > 0 && Number.isFinite(timeoutMs) ? timeoutMs : undefined, party, maxScrapes: bound(fields, MAX_SCRAPES_HEADER), maxBytes: bound(fields, MAX_BYTES_HEADER) };
 }

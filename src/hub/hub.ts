@@ -10,6 +10,7 @@ import type { Logger } from '../lib/logger.js';
 import type { DesiredState, Site } from '../model/desired-state.js';
 import type { Reason } from '../model/reasons.js';
 import { sitesByMember } from '../model/sites.js';
+import { normalSerial } from '../model/standing.js';
 import type { Registration } from '../model/target.js';
 import { gatewayIdLines, MAX_LANES, upgradeAnswer } from '../tunnel/handshake.js';
 import type { GatewayIds, Upgrade } from '../tunnel/handshake.js';
@@ -26,7 +27,7 @@ import { Latencies } from './latencies.js';
 import { HubMetrics, registerHubMetrics } from './metrics.js';
 import type { MayStay, SwitchContext } from './switched.js';
 import { ServiceSide } from './service-side.js';
-import { normalSerial, Tenancy } from './tenancy.js';
+import { Tenancy } from './tenancy.js';
 import { Tunnel, TUNNEL_CONNECTION } from './tunnel.js';
 import { Tunnels } from './tunnels.js';
 

@@ -28,7 +28,7 @@ import type { Tunnels, Waiter } from './tunnels.js';
  */
 
 /** Whether somebody whom ext_authz let through to a target would be let through now: the grant may be gone, the credential over. */
-export type MayStay = (party: { readonly tenant: string; readonly credentials: string }, agent: string, target: string) => boolean;
+export type MayStay = (party: { readonly tenant: string; readonly credentials: string; readonly untilMs?: number | undefined }, agent: string, target: string) => boolean;
 
 /** What may live for hours, and must not hold up a drain: a CONNECT. */
 export interface LongLived {

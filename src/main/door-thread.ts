@@ -18,6 +18,7 @@ import { createQueryDoor } from './query-door.js';
 import { answerPush } from './push-door.js';
 import { changed } from './state-change.js';
 import { addUtilisation } from './thread-utilisation.js';
+import { UnderWay } from './under-way.js';
 import type { DoorThreadOptions, FromDoorThread, ToDoorThread } from './thread-messages.js';
 
 const { runtimeDir, logLevel, cache }: DoorThreadOptions = workerData;
@@ -33,6 +34,7 @@ const queries = createQueryService({ logger: logger.child({ component: 'query' }
 const queryDoor = createQueryDoor(queries);
 const push = createPush({ config: { targets: [], tenants: new Map() }, logger: logger.child({ component: 'push' }), registry, wayTo: behind.wayTo });
 
+const underWay = new UnderWay();
 let state: DesiredState | undefined;
 
 function pushConfig({ tenants, pushTargets = [] }: DesiredState): PushConfig {
@@ -53,6 +55,7 @@ port.on('message', (message: ToDoorThread) => {
       behind.setState(state);
       queryDoor.setState(state);
       push.configure(pushConfig(state));
+      underWay.setState(state);
       return;
     case 'located':
       behind.located(message.agent, message.thread);
@@ -76,7 +79,10 @@ const server = await startApiServer({
   socketPath: join(runtimeDir, 'doors.sock'),
   // Envoy routes nothing else here.
   answer: () => refusal('target_forbidden'),
-  others: (request, response) => queryDoor.handle(request, response) || answerPush(push, request, response),
+  others: (request, response) => {
+    const ended = underWay.begin(request, response);
+    return queryDoor.handle(request, response, ended) || answerPush(push, request, response, ended);
+  },
   logger,
 });
 tell({ type: 'listening' });

@@ -8,8 +8,8 @@ import type { QueryService } from '../query/service.js';
  */
 export interface QueryDoor {
   setState(state: DesiredState): void;
-  /** False: not a path of this door. */
-  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** False: not a path of this door. `ended` aborts when its caller would be let in no more. */
+  handle(request: IncomingMessage, response: ServerResponse, ended: AbortSignal): boolean;
 }
 
 const OWN_API = '/api/v1/';
@@ -22,13 +22,13 @@ export function createQueryDoor(service: QueryService): QueryDoor {
       service.setState(state);
       soleBackends = findSoleBackends(state);
     },
-    handle: (request, response) => {
+    handle: (request, response, ended) => {
       const url = request.url ?? '';
       const tenant = request.headers['x-scrapeway-tenant'];
       if (typeof tenant !== 'string' || !(url.startsWith(BY_NAME) || url.startsWith(OWN_API))) return false;
       // Without a sole backend: a name that no backend can have, for which the service has its own answer.
       if (url.startsWith(OWN_API)) request.url = `${BY_NAME}${soleBackends.get(tenant) ?? '-'}${url}`;
-      void service.handle(request, response, { tenant });
+      void service.handle(request, response, { tenant, ended });
       return true;
     },
   };

@@ -76,7 +76,7 @@ export const REASONS = {
   agent_busy: { status: 503, hop: 'hub', text: 'too many scrapes in flight at the agent' },
   tenant_busy: { status: 429, hop: 'hub', text: 'too many scrapes of this tenant in flight' },
   body_too_large: { status: 502, hop: 'hub', text: "the answer is over the tenant's size limit" },
-  revoked: { status: 403, hop: 'hub', text: 'the credentials were revoked' },
+  revoked: { status: 403, hop: 'hub', text: 'the credentials were revoked, or their time is over' },
   agent_timeout: { status: 504, hop: 'hub', text: 'the agent did not answer within the deadline' },
   bad_upgrade: { status: 400, hop: 'hub', text: 'not a tunnel handshake of a known version' },
   gateway_draining: { status: 503, hop: 'hub', text: 'the gateway is shutting down' },

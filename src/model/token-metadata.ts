@@ -8,3 +8,6 @@ export const TOKEN_METADATA = {
   /** With an issuer's name behind it: why the token is not one of this issuer's. */
   failed: 'failed:',
 } as const;
+
+/** Clocks of an issuer and of ours may differ by so much; Envoy's default, said aloud. A token is taken for so long after its end. */
+export const CLOCK_SKEW_S = 60;

@@ -1,7 +1,7 @@
 import type { Span } from './ast.js';
 
 /** Why a query was refused: it is no PromQL, or it is more than we are willing to read. */
-export type RefusalReason = 'syntax' | 'too_long' | 'too_deep';
+export type RefusalReason = 'syntax' | 'too_long' | 'too_deep' | 'too_costly';
 
 /** Thrown and caught inside of this library only: the first fault ends the parse, as Prometheus reports only the first. */
 export class ParseFailure extends Error {

@@ -1,5 +1,6 @@
 import type { Matcher, MatchOp, VectorSelector } from './ast.js';
 import { METRIC_NAME_LABEL } from './ast.js';
+import { ParseFailure } from './failure.js';
 import { compileMatcher } from './regex.js';
 import { unquote } from './strings.js';
 import type { TokenStream } from './token-stream.js';
@@ -42,6 +43,9 @@ function parseMatcher(p: TokenStream): Matcher {
   if (p.peek().type !== 'string') return p.unexpected(CONTEXT, 'string');
   const value = p.take();
   const matcher: Matcher = { name, op, value: unquote(value.text) };
+  if (p.regexes === undefined) return matcher;
+  const isRegex = op === '=~' || op === '!~';
+  if (isRegex && !p.regexes.spend(matcher.value)) throw new ParseFailure('regular expressions that would take too long to read', { start: label.start, end: value.end }, 'too_costly');
   const compiled = compileMatcher(matcher);
   return compiled.ok ? matcher : p.fail(compiled.error, { start: label.start, end: value.end });
 }

@@ -7,6 +7,7 @@ import type { RefusalReason } from './failure.js';
 import { DEFAULT_FEATURES } from './features.js';
 import type { Features } from './features.js';
 import { parseExpression } from './parse-expression.js';
+import { RegexBudget } from './regex-cost.js';
 import { TokenStream } from './token-stream.js';
 
 /**
@@ -21,6 +22,8 @@ export interface ParseOptions {
   readonly maxLength?: number;
   /** Height of the tree. Default: 500. Never more than 1,000, which leaves half of a thread's stack to the caller. */
   readonly maxDepth?: number;
+  /** What its regular expressions may cost to compile; of several texts together where they share it. 'known': all have been compiled before. Default: one of its own. */
+  readonly regexes?: RegexBudget | 'known';
 }
 
 export interface ParseError extends Span {
@@ -38,11 +41,11 @@ export const MAX_DEPTH = 500;
 const DEPTH_LIMIT = 1_000;
 
 export function parse(input: string, options: ParseOptions = {}): Result<Expr, ParseError> {
-  const { maxLength = MAX_LENGTH, maxDepth = MAX_DEPTH } = options;
+  const { maxLength = MAX_LENGTH, maxDepth = MAX_DEPTH, regexes = new RegexBudget() } = options;
   if (input.length > maxLength) {
     return err({ start: 0, end: input.length, line: 1, column: 1, reason: 'too_long', message: `expression is longer than ${maxLength} characters` });
   }
-  const tree = attempt(input, () => parseTree(input, { ...DEFAULT_FEATURES, ...options.features }, Math.min(maxDepth, DEPTH_LIMIT)));
+  const tree = attempt(input, () => parseTree(input, { ...DEFAULT_FEATURES, ...options.features }, { maxDepth: Math.min(maxDepth, DEPTH_LIMIT), regexes: regexes === 'known' ? undefined : regexes }));
   return tree.ok ? attempt(input, () => check(tree.value, input)) : tree;
 }
 
@@ -56,8 +59,8 @@ function attempt(input: string, run: () => Expr): Result<Expr, ParseError> {
   }
 }
 
-function parseTree(input: string, features: Features, maxDepth: number): Expr {
-  const stream = new TokenStream(input, features, maxDepth);
+function parseTree(input: string, features: Features, bounds: ConstructorParameters<typeof TokenStream>[2]): Expr {
+  const stream = new TokenStream(input, features, bounds);
   if (stream.peek().type === 'eof') throw new ParseFailure('no expression found in input', { start: 0, end: 0 });
   const expr = parseExpression(stream);
   return stream.peek().type === 'eof' ? expr : stream.unexpected();

@@ -2,6 +2,7 @@ import type { Expr, Duration, Span } from './ast.js';
 import { ParseFailure } from './failure.js';
 import type { Features } from './features.js';
 import { Lexer } from './lex.js';
+import type { RegexBudget } from './regex-cost.js';
 import { describe } from './tokens.js';
 import type { Token } from './tokens.js';
 
@@ -11,6 +12,8 @@ import type { Token } from './tokens.js';
  */
 export class TokenStream {
   readonly features: Features;
+  /** Of all regular expressions; undefined: they have been read before. */
+  readonly regexes: RegexBudget | undefined;
   readonly #lexer: Lexer;
   readonly #maxDepth: number;
   readonly #heights = new WeakMap<Expr | Duration, number>();
@@ -19,8 +22,9 @@ export class TokenStream {
   #nesting = 0;
   #aggregations = 0;
 
-  constructor(input: string, features: Features, maxDepth: number) {
+  constructor(input: string, features: Features, { maxDepth, regexes }: { readonly maxDepth: number; readonly regexes: RegexBudget | undefined }) {
     this.features = features;
+    this.regexes = regexes;
     this.#lexer = new Lexer(input);
     this.#maxDepth = maxDepth;
   }

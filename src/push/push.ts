@@ -34,7 +34,7 @@ export interface PushOptions {
 }
 
 export interface Push {
-  /** Serves one request of the door for an authenticated tenant. Never rejects. */
+  /** Serves one request of the door for an authenticated tenant, until `ended` aborts: then it is let in no more. Never rejects. */
   handle(request: IncomingMessage, response: ServerResponse, what: Asked): Promise<void>;
   /** From now on; pushes under way end as they began. */
   configure(config: PushConfig): void;
@@ -47,11 +47,14 @@ export interface Asked {
   readonly tenant: string;
   /** Where it is not the request's own: `/push/<target>/…`. */
   readonly path?: string | undefined;
+  /** When it aborts, the tenant would be let in no more. */
+  readonly ended?: AbortSignal | undefined;
 }
 
 const NO_TARGET = 'none';
 /** The sender did not wait for the answer. */
 const GONE = 'gone';
+const NEVER = new AbortController().signal;
 
 export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, registry, wayTo = NO_WAY, clock = systemClock }: PushOptions): Push {
   const metrics = createPushMetrics(registry);
@@ -125,12 +128,14 @@ export function createPush({ config, limits = DEFAULT_PUSH_LIMITS, logger, regis
     }
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse, { tenant, path = request.url ?? '' }: Asked): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse, { tenant, path = request.url ?? '', ended = NEVER }: Asked): Promise<void> {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const [, door, name = '', ...segments] = (path.split('?')[0] ?? '').split('/');
     const backend = door === 'push' ? backendFor(tenant, name) : undefined;
-    const answer = backend === undefined ? refusal('target_forbidden') : await serve(request, backend, segments, tenant, gone.signal);
+    const served = backend === undefined ? refusal('target_forbidden') : await serve(request, backend, segments, tenant, AbortSignal.any([gone.signal, ended]));
+    // What was written by then is written, and the sender is told.
+    const answer = ended.aborted && served.reason !== undefined ? refusal('revoked') : served;
     metrics.requests.inc({ tenant, target: backend?.target.name ?? NO_TARGET, result: gone.signal.aborted ? GONE : (answer.reason ?? 'ok') });
     send(request, response, answer);
   }

@@ -4,7 +4,7 @@ import type { Result } from '../lib/result.js';
 import { METRIC_NAME_LABEL, matchersOf } from '../promql/ast.js';
 import { Merges } from '../promql/enforce/merge.js';
 import type { Policy, Rule } from '../promql/enforce/policy.js';
-import { restrict } from '../promql/enforce/restrict.js';
+import { Restrictions } from '../promql/enforce/restrict.js';
 import { ALL_FEATURES } from '../promql/features.js';
 import { parse } from '../promql/parse.js';
 import { compileMatcher } from '../promql/regex.js';
@@ -14,7 +14,7 @@ import type { Form } from './form.js';
 import { isObject, labelsOf, objectsOf, pick, textOf } from './json.js';
 import type { JsonObject } from './json.js';
 import type { Limits } from './limits.js';
-import { readSelector } from './match.js';
+import { readSelectors } from './match.js';
 import { refuse } from './refusal.js';
 import type { Refusal } from './refusal.js';
 import { readCount } from './values.js';
@@ -34,7 +34,7 @@ export function rulesPlan({ form, policy, limits }: Question): Result<Plan, Refu
   const type = form.first('type') ?? '';
   if (!['', 'alert', 'record'].includes(type)) return refuse('query_malformed', 'invalid parameter "type"');
   // Read here and applied to the answer, since older servers do not know them.
-  const selectors = readSelectors(form.all('match[]'), limits);
+  const selectors = readConditions(form.all('match[]'), limits);
   if (!selectors.ok) return selectors;
   const filters = FILTERS.flatMap((name) => form.all(name).map((value) => [name, value] as const));
   return ok({
@@ -63,9 +63,10 @@ interface RuleFilter {
 }
 
 export function visibleGroups(data: unknown, policy: Policy, { selectors, withAlerts }: RuleFilter): readonly JsonObject[] {
+  const restrictions = new Restrictions(policy, new Merges());
   return groupsOf(data).flatMap((group) => {
     const rules = objectsOf(group.rules)
-      .filter((rule) => isOwn(rule, policy) && selected(rule, selectors))
+      .filter((rule) => isOwn(rule, restrictions) && selected(rule, selectors))
       .map((rule): JsonObject => (rule.type === 'alerting' ? { ...pick(rule, RULE_FIELDS), alerts: withAlerts ? objectsOf(rule.alerts).map((alert) => pick(alert, ALERT_FIELDS)) : [] } : pick(rule, RULE_FIELDS)));
     const seconds = rules.reduce((sum, { evaluationTime }) => sum + (typeof evaluationTime === 'number' ? evaluationTime : 0), 0);
     return rules.length === 0 ? [] : [{ ...pick(group, GROUP_FIELDS), evaluationTime: seconds, rules }];
@@ -73,7 +74,7 @@ export function visibleGroups(data: unknown, policy: Policy, { selectors, withAl
 }
 
 /** Every selector of its query is allowed as it stands, and its templates ask nothing on their own. */
-function isOwn(rule: JsonObject, policy: Policy): boolean {
+function isOwn(rule: JsonObject, restrictions: Restrictions): boolean {
   const parsed = parse(textOf(rule.query), { features: ALL_FEATURES });
   if (!parsed.ok) return false;
   let joins = false;
@@ -82,7 +83,7 @@ function isOwn(rule: JsonObject, policy: Policy): boolean {
   });
   const selectors = selectorsOf(parsed.value);
   if (joins || selectors.length === 0) return false;
-  return !asksInTemplates(rule) && selectors.every((selector) => restrict(selector, policy, new Merges()).kind === 'unchanged');
+  return !asksInTemplates(rule) && selectors.every((selector) => restrictions.of(selector).kind === 'unchanged');
 }
 
 /** `{{ query "…" }}`; what template a word belongs to is Go's to know, so any will do. */
@@ -97,12 +98,13 @@ function selected({ labels }: JsonObject, selectors: readonly Rule[]): boolean {
 }
 
 export function visibleAlertsIn(data: unknown, policy: Policy): readonly JsonObject[] {
-  return groupsOf(data).flatMap(({ rules }) => objectsOf(rules).flatMap((rule) => visibleAlerts(rule, policy)));
+  const restrictions = new Restrictions(policy, new Merges());
+  return groupsOf(data).flatMap(({ rules }) => objectsOf(rules).flatMap((rule) => visibleAlerts(rule, policy, restrictions)));
 }
 
-function visibleAlerts(rule: JsonObject, policy: Policy): readonly JsonObject[] {
+function visibleAlerts(rule: JsonObject, policy: Policy, restrictions: Restrictions): readonly JsonObject[] {
   const alerts = objectsOf(rule.alerts);
-  if (isOwn(rule, policy)) return alerts.map((alert) => pick(alert, ALERT_FIELDS));
+  if (isOwn(rule, restrictions)) return alerts.map((alert) => pick(alert, ALERT_FIELDS));
   return alerts.flatMap((alert) => {
     const labels = labelsOf(alert.labels);
     const state = textOf(alert.state);
@@ -116,17 +118,14 @@ export function accept(selectors: readonly Rule[], labels: Readonly<Record<strin
   return selectors.some((matchers) => matchers.every(({ matcher, accepts }) => accepts(labels[matcher.name] ?? '')));
 }
 
-export function readSelectors(texts: readonly string[], limits: Limits): Result<readonly Rule[], Refusal> {
-  const read: Rule[] = [];
-  for (const text of texts) {
-    const selector = readSelector(text, limits);
-    if (!selector.ok) return selector;
-    read.push(matchersOf(selector.value).flatMap((matcher) => {
-      const accepts = compileMatcher(matcher);
-      return accepts.ok ? [{ matcher, accepts: accepts.value }] : [];
-    }));
-  }
-  return ok(read);
+/** As conditions on labels, each selector a rule. */
+export function readConditions(texts: readonly string[], limits: Limits): Result<readonly Rule[], Refusal> {
+  const selectors = readSelectors(texts, limits);
+  if (!selectors.ok) return selectors;
+  return ok(selectors.value.map((selector) => matchersOf(selector).flatMap((matcher) => {
+    const accepts = compileMatcher(matcher);
+    return accepts.ok ? [{ matcher, accepts: accepts.value }] : [];
+  })));
 }
 
 /** A page of groups; the token is of the first group of the next page, made of what this tenant sees. */

@@ -34,6 +34,9 @@ export function limitsOf(own: QueryLimits | undefined, general: QueryLimits = {}
   };
 }
 
+/** Selectors and their matchers, of one question: each is compared with each rule. */
+export const MAX_MATCHERS = 2_000;
+
 /** When a query is evaluated; an instant is a range without steps. */
 export interface Times {
   readonly rangeMs: number;
@@ -50,9 +53,12 @@ export function overLimit(expr: Expr, times: Times, { maxRangeMs, maxSteps }: Li
   const reach = times.rangeMs + reachMs(expr, times);
   if (!(reach <= maxRangeMs)) return `it reaches over ${Math.ceil(reach / 1000)} s, and at most ${Math.floor(maxRangeMs / 1000)} s are allowed`;
   let most = 0;
+  let matchers = 0;
   visit(expr, (node) => {
+    if (node.kind === 'vector') matchers += 1 + node.matchers.length;
     if (node.kind === 'subquery') most = Math.max(most, lengthMs(node.range, times) / (node.step === undefined ? DEFAULT_STEP_MS : Math.max(1, lengthMs(node.step, times))));
   });
+  if (matchers > MAX_MATCHERS) return `${matchers} selectors and matchers, and at most ${MAX_MATCHERS} are allowed`;
   return most <= maxSteps ? undefined : `a subquery of ${Math.ceil(most)} steps, and at most ${maxSteps} are allowed`;
 }
 

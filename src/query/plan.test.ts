@@ -167,3 +167,30 @@ describe('match[]', () => {
     expect(leaving(`/api/v1/series?match[]=${encodeURIComponent(match)}`)).toBe('query_invalid');
   });
 });
+
+describe('work that a few characters can make', () => {
+  const many = (count: number, text: (index: number) => string): readonly string[] => Array.from({ length: count }, (_, index) => text(index));
+  const heavy = (index: number): string => `x{a=~"(b{30}c{30}){20}${index}"}`;
+  /** As a balanced tree: not deep. */
+  const sum = (terms: readonly string[]): string => (terms.length < 2 ? terms.join('') : `(${sum(terms.slice(0, terms.length / 2))}+${sum(terms.slice(terms.length / 2))})`);
+  const query = (text: string): string => `query=${encodeURIComponent(text)}`;
+  const matches = (texts: readonly string[]): string => texts.map((text) => `match[]=${encodeURIComponent(text)}`).join('&');
+
+  it.each<[name: string, url: string, body: string]>([
+    ['one regular expression of hundreds of thousands', '/api/v1/query', query(`x{a=~"${'b{990}'.repeat(300)}"}`)],
+    ['a thousand that are not small', '/api/v1/query', query(sum(many(1000, heavy)))],
+    ['as many, as selectors', '/api/v1/series', matches(many(199, (index) => `x{a=~"(b{30}c{30}){20}(d{99}){2}${index}"}`))],
+    ['thousands of selectors', '/api/v1/query', query(sum(many(5000, () => 'x')))],
+    ['one of thousands of matchers', '/api/v1/query', query(`x{${many(5000, (index) => `l${index}="1"`).join(',')}}`)],
+    ['hundreds of selectors', '/api/v1/series', matches(many(500, (index) => `x${index}`))],
+    ['selectors that are longer than a query together', '/api/v1/series', matches(many(10, () => `x{a="${'b'.repeat(20_000)}"}`))],
+    ['as conditions on rules', '/api/v1/rules?' + matches(many(199, (index) => `x{a=~"(b{30}c{30}){20}(d{99}){2}${index}"}`)), ''],
+  ])('is refused before it is done: %s', (_name, url, body) => {
+    expect(leaving(url, { body })).toBe('query_over_limit');
+  });
+
+  it('is done where a dashboard asks for it: a list of a thousand pods', () => {
+    const pods = many(1000, (index) => String.raw`web-7d9f8b6c5d-${index}\\.eu.*`).join('|');
+    expect(leaving('/api/v1/query', { body: query(`sum(rate(x{pod=~"${pods}"}[5m])) / sum(rate(y{pod=~"${pods}"}[5m]))`) })).toMatchObject({ query: expect.stringContaining('ns="a"') });
+  });
+});

@@ -4,7 +4,7 @@ import type { Reason } from '../model/reasons.js';
 
 /** A refusal in the shape of Prometheus's API, which Grafana and promtool show to people. */
 
-export type QueryReason = Extract<Reason, `query_${string}`>;
+export type QueryReason = Extract<Reason, `query_${string}` | 'revoked'>;
 
 export interface Refusal {
   readonly reason: QueryReason;
@@ -25,6 +25,7 @@ export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const ERROR_TYPES: Readonly<Record<QueryReason, string>> = {
   query_no_endpoint: 'not_found',
   query_no_backend: 'forbidden',
+  revoked: 'forbidden',
   query_method: 'bad_data',
   query_malformed: 'bad_data',
   query_invalid: 'bad_data',

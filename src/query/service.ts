@@ -58,8 +58,8 @@ export interface QueryService {
   setState(state: DesiredState): void;
   /** Resolves when nothing is asked any more of backends as they were before the last state. */
   settled(): Promise<void>;
-  /** `/query/<backend>/…`, of a tenant that has been authenticated. Never rejects: every failure is an answer. */
-  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string }): Promise<void>;
+  /** `/query/<backend>/…`, of a tenant that has been authenticated, until `ended` aborts: then it is let in no more. Never rejects: every failure is an answer. */
+  handle(request: IncomingMessage, response: ServerResponse, who: { readonly tenant: string; readonly ended?: AbortSignal }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -69,11 +69,15 @@ const LINE_PER_PLACE = 4;
 class TimeIsUp extends Error {}
 class CallerGone extends Error {}
 class RightsChanged extends Error {}
+class LetInNoMore extends Error {}
+
+const NEVER = new AbortController().signal;
 
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly tenant: string;
+  readonly ended: AbortSignal;
   readonly route: Route | undefined;
 }
 
@@ -119,12 +123,12 @@ class Service implements QueryService {
     await this.#state.close();
   }
 
-  async handle(request: IncomingMessage, response: ServerResponse, { tenant }: { readonly tenant: string }): Promise<void> {
+  async handle(request: IncomingMessage, response: ServerResponse, { tenant, ended = NEVER }: { readonly tenant: string; readonly ended?: AbortSignal }): Promise<void> {
     const started = performance.now();
     // A write in the moment in which the caller goes is an error event; that it has gone is seen by 'close'.
     response.on('error', () => {});
     const route = routeOf(request.url ?? '', request.method);
-    const outcome = await this.#outcome({ request, response, tenant, route });
+    const outcome = await this.#outcome({ request, response, tenant, ended, route });
     this.#metrics.count(route?.endpoint?.path ?? 'none', outcome, (performance.now() - started) / 1000);
   }
 
@@ -176,7 +180,7 @@ class Service implements QueryService {
 
   /** Within the tenant's places and time, for as long as the caller is there and the rights stay what they are. */
   async #run(exchange: Exchange, plan: UpstreamPlan, { tenant, backend, view, upstream, members }: Found & { readonly tenant: string; readonly backend: string }): Promise<Outcome> {
-    const { response } = exchange;
+    const { response, ended } = exchange;
     const { limits } = view;
     const abort = new AbortController();
     const running: Running = { tenant, backend, view, abort };
@@ -185,9 +189,12 @@ class Service implements QueryService {
     const timer = setTimeout(() => abort.abort(new TimeIsUp()), limits.timeoutMs);
     const gone = (): void => abort.abort(new CallerGone());
     response.once('close', gone);
+    const end = (): void => abort.abort(new LetInNoMore());
+    ended.addEventListener('abort', end);
     let leave: (() => void) | undefined;
     try {
       if (response.destroyed) gone();
+      if (ended.aborted) end();
       abort.signal.throwIfAborted();
       leave = await this.#gate(tenant).enter(limits.maxConcurrent, limits.maxConcurrent * LINE_PER_PLACE, abort.signal);
       if (leave === undefined) return this.#refused(exchange, { reason: 'query_busy', detail: undefined });
@@ -199,6 +206,7 @@ class Service implements QueryService {
       leave?.();
       clearTimeout(timer);
       response.removeListener('close', gone);
+      ended.removeEventListener('abort', end);
       this.#running.delete(running);
       for (const release of releases) release();
     }
@@ -363,6 +371,7 @@ function failureOf(error: unknown): Refusal | undefined {
   if (error instanceof CallerGone) return undefined;
   if (error instanceof TimeIsUp) return { reason: 'query_timeout', detail: undefined };
   if (error instanceof RightsChanged) return { reason: 'query_no_backend', detail: "the tenant's rules have just changed" };
+  if (error instanceof LetInNoMore) return { reason: 'revoked', detail: undefined };
   if (error instanceof TooLarge) return { reason: 'query_over_limit', detail: 'the answer is too large' };
   if (!(error instanceof BackendAway)) return { reason: 'query_backend_failed', detail: undefined };
   // Of what is behind an agent it is known what is the matter, and that says nothing of anybody's data.

@@ -2,7 +2,7 @@ import { ok } from '../lib/result.js';
 import type { Result } from '../lib/result.js';
 import { METRIC_NAME_LABEL } from '../promql/ast.js';
 import type { Policy } from '../promql/enforce/policy.js';
-import { accept, readSelectors } from './alerting.js';
+import { accept, readConditions } from './alerting.js';
 import type { Plan, Question, UpstreamRequest } from './endpoint.js';
 import { isObject, labelsOf, objectsOf, pick, textOf } from './json.js';
 import type { JsonObject } from './json.js';
@@ -74,7 +74,7 @@ export function targetMetadataPlan(question: Question): Result<Plan, Refusal> {
   if (matches.value.length === 0) return ok({ kind: 'answer', reply: successReply([]) });
   const known = readParameters(form, ['limit']);
   if (!known.ok) return known;
-  const selectors = readSelectors((form.first('match_target') ?? '') === '' ? [] : [form.first('match_target') ?? ''], limits);
+  const selectors = readConditions((form.first('match_target') ?? '') === '' ? [] : [form.first('match_target') ?? ''], limits);
   if (!selectors.ok) return selectors;
   const asked = form.first('metric') ?? '';
   const limit = readCount(form.first('limit') ?? '') ?? 0;

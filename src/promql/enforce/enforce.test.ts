@@ -210,6 +210,25 @@ describe('allowedSelectors, for match[]', () => {
   });
 });
 
+describe('a rule that is a long list of names', () => {
+  const names = Array.from({ length: 500 }, (_, index) => `metric_number_${index}`);
+  const long = policy(...names);
+  const sum = (count: number): string => `sum by (a) ({a="1"}${' or {b="2"}'.repeat(count - 1)})`;
+
+  it('is added to each selector', () => {
+    expect(enforced(sum(20), long)).toContain(`{b="2",__name__=~"${names.toSorted().slice(0, 2).join('|')}`);
+  });
+
+  it('is not added to so many that the query grows to megabytes', () => {
+    expect(enforced(sum(200), long)).toBe('too_large: the rules would add more than 1000000 characters to the query');
+  });
+
+  it('is one for all selectors that ask the same of what it is about, and for no others', () => {
+    const rules = policy('x{ns="a"}', 'y{ns="b"}');
+    expect(enforced('x{a="1"} + x{a="2"} + y{a="1"} + x{ns="b"} + y{ns="b"}', rules)).toBe(`x{a="1",ns="a"} + x{a="2",ns="a"} + y{a="1",ns="b"} + x{ns="b",${DENIED}} + y{ns="b"}`);
+  });
+});
+
 describe('the explanation', () => {
   it('names each selector, what became of it and by which rules', () => {
     const result = enforce('x{ns="a"} + y + z{ns="q",team="u"}', policy('{ns="a"}', '{team="t"}'));

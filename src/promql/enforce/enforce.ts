@@ -52,7 +52,7 @@ export function enforce(text: string, policy: Policy, options: EnforceOptions = 
   });
   try {
     const query = print(rewriting.expression(parsed.value));
-    const again = parse(query, { ...options, maxLength: query.length, maxDepth: (options.maxDepth ?? MAX_DEPTH) + EXTRA_DEPTH });
+    const again = parse(query, { ...options, maxLength: query.length, maxDepth: (options.maxDepth ?? MAX_DEPTH) + EXTRA_DEPTH, regexes: 'known' });
     const open = again.ok ? uncovered(again.value, policy, merges) : undefined;
     if (again.ok && open === undefined) return ok({ query, decisions: rewriting.decisions });
     const message = open === undefined ? 'the rewritten query is not valid' : `it cannot be shown that the policy covers ${print(open)}`;
@@ -67,9 +67,9 @@ export function enforce(text: string, policy: Policy, options: EnforceOptions = 
 function temporaryLabel(text: string, expr: Expr, policy: Policy): string {
   const names = [...policy.rules.flatMap((rule) => rule.map(({ matcher }) => matcher.name)), ...selectorsOf(expr).flatMap(({ matchers }) => matchers.map(({ name }) => name))];
   const canonical = `${text}\n${print(expr)}\n${names.join('\n')}`;
+  const taken = new Set(canonical.match(/__scrapeway_\d+(?=__)/g));
   for (let suffix = 0; ; suffix += 1) {
-    const label = `__scrapeway_${suffix}__`;
-    if (!canonical.includes(label)) return label;
+    if (!taken.has(`__scrapeway_${suffix}`)) return `__scrapeway_${suffix}__`;
   }
 }
 

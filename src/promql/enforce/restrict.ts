@@ -1,6 +1,7 @@
 import { matchersOf, METRIC_NAME_LABEL } from '../ast.js';
 import type { Matcher, VectorSelector } from '../ast.js';
 import { compileMatcher } from '../regex.js';
+import type { Predicate } from '../regex.js';
 import { mergeBranches } from './merge.js';
 import type { Branch, Merges } from './merge.js';
 import { keyOf } from './policy.js';
@@ -18,11 +19,41 @@ export type Restriction =
   /** Its branches' union is; one branch where one selector can say it. */
   | { readonly kind: 'branches'; readonly branches: readonly Branch[] };
 
+/** Restrictions of one question's selectors: those that ask the same of the labels that rules are about have the same. */
+export class Restrictions {
+  readonly #known = new Map<string, Restriction>();
+  readonly #keys: RelevantKeys;
+
+  constructor(
+    private readonly policy: Policy,
+    private readonly merges: Merges,
+  ) {
+    this.#keys = new RelevantKeys(policy);
+  }
+
+  of(selector: VectorSelector): Restriction {
+    const key = this.#keys.of(matchersOf(selector));
+    const known = this.#known.get(key) ?? restrict(selector, this.policy, this.merges);
+    this.#known.set(key, known);
+    return known;
+  }
+}
+
+/** What matchers say of the labels that a policy's rules are about, as a key. */
+export class RelevantKeys {
+  readonly #labels: ReadonlySet<string>;
+
+  constructor({ rules }: Policy) {
+    this.#labels = new Set(rules.flatMap((rule) => rule.map(({ matcher }) => matcher.name)));
+  }
+
+  of(matchers: readonly Matcher[]): string {
+    return matchers.flatMap((matcher) => (this.#labels.has(matcher.name) ? [keyOf(matcher)] : [])).join(' ');
+  }
+}
+
 export function restrict(selector: VectorSelector, policy: Policy, merges: Merges): Restriction {
-  const asked = matchersOf(selector).map((matcher): CompiledMatcher => {
-    const accepts = compileMatcher(matcher);
-    return { matcher, accepts: accepts.ok ? accepts.value : () => true };
-  });
+  const asked = matchersOf(selector).map(compiledWhenAsked);
   const branches = policy.rules.flatMap((rule, index): Branch[] => {
     const missing = missingFrom(asked, rule);
     return missing === undefined ? [] : [{ matchers: missing, rules: [index] }];
@@ -30,6 +61,21 @@ export function restrict(selector: VectorSelector, policy: Policy, merges: Merge
   const allowing = branches.filter(({ matchers }) => matchers.length === 0);
   if (allowing.length > 0) return { kind: 'unchanged', rules: allowing.flatMap(({ rules }) => rules) };
   return branches.length === 0 ? { kind: 'denied' } : { kind: 'branches', branches: mergeBranches(branches, merges) };
+}
+
+/** Most of what a selector asks is of labels that no rule is about. */
+function compiledWhenAsked(matcher: Matcher): CompiledMatcher {
+  let compiled: Predicate | undefined;
+  return {
+    matcher,
+    accepts: (value) => {
+      if (compiled === undefined) {
+        const accepts = compileMatcher(matcher);
+        compiled = accepts.ok ? accepts.value : () => true;
+      }
+      return compiled(value);
+    },
+  };
 }
 
 /** What the rule asks and the selector does not; undefined where both together select nothing. */

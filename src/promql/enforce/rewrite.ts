@@ -4,7 +4,7 @@ import { print } from '../print.js';
 import { childrenOf, rewrite, unwrapped } from '../walk.js';
 import type { Merges } from './merge.js';
 import type { Policy } from './policy.js';
-import { commonName, restrict, selectingNothing, selectsNothing, withMatchers, withOnly } from './restrict.js';
+import { commonName, Restrictions, selectingNothing, selectsNothing, withMatchers, withOnly } from './restrict.js';
 import { disjoint, keepsNames, unionByName, unionOf, unionOfDisjoint, withAbsentLabels } from './split.js';
 
 /**
@@ -42,16 +42,20 @@ export interface RewriteOptions {
   readonly temporaryLabel: string;
 }
 
+/** A rule can be a list of a thousand names, and each selector gets it. What is added is read again, here and by the backend. */
+const MAX_ADDED_CHARS = 1_000_000;
+
 export class Rewriting {
   readonly decisions: Decision[] = [];
-  readonly #policy: Policy;
+  readonly #restrictions: Restrictions;
   readonly #merges: Merges;
   readonly #options: RewriteOptions;
   readonly #sizes = new WeakMap<Expr, number>();
   #splits = 0;
+  #addedChars = 0;
 
   constructor(policy: Policy, merges: Merges, options: RewriteOptions) {
-    this.#policy = policy;
+    this.#restrictions = new Restrictions(policy, merges);
     this.#merges = merges;
     this.#options = options;
   }
@@ -66,7 +70,7 @@ export class Rewriting {
 
   /** The selectors whose union is what the policy leaves of this one; several where one cannot say it. */
   #parts(selector: VectorSelector): readonly VectorSelector[] {
-    const restriction = restrict(selector, this.#policy, this.#merges);
+    const restriction = this.#restrictions.of(selector);
     const note = (outcome: Decision['outcome'], rules: readonly number[]): void => {
       this.decisions.push({ selector: print(selector), span: selector.span, outcome, rules });
     };
@@ -82,6 +86,8 @@ export class Rewriting {
         if (branches.length > this.#options.maxBranches) {
           throw new Refused('too_many_branches', `${print(selector)} would need ${branches.length} branches; at most ${this.#options.maxBranches} are allowed`, selector.span);
         }
+        for (const { matchers } of branches) for (const { name, value } of matchers) this.#addedChars += name.length + value.length;
+        if (this.#addedChars > MAX_ADDED_CHARS) throw new Refused('too_large', `the rules would add more than ${MAX_ADDED_CHARS} characters to the query`, selector.span);
         note(branches.length === 1 ? 'constrained' : 'split', branches.flatMap(({ rules }) => rules));
         if (branches.length > 1) this.#splits += 1;
         return branches.map(({ matchers }) => withMatchers(selector, matchers));

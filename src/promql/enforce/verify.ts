@@ -4,7 +4,7 @@ import { selectorsOf } from '../walk.js';
 import type { Merges } from './merge.js';
 import { implies } from './policy.js';
 import type { Policy } from './policy.js';
-import { selectsNothing } from './restrict.js';
+import { RelevantKeys, selectsNothing } from './restrict.js';
 
 /**
  * The last word before a query leaves: read as text again, every selector in it must lie within the rules. It knows nothing of
@@ -16,11 +16,19 @@ const MAX_COMPARISONS = 10_000_000;
 
 /** The first selector that the policy does not cover; undefined where all are covered. */
 export function uncovered(expr: Expr, policy: Policy, merges: Merges): VectorSelector | undefined {
-  return selectorsOf(expr).find((selector) => !covers(policy, matchersOf(selector), merges));
+  const keys = new RelevantKeys(policy);
+  const known = new Map<string, boolean>();
+  return selectorsOf(expr).find((selector) => {
+    const matchers = matchersOf(selector);
+    if (selectsNothing(matchers)) return false;
+    const key = keys.of(matchers);
+    const isCovered = known.get(key) ?? covers(policy, matchers, merges);
+    known.set(key, isCovered);
+    return !isCovered;
+  });
 }
 
 function covers(policy: Policy, matchers: readonly Matcher[], merges: Merges): boolean {
-  if (selectsNothing(matchers)) return true;
   let combinations: readonly (readonly Matcher[])[] = [[]];
   for (const matcher of matchers) {
     const alternatives = merges.alternativesOf(matcher);

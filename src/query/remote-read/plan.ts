@@ -3,11 +3,13 @@ import type { Result } from '../../lib/result.js';
 import { METRIC_NAME_LABEL } from '../../promql/ast.js';
 import type { Matcher } from '../../promql/ast.js';
 import { Merges } from '../../promql/enforce/merge.js';
-import { restrict, withOnly } from '../../promql/enforce/restrict.js';
+import { Restrictions, withOnly } from '../../promql/enforce/restrict.js';
 import { compileMatcher } from '../../promql/regex.js';
+import { RegexBudget } from '../../promql/regex-cost.js';
 import { againstStored, decodeReadRequest } from '../../remoteread/request.js';
 import type { ReadQuery } from '../../remoteread/request.js';
 import type { OwnedReadQuery, Plan, Question } from '../endpoint.js';
+import { MAX_MATCHERS } from '../limits.js';
 import { EVERYTHING } from '../match.js';
 import { refuse } from '../refusal.js';
 import type { Refusal } from '../refusal.js';
@@ -29,14 +31,18 @@ export function readPlan({ message, policy, limits, union, group }: Question): R
   if (first === undefined) return refuse('query_malformed', 'none of the accepted response types is known');
   if (group !== undefined && !responseTypes.includes('samples')) return refuse('query_not_distributable', 'a remote read of streamed chunks only; accept samples too');
   if (asked.length > MAX_QUERIES) return refuse('query_over_limit', `${asked.length} queries, and at most ${MAX_QUERIES} are allowed`);
+  const asking = asked.reduce((sum, { matchers }) => sum + matchers.length, 0);
+  if (asking > MAX_MATCHERS) return refuse('query_over_limit', `${asking} matchers, and at most ${MAX_MATCHERS} are allowed`);
+  const regexes = new RegexBudget();
   const queries: OwnedReadQuery[] = [];
-  const merges = new Merges();
+  const restrictions = new Restrictions(policy, new Merges());
   for (const [owner, query] of asked.entries()) {
+    if (!query.matchers.every(({ op, value }) => op === '=' || op === '!=' || regexes.spend(value))) return refuse('query_over_limit', 'regular expressions that would take too long to read');
     const fault = faultOf(query);
     if (fault !== undefined) return refuse('query_invalid', fault);
     const rangeMs = query.endMs - query.startMs;
     if (!(rangeMs <= limits.maxRangeMs)) return refuse('query_over_limit', `it reaches over ${Math.ceil(rangeMs / 1000)} s, and at most ${Math.floor(limits.maxRangeMs / 1000)} s are allowed`);
-    const branches = branchesOf(query.matchers, policy, merges);
+    const branches = branchesOf(query.matchers, restrictions);
     if (branches.length > limits.maxBranches) return refuse('query_over_limit', `${branches.length} branches are needed for one query, and at most ${limits.maxBranches} are allowed`);
     for (const matchers of branches) queries.push({ ...query, matchers: [...query.matchers, ...matchers], owner });
   }
@@ -53,8 +59,8 @@ function faultOf({ matchers }: ReadQuery): string | undefined {
 }
 
 /** What each branch adds to the caller's matchers. */
-function branchesOf(matchers: readonly Matcher[], policy: Question['policy'], merges: Merges): readonly (readonly Matcher[])[] {
-  const restriction = restrict(withOnly(EVERYTHING, matchers.filter(({ name, value }) => name === METRIC_NAME_LABEL && value !== '')), policy, merges);
+function branchesOf(matchers: readonly Matcher[], restrictions: Restrictions): readonly (readonly Matcher[])[] {
+  const restriction = restrictions.of(withOnly(EVERYTHING, matchers.filter(({ name, value }) => name === METRIC_NAME_LABEL && value !== '')));
   switch (restriction.kind) {
     case 'unchanged':
       return [[]];

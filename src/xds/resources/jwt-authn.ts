@@ -10,7 +10,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { JwtAuthenticationSchema, PerRouteConfigSchema } from '../../gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
 import type { JwtProviderSchema, JwtRequirementSchema } from '../../gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
 import type { Issuer, IssuerKeys } from '../../model/desired-state.js';
-import { TOKEN_METADATA } from '../../model/token-metadata.js';
+import { CLOCK_SKEW_S, TOKEN_METADATA } from '../../model/token-metadata.js';
 import { filter } from './http-filters.js';
 import type { HttpFilter, PerRoute } from './http-filters.js';
 import { FILTER, JWKS_CLUSTER_PREFIX } from './names.js';
@@ -22,8 +22,6 @@ const HEADERS = { own: 'authorization', proxy: 'proxy-authorization' } as const;
 export type TokenPlace = keyof typeof HEADERS;
 const PLACES: readonly TokenPlace[] = ['own', 'proxy'];
 
-/** Clocks of an issuer and of ours may differ by so much; Envoy's default, said aloud. */
-const CLOCK_SKEW_S = 60;
 const FETCH_TIMEOUT_S = 3;
 /** After a fetch that failed. */
 const REFETCH_S = 2;

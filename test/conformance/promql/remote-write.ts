@@ -25,10 +25,15 @@ export interface HistogramSample {
 
 const CUSTOM_SCHEMA = -53;
 
+export interface Exemplar extends FloatSample {
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly samples: readonly FloatSample[];
   readonly histograms: readonly HistogramSample[];
+  readonly exemplars?: readonly Exemplar[];
 }
 
 /** Prometheus's mark for "this series ends here"; a value of NaN is written as this. */
@@ -44,10 +49,15 @@ export async function remoteWrite(url: string, series: readonly Series[]): Promi
   if (statusCode >= 300) throw new Error(`remote write: ${statusCode} ${answer}`);
 }
 
-function timeSeries({ labels, samples, histograms }: Series): Buffer {
-  const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+function labelFields(labels: Readonly<Record<string, string>>): readonly Buffer[] {
+  const sorted = Object.entries(labels).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return sorted.map(([name, value]) => field(1, Buffer.concat([field(1, Buffer.from(name)), field(2, Buffer.from(value))])));
+}
+
+function timeSeries({ labels, samples, histograms, exemplars = [] }: Series): Buffer {
   return Buffer.concat([
-    ...sorted.map(([name, value]) => field(1, Buffer.concat([field(1, Buffer.from(name)), field(2, Buffer.from(value))]))),
+    ...labelFields(labels),
+    ...exemplars.map((one) => field(3, Buffer.concat([...labelFields(one.labels), double(2, one.value), integer(3, BigInt(one.timestampMs))]))),
     ...samples.map(({ timestampMs, value }) => field(2, Buffer.concat([double(1, value), integer(2, BigInt(timestampMs))]))),
     ...histograms.map((sample) => field(4, histogram(sample))),
   ]);

@@ -1,14 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { request } from 'undici';
 import { enforce } from '../../../src/promql/enforce/enforce.js';
-import { compilePolicy } from '../../../src/promql/enforce/policy.js';
-import type { Policy } from '../../../src/promql/enforce/policy.js';
 import { ALL_FEATURES } from '../../../src/promql/features.js';
-import { startPrometheus } from '../../support/prometheus.js';
 import type { RunningPrometheus } from '../../support/prometheus.js';
 import { seeded } from './generate.js';
-import { remoteWrite } from './remote-write.js';
-import type { Series } from './remote-write.js';
+import { ask, canonical, isAllowed, policyOf, startWith } from './transparency-rig.js';
 import { POINTED_QUESTIONS, question, randomRules, world } from './world.js';
 
 /**
@@ -19,55 +14,6 @@ import { POINTED_QUESTIONS, question, randomRules, world } from './world.js';
 const SEED = 7;
 const RANDOM_QUESTIONS = 300;
 const RANDOM_POLICIES = [1, 2, 3, 4].map((seed) => randomRules(seeded(seed)));
-const FLAGS = '--enable-feature=promql-experimental-functions';
-
-interface Answer {
-  readonly status: string;
-  readonly error?: string;
-  readonly data?: { readonly resultType: string; readonly result: unknown };
-}
-
-function policyOf(selectors: readonly string[]): Policy {
-  const compiled = compilePolicy(selectors.map((selector) => ({ metric: { kind: 'selector', selector }, labels: [] })));
-  if (!compiled.ok) throw new Error(JSON.stringify(compiled.error));
-  return compiled.value;
-}
-
-function isAllowed({ rules }: Policy, { labels }: Series): boolean {
-  return rules.some((rule) => rule.every(({ matcher, accepts }) => accepts(labels[matcher.name] ?? '')));
-}
-
-async function startWith(series: readonly Series[]): Promise<RunningPrometheus> {
-  const server = await startPrometheus({ config: {}, args: ['--web.enable-remote-write-receiver', FLAGS] });
-  await remoteWrite(server.url, series);
-  return server;
-}
-
-async function ask(server: RunningPrometheus, path: string, parameters: Readonly<Record<string, string>>): Promise<Answer> {
-  const { body } = await request(`${server.url}/api/v1/${path}`, {
-    method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams(parameters).toString(),
-  });
-  const answer: Answer = JSON.parse(await body.text());
-  return answer;
-}
-
-/** With series in one order, and numbers short enough for sums to be equal whatever the order of the summands was. */
-function canonical({ status, data }: Answer): unknown {
-  if (data === undefined) return { status };
-  const result = rounded(data.result);
-  return { status, type: data.resultType, result: Array.isArray(result) && data.resultType !== 'scalar' ? result.map((item) => JSON.stringify(item)).sort() : result };
-}
-
-function rounded(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(rounded);
-  if (typeof value === 'string') return /^-?[\d.]+(?:e[+-]?\d+)?$/.test(value) ? tidy(Number(value)) : value;
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => [key, rounded(item)]));
-}
-
-function tidy(value: number): string {
-  return Math.abs(value) < 1e-9 ? '0' : value.toPrecision(9);
-}
 
 describe('transparency', () => {
   const end = Math.floor(Date.now() / 60_000) * 60;
