@@ -69,13 +69,17 @@ export class SocketIo implements Transport {
   #congested = false;
   #ending = false;
   #error: Error | undefined;
-  /** Written, and not yet taken by the kernel: they are used again when all are. */
+  /** A plain socket, whose writes mostly end within the call. */
+  readonly #isPlain: boolean;
+  /** Written to a plain socket, and not yet taken by the kernel: they are used again when all are. */
   readonly #onTheirWay: Buffer[] = [];
 
   /** Takes a socket over, an accepted one included: nobody else may listen to it or write to it. */
   constructor(socket: Duplex) {
     const onread = { buffer: READ_BUFFER, callback: (bytes: number): boolean => this.#read(bytes) };
-    this.#socket = adopt(socket, onread) ?? readByEvents(socket, (chunk) => this.#receiver?.onBytes(chunk, 0, chunk.length));
+    const adopted = adopt(socket, onread);
+    this.#isPlain = adopted !== undefined;
+    this.#socket = adopted ?? readByEvents(socket, (chunk) => this.#receiver?.onBytes(chunk, 0, chunk.length));
     this.#socket.on('drain', () => this.#drained());
     this.#socket.on('end', () => this.destroy());
     this.#socket.on('error', (error) => (this.#error = error));
@@ -145,11 +149,16 @@ export class SocketIo implements Transport {
     this.#buffer = NO_BUFFER;
     this.#length = 0;
     if (length === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
-    this.#socket.write(buffer.subarray(0, length));
+    if (this.#isPlain) {
+      this.#socket.write(buffer.subarray(0, length));
+      this.#onTheirWay.push(buffer);
+      // Nothing left behind: the kernel has taken it all, mostly within the call. A callback for each would cost more.
+      if (this.#socket.writableLength === 0) this.#takeBack();
+    } else {
+      // TLS: never within the call, and where little is written nothing else ever says when.
+      this.#socket.write(buffer.subarray(0, length), () => giveBack(buffer));
+    }
     const unsent = this.#socket.writableLength;
-    this.#onTheirWay.push(buffer);
-    // Nothing left behind: the kernel has taken it all, mostly within the call.
-    if (unsent === 0) this.#takeBack();
     if (unsent > MAX_UNSENT_BYTES) this.#socket.destroy(new Error('the peer does not read'));
     else if (unsent > CONGESTED_BYTES) this.#congested = true;
   }

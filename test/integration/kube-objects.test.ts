@@ -130,7 +130,8 @@ withKube('objects of our own kinds', () => {
   describe('a backend that is discovered', () => {
     const status = (): Promise<number> => asks('/query/found/api/v1/query?query=up', TOKENS[1]);
     const is = async (wanted: number): Promise<void> => {
-      await eventually(async () => expect(await status()).toBe(wanted), { ...SOON, what: `${wanted} of the backend` });
+      // What is asked in the very moment in which the last server goes waits two seconds for one.
+      await eventually(async () => expect(await status()).toBe(wanted), { ...SOON, timeoutMs: 4_000, what: `${wanted} of the backend` });
     };
     const port = (): number => Number(new URL(world.prometheus.url).port);
 
