@@ -294,14 +294,15 @@ describe('bodies', () => {
     for (const answer of unread) answer.destroy();
   });
 
-  it.each<[string, ScrapeAct, string]>([
-    ['never ends', (agent, stream) => (agent.headers(stream, OK), void (async () => { while (await agent.take(stream, 1000)) agent.data(stream, Buffer.alloc(1000)); })()), 'broken'],
-    ['never goes on', (agent, stream) => (agent.headers(stream, OK), agent.data(stream, 'up')), 'broken'],
-    ['never begins', () => undefined, 'agent_timeout'],
+  it.each<[string, ScrapeAct, RegExp]>([
+    ['never ends', (agent, stream) => (agent.headers(stream, OK), void (async () => { while (await agent.take(stream, 1000)) agent.data(stream, Buffer.alloc(1000)); })()), /^broken$/],
+    ['never goes on', (agent, stream) => (agent.headers(stream, OK), agent.data(stream, 'up')), /^broken$/],
+    // Envoy's deadline is a moment after the hub's; where the machine is busy it may come first.
+    ['never begins', () => undefined, /^(agent_timeout|deadline)$/],
   ])('a body that %s is cut by the deadline', async (_name, act, expected) => {
     using agent = await hostile(act);
     const startedMs = performance.now();
-    expect(await outcome({ 'x-prometheus-scrape-timeout-seconds': '1' })).toBe(expected);
+    expect(await outcome({ 'x-prometheus-scrape-timeout-seconds': '1' })).toMatch(expected);
     expect(performance.now() - startedMs).toBeLessThan(10_000);
     await eventually(() => expect([...agent.resets.values()]).toEqual([8]));
   });
