@@ -125,7 +125,10 @@ export class TunnelStream extends Duplex {
   override _final(callback: (error?: Error | null) => void): void {
     if (this.#waitForTrailers) this.emit('wantTrailers');
     else this.#connection.sendData(this.#stream, NOTHING, 0, 0, true);
-    callback();
+    // Who is finished is destroyed, and what still waited then would be reset.
+    this.#unsent = this.#stream.queuedBytes;
+    if (this.#unsent === 0) callback();
+    else this.#onSent = callback;
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
